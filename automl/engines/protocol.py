@@ -1,0 +1,78 @@
+"""What every AutoML engine promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from automl.candidate import Candidate
+from automl.schema import Schema
+from automl.task import Task
+
+Folds = tuple[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One training problem: rows oldest first, as the schema reads them, and their encoded labels.
+
+    ``y`` holds class positions (int64) or numbers (float64). ``folds`` are (train, validation) positions,
+    the same for every engine, so that their scores can be compared. ``weights`` are per row, or None.
+    """
+
+    task: Task
+    schema: Schema
+    X: pd.DataFrame
+    y: npt.NDArray[Any]
+    folds: Folds
+    weights: npt.NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One configuration tried. ``score`` is in the metric's own sign, None when the trial failed."""
+
+    engine: str
+    estimator: str
+    score: float | None
+    seconds: float
+    config: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where a search may begin: an earlier winner of the same engine (its estimator and configuration)."""
+
+    engine: str
+    estimator: str
+    config: Mapping[str, Any]
+
+
+class Engine(Protocol):
+    """A search over pipelines.
+
+    :meth:`search` returns the best candidate found, fitted on all rows of the problem, as a plain
+    scikit-learn pipeline that takes raw rows and needs nothing of the engine at prediction time.
+    It calls ``report`` for each trial as it ends. It aims at ``budget_seconds``; the caller enforces it.
+    Same problem, seed and number of trials give the same candidate. Raises SearchFailed with the reason
+    when no trial gave a usable pipeline.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def search(
+        self,
+        problem: Problem,
+        *,
+        budget_seconds: float,
+        seed: int,
+        report: Callable[[Trial], None],
+        start: Start | None = None,
+    ) -> Candidate: ...

@@ -1,0 +1,51 @@
+"""Settings of one process, read from ``INCUMBENT_*`` environment variables."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+def _node() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside; each has a default that suits one laptop."""
+
+    model_config = SettingsConfigDict(env_prefix="INCUMBENT_", frozen=True)
+
+    home: Path = Field(default=Path(".incumbent"), description="the folder that holds everything by default")
+    database_url: str | None = Field(default=None, description="SQLAlchemy URL; SQLite in home when unset")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    node: str = Field(default_factory=_node, description="this process's name in leases and deployments")
+
+    require_keys: bool = Field(default=False, description="ask for API keys on loopback too")
+
+    max_upload_bytes: int = Field(default=512 * MIB, ge=1, description="largest body of an upload")
+    max_expanded_bytes: int = Field(default=1024 * MIB, ge=1, description="largest upload once decompressed")
+    max_rows: int = Field(default=5_000_000, ge=1, description="most rows in one upload")
+    max_columns: int = Field(default=2_000, ge=1, description="most columns in one upload")
+    max_predict_bytes: int = Field(default=32 * MIB, ge=1, description="largest body of a prediction call")
+    max_predict_rows: int = Field(default=10_000, ge=1, description="most rows in one prediction call")
+
+    tick_seconds: float = Field(default=2.0, gt=0, description="how often triggers are looked at")
+    poll_seconds: float = Field(default=0.5, gt=0, description="how often serving looks for a new champion")
+    flush_seconds: float = Field(default=1.0, gt=0, description="how often logged predictions move to the tables")
+    lease_seconds: float = Field(default=30.0, gt=0, description="a run without a sign of life for this long is lost")
+    maintenance_seconds: float = Field(default=3600.0, gt=0, description="how often tables are compacted")
+    max_runs: int = Field(default=1, ge=0, description="searches at once in this process; 0 leaves them to others")
+    child_memory_bytes: int = Field(default=4096 * MIB, ge=256 * MIB, description="memory of one search child")
+    queue_rows: int = Field(default=50_000, ge=1, description="rows waiting for the model before calls get 503")
+    scheduler: bool = Field(default=True, description="start triggers and runs in this process")
+
+    @property
+    def on_loopback(self) -> bool:
+        return self.host in ("127.0.0.1", "localhost", "::1")
