@@ -14,7 +14,8 @@ class NotFound(RegistryError):
 class Conflict(RegistryError):
     """The name is taken, a run is active already, a key was used for something else.
 
-    ``code`` is a stable word: ``project_exists``, ``run_active``, ``idempotency_mismatch``, ``schema_changed``.
+    ``code`` is a stable word: ``project_exists``, ``run_active``, ``idempotency_mismatch``,
+    ``schema_changed``, ``already_champion``, ``look_taken``.
     """
 
     def __init__(self, message: str, *, code: str) -> None:
@@ -44,3 +45,7 @@ class Tampered(RegistryError):
 
 class Damaged(RegistryError):
     """The store on disk is not what the database says; the message names the file."""
+
+
+class Unavailable(RegistryError):
+    """The database can't be reached or stays locked by others; trying again later may help."""

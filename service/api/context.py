@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from registry.records import Project
 from registry.store import Registry
+from service.metrics import Metrics
 from service.problems import Problem
 from service.settings import Settings
 
@@ -34,6 +35,7 @@ class Context:
     serving: Serving
     observation: Observation
     scheduler: Scheduler
+    metrics: Metrics
     keys_required: bool
 
 

@@ -1,0 +1,206 @@
+"""What every engine does alike: matrices for the folds, scores by our metric, and minding the time.
+
+The preprocessing is fitted anew inside each fold, on its training part only, so that an encoder which
+looks at labels gives nothing of a validation row away.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.pipeline import Pipeline
+
+from automl.engines.plain import spread
+from automl.engines.protocol import Folds, Problem
+from automl.errors import SearchFailed
+from automl.features import preprocessor
+from automl.metrics import Metric, metric
+
+TRIAL_ROWS = 60_000
+"""A trial trains on at most this many rows of a fold, drawn at random; the winner on all rows."""
+VALIDATION_ROWS = 20_000
+"""A trial is scored on at most this many rows of a fold, drawn at random."""
+_FEW_ROWS, _MANY_ROWS = 20_000, 100_000
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Rows as a matrix. ``y`` holds numbers, or class codes into ``present`` (class positions, ascending)."""
+
+    X: Floats
+    y: npt.NDArray[Any]
+    present: npt.NDArray[np.int64]
+    weights: Floats | None
+
+    @property
+    def fit_params(self) -> dict[str, Any]:
+        return {} if self.weights is None else {"sample_weight": self.weights}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """One fold: what to train on, and the rows to score it by (``y`` as class positions, or numbers)."""
+
+    train: Sample
+    X: Floats
+    y: npt.NDArray[Any]
+    weights: Floats | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A problem made ready: the folds in use, all rows, and the preprocessing that was fitted on all rows."""
+
+    folds: tuple[Fold, ...]
+    full: Sample
+    preprocessing: Pipeline
+    metric: Metric
+    n_classes: int
+
+    @property
+    def refit_ratio(self) -> float:
+        """How much longer training on all rows takes than training once on every fold."""
+        return len(self.full.y) / sum(len(fold.train.y) for fold in self.folds)
+
+    def score(self, fold: Fold, model: Any) -> float:
+        """The metric, in its own sign, of a model trained on the fold's training part."""
+        if self.n_classes:
+            predicted = spread(model.predict_proba(fold.X), fold.train.present, self.n_classes)
+        else:
+            predicted = np.asarray(model.predict(fold.X), dtype=np.float64)
+        if not np.isfinite(predicted).all():
+            raise ValueError("the model predicts numbers that are not finite")
+        return float(self.metric.score(fold.y, predicted, fold.weights))
+
+    @staticmethod
+    def mean(scores: Sequence[float]) -> float:
+        """The mean over the folds that have a score (one class among few validation rows gives none)."""
+        finite = [score for score in scores if math.isfinite(score)]
+        if not finite:
+            raise ValueError("the metric has no value on any fold")
+        return float(np.mean(finite))
+
+    def loss(self, score: float) -> float:
+        """The score as something to minimise."""
+        return -score if self.metric.greater_is_better else score
+
+
+def folds_in_use(folds: Folds, rows: int) -> Folds:
+    """All folds up to 20,000 rows, the last two up to 100,000, the last one beyond.
+
+    The last are the newest where rows are ordered. The rule looks at nothing but the problem, so every
+    engine scores by the same folds whatever its budget.
+    """
+    return folds if rows <= _FEW_ROWS else folds[-2:] if rows <= _MANY_ROWS else folds[-1:]
+
+
+def prepare(problem: Problem, *, seed: int) -> Prepared:
+    """Fit the preprocessing on each fold in use and on all rows.
+
+    Raises SearchFailed when there is nothing to choose by: no usable fold, or one class only.
+    """
+    if problem.task.is_classification and len(np.unique(problem.y)) < 2:
+        raise SearchFailed("the training rows have one class only: there is nothing to tell apart")
+    rng = np.random.default_rng(seed)
+    used = folds_in_use(problem.folds, len(problem.y))
+    folds = tuple(fold for at in used if (fold := _fold(problem, at, rng, seed)) is not None)
+    if not folds:
+        raise SearchFailed("no fold has rows of two classes to train on and rows to score by")
+    everything = np.arange(len(problem.y), dtype=np.intp)
+    full, preprocessing = _sample(problem, everything, seed)
+    return Prepared(
+        folds=folds,
+        full=full,
+        preprocessing=preprocessing,
+        metric=metric(problem.task.metric),
+        n_classes=len(problem.task.classes) if problem.task.is_classification else 0,
+    )
+
+
+def _fold(
+    problem: Problem,
+    at: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
+    rng: np.random.Generator,
+    seed: int,
+) -> Fold | None:
+    train = _at_most(at[0], TRIAL_ROWS, rng)
+    valid = _at_most(at[1], VALIDATION_ROWS, rng)
+    if not len(train) or not len(valid):
+        return None
+    if problem.task.is_classification and len(np.unique(problem.y[train])) < 2:
+        return None
+    sample, preprocessing = _sample(problem, train, seed)
+    return Fold(
+        train=sample,
+        X=np.asarray(preprocessing.transform(problem.X.iloc[valid]), dtype=np.float64),
+        y=problem.y[valid],
+        weights=None if problem.weights is None else problem.weights[valid],
+    )
+
+
+def _sample(problem: Problem, rows: npt.NDArray[np.intp], seed: int) -> tuple[Sample, Pipeline]:
+    preprocessing = preprocessor(problem.schema, problem.task, seed=seed)
+    y = problem.y[rows]
+    X = np.asarray(preprocessing.fit_transform(problem.X.iloc[rows], y), dtype=np.float64)
+    present = np.empty(0, dtype=np.int64)
+    if problem.task.is_classification:
+        present, y = np.unique(y, return_inverse=True)
+    if X.shape[1] == 0:
+        raise SearchFailed("no feature varies: every column is constant or empty")
+    weights = None if problem.weights is None else problem.weights[rows]
+    return Sample(X=X, y=y, present=present, weights=weights), preprocessing
+
+
+def _at_most(rows: npt.NDArray[np.intp], most: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """A random draw that keeps the order."""
+    return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
+
+
+@dataclass(slots=True, kw_only=True)
+class Allowance:
+    """How long the next trial may take, so that the best can still be trained on all rows in the budget.
+
+    ``refit_seconds`` is what training the best so far on all rows is expected to take.
+    """
+
+    budget_seconds: float
+    refit_ratio: float = 1.0
+    refit_seconds: float = 0.0
+    clock: Callable[[], float] = time.perf_counter
+    started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    @property
+    def spent(self) -> float:
+        return self.clock() - self.started
+
+    @property
+    def left(self) -> float:
+        return self.budget_seconds - self.spent
+
+    def trial_seconds(self) -> float:
+        """Seconds of training for the next trial, over all folds; 0 when the search should end.
+
+        Never more than a third of the budget, and never so long that training the trial's own winner,
+        or the best so far, on all rows would not fit in what is left.
+        """
+        seconds = min(
+            self.left / (1.0 + self.refit_ratio),
+            self.left - self.refit_seconds,
+            self.budget_seconds / 3,
+        )
+        return seconds if seconds > 0.02 * self.budget_seconds else 0.0
+
+    def refit_limit(self) -> float:
+        """Seconds the final training may take: what is left, and a quarter of the budget in need."""
+        return max(self.left, 0.0) + 0.25 * self.budget_seconds

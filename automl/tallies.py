@@ -1,0 +1,140 @@
+"""Metrics prepared once on one model's predictions and then evaluated under many weightings of the rows.
+
+The bootstrap asks for the same metric thousands of times with other multiplicities of the rows. What does
+not depend on the multiplicities (losses, sort orders, ties) is done once here; what is left is a matrix
+product (:class:`Sums`) or a cumulative sum (:class:`Ranks`) per block of resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Values = npt.NDArray[np.float64]
+Positions = npt.NDArray[np.intp]
+
+
+class Tally(Protocol):
+    """A metric on fixed labels and predictions.
+
+    ``scores`` takes weights of shape (B, rows), none of them negative, and returns B scores, NaN where the
+    metric has no value under those weights (one class only, say). A whole-number weight means that many
+    copies of the row, exactly; a class whose rows all weigh nothing is not there.
+    """
+
+    def scores(self, weights: Values) -> Values: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """A metric that is a function of weighted sums over rows: ``finish(weights @ terms)``."""
+
+    terms: Values
+    finish: Callable[[Values], Values]
+
+    def scores(self, weights: Values) -> Values:
+        return self.finish(weights @ self.terms)
+
+    def grouped(self, codes: Positions, groups: int) -> Sums:
+        """The same metric with one row of terms for each group, for weights that are per group."""
+        summed = [np.bincount(codes, weights=column, minlength=groups) for column in self.terms.T]
+        return Sums(terms=np.stack(summed, axis=1), finish=self.finish)
+
+    def only(self, rows: Positions) -> Sums:
+        """The same metric on some of the rows."""
+        return Sums(terms=self.terms[rows], finish=self.finish)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ranking:
+    """One class against the rest: both sides by ascending score, and where each positive falls in each.
+
+    ``below`` and ``upto`` count the negatives scored lower, and lower or equal; ``peers`` counts the
+    positives scored lower.
+    """
+
+    positives: Positions
+    negatives: Positions
+    below: Positions
+    upto: Positions
+    peers: Positions
+    tied: bool
+
+    @classmethod
+    def of(cls, positive: npt.NDArray[np.bool_], score: Values) -> _Ranking:
+        order = np.argsort(score, kind="stable")
+        positives, negatives = order[positive[order]], order[~positive[order]]
+        high, low = score[positives], score[negatives]
+        below, upto = np.searchsorted(low, high, side="left"), np.searchsorted(low, high, side="right")
+        return cls(
+            positives=positives,
+            negatives=negatives,
+            below=below,
+            upto=upto,
+            peers=np.searchsorted(high, high, side="left"),
+            tied=bool(np.any(below != upto)),
+        )
+
+    def roc_auc(self, weights: Values) -> Values:
+        high = np.take(weights, self.positives, axis=1)
+        low = _cumulated(np.take(weights, self.negatives, axis=1))
+        beaten = np.take(low, self.below, axis=1)
+        if self.tied:
+            beaten = 0.5 * (beaten + np.take(low, self.upto, axis=1))
+        return _ratio(np.einsum("ij,ij->i", high, beaten), high.sum(axis=1) * low[:, -1])
+
+    def average_precision(self, weights: Values) -> Values:
+        high = np.take(weights, self.positives, axis=1)
+        hits, misses = _cumulated(high), _cumulated(np.take(weights, self.negatives, axis=1))
+        # counts at each positive's own threshold: everything scored the same or higher
+        found = hits[:, -1:] - np.take(hits, self.peers, axis=1)
+        wrong = misses[:, -1:] - np.take(misses, self.below, axis=1)
+        precision = np.divide(found, found + wrong, out=np.zeros_like(found), where=found > 0)
+        return _ratio(np.einsum("ij,ij->i", high, precision), hits[:, -1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranks:
+    """A metric of the order of the rows; with several classes the mean of each one against the rest."""
+
+    statistic: Literal["roc_auc", "average_precision"]
+    rankings: tuple[_Ranking, ...]
+
+    @classmethod
+    def of(
+        cls,
+        statistic: Literal["roc_auc", "average_precision"],
+        y: Positions,
+        probabilities: Values,
+        classes: tuple[int, ...],
+    ) -> Ranks:
+        rankings = tuple(_Ranking.of(y == k, probabilities[:, k]) for k in classes)
+        return cls(statistic=statistic, rankings=rankings)
+
+    def scores(self, weights: Values) -> Values:
+        if self.statistic == "roc_auc":
+            return mean_of_defined([ranking.roc_auc(weights) for ranking in self.rankings])
+        return mean_of_defined([ranking.average_precision(weights) for ranking in self.rankings])
+
+
+def mean_of_defined(parts: list[Values]) -> Values:
+    """The mean over parts, element by element, of those that have a value; NaN where none has."""
+    stacked = np.stack(parts)
+    defined = ~np.isnan(stacked)
+    return _ratio(np.where(defined, stacked, 0.0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
+
+
+def _cumulated(weights: Values) -> Values:
+    """Cumulative sums along rows, from a leading zero."""
+    sums = np.zeros((weights.shape[0], weights.shape[1] + 1))
+    np.cumsum(weights, axis=1, out=sums[:, 1:])
+    return sums
+
+
+def _ratio(top: Values, bottom: Values) -> Values:
+    """``top / bottom``, NaN where there is nothing to divide by."""
+    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)

@@ -1,0 +1,298 @@
+"""Runs: the queue of turns from trigger to verdict, and what is known of each.
+
+A run is open → conclude: two short transactions with none held in between. Whoever claims a run gets a
+fence; every later write names it and is refused once the run has ended or belongs to someone else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
+
+from registry import tables as t
+from registry.database import Database, insert_into, lock_project
+from registry.errors import Conflict, NotFound, StaleFence
+from registry.ledger import append_events, append_judgement, promote_locked
+from registry.models import insert_model
+from registry.records import Json, NewModel, NewPromotion, Run, RunStatus, TrialRecord
+
+_ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
+_ENDED = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
+
+
+class Runs:
+    """Runs by id, and by number within their project. At most one run of a project is active."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def enqueue(
+        self,
+        project_id: int,
+        *,
+        trigger: Json,
+        reason: str,
+        plan: Json,
+        dataset_version: int,
+        seed: int,
+        attempt: int = 1,
+        at: datetime,
+    ) -> Run:
+        """Queue the project's next run. Raises Conflict (``run_active``), NotFound."""
+        with self._db.write() as connection:
+            lock_project(connection, project_id)
+            mine = t.runs.c.project_id == project_id
+            active = select(t.runs.c.number).where(mine, t.runs.c.status.in_(_ACTIVE))
+            number = connection.execute(active).scalar()
+            if number is not None:
+                raise Conflict(f"run {number} is still active; one at a time a project", code="run_active")
+            newest = connection.execute(select(func.max(t.runs.c.number)).where(mine)).scalar()
+            row = t.runs.insert().values(
+                project_id=project_id,
+                number=(newest or 0) + 1,
+                status=RunStatus.QUEUED,
+                trigger=trigger,
+                reason=reason,
+                plan=plan,
+                dataset_version=dataset_version,
+                seed=seed,
+                attempt=attempt,
+                created_at=at,
+            )
+            return _record(connection.execute(row.returning(t.runs)).mappings().one())
+
+    def claim(self, owner: str, *, lease_seconds: float, at: datetime) -> Run | None:
+        """Start the oldest queued run of any project as its ``owner``; None when none is queued."""
+        with self._db.write() as connection:
+            oldest = (
+                select(t.runs.c.id)
+                .where(t.runs.c.status == RunStatus.QUEUED)
+                .order_by(t.runs.c.id)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            run_id = connection.execute(oldest).scalar()
+            if run_id is None:
+                return None
+            return _change(
+                connection,
+                run_id,
+                status=RunStatus.RUNNING,
+                owner=owner,
+                fence=t.runs.c.fence + 1,
+                started_at=at,
+                heartbeat_at=at,
+                expires_at=at + timedelta(seconds=lease_seconds),
+            )
+
+    def heartbeat(self, run_id: int, fence: int, *, lease_seconds: float, at: datetime) -> Run:
+        """Keep the run for another ``lease_seconds``. The run that comes back says whether it was asked to
+        stop (``cancel_requested``). Raises StaleFence."""
+        with self._db.write() as connection:
+            _held(connection, run_id, fence)
+            over = at + timedelta(seconds=lease_seconds)
+            return _change(connection, run_id, heartbeat_at=at, expires_at=over)
+
+    def describe(
+        self,
+        run_id: int,
+        fence: int,
+        *,
+        snapshot: Json | None = None,
+        engines: Json | None = None,
+        at: datetime,
+    ) -> Run:
+        """Keep what became known while it runs; what isn't given stays. Raises StaleFence."""
+        given = {"snapshot": snapshot, "engines": engines}
+        values = {name: value for name, value in given.items() if value is not None}
+        with self._db.write() as connection:
+            _held(connection, run_id, fence)
+            return _change(connection, run_id, heartbeat_at=at, **values)
+
+    def add_trials(self, run_id: int, fence: int, trials: Sequence[TrialRecord]) -> None:
+        """Keep trials; those whose number is kept already are left as they are, so that the call can be
+        repeated. Raises StaleFence."""
+        rows = [
+            {
+                "run_id": run_id,
+                "number": trial.number,
+                "engine": trial.engine,
+                "estimator": trial.estimator,
+                "score": trial.score,
+                "seconds": trial.seconds,
+                "config": trial.config,
+                "error": trial.error,
+                "at": trial.at,
+            }
+            for trial in trials
+        ]
+        with self._db.write() as connection:
+            _held(connection, run_id, fence)
+            if rows:
+                connection.execute(insert_into(connection, t.trials).on_conflict_do_nothing(), rows)
+
+    def trials(self, run_id: int, after: int = 0) -> tuple[TrialRecord, ...]:
+        """The run's trials with a number above ``after``, in order."""
+        names = ("number", "engine", "estimator", "score", "seconds", "config", "error", "at")
+        query = (
+            select(*(t.trials.c[name] for name in names))
+            .where(t.trials.c.run_id == run_id, t.trials.c.number > after)
+            .order_by(t.trials.c.number)
+        )
+        with self._db.read() as connection:
+            return tuple(TrialRecord(**row) for row in connection.execute(query).mappings())
+
+    def conclude(
+        self,
+        run_id: int,
+        fence: int,
+        *,
+        status: RunStatus,
+        verdict: Json | None = None,
+        error: str | None = None,
+        model: NewModel | None = None,
+        promotion: NewPromotion | None = None,
+        judgement: tuple[str, int, float] | None = None,
+        events: Sequence[tuple[str, Json]] = (),
+        at: datetime,
+    ) -> Run:
+        """End the run: its status and verdict, its model (``run.challenger`` is the version given), the
+        promotion of that model, the look at the holdout ``(holdout_epoch, look, alpha_spent)``, the events;
+        all of it or nothing.
+
+        Raises StaleFence, StaleEpoch (the promotion), Conflict (``look_taken``), NotFound (project, blob),
+        ValueError (a status that doesn't end a run, a promotion without a model).
+        """
+        if status not in _ENDED:
+            raise ValueError(f"{status} does not end a run")
+        if promotion is not None and model is None:
+            raise ValueError("there is no model to promote")
+        with self._db.write() as connection:
+            run = _one(connection, t.runs.c.id == run_id)
+            project_id, number = run.project_id, run.number
+            if model is not None or judgement is not None:
+                lock_project(connection, project_id)  # before the run: everyone locks in this order
+            _held(connection, run_id, fence)
+            version = None
+            if model is not None:
+                version = insert_model(connection, project_id, model, run=number, at=at)
+            if promotion is not None and version is not None:
+                promote_locked(connection, project_id, version, promotion, run=number, at=at)
+            if judgement is not None:
+                append_judgement(connection, project_id, judgement, run=number, at=at)
+            ended = _change(
+                connection,
+                run_id,
+                status=status,
+                verdict=verdict,
+                error=error,
+                challenger=version,
+                finished_at=at,
+                expires_at=None,
+            )
+            append_events(connection, project_id, events, at=at)
+            return ended
+
+    def request_cancel(self, run_id: int, *, at: datetime) -> Run:
+        """Ask the run to stop: a queued one is cancelled at once, a running one learns it from its next
+        heartbeat, one that has ended stays as it is. Raises NotFound."""
+        with self._db.write() as connection:
+            run = _one(connection, t.runs.c.id == run_id, lock=True)
+            if run.status is RunStatus.QUEUED:
+                ended = {"status": RunStatus.CANCELLED, "finished_at": at}
+                return _change(connection, run_id, cancel_requested=True, **ended)
+            if run.status is RunStatus.RUNNING:
+                return _change(connection, run_id, cancel_requested=True)
+            return run
+
+    def expire(self, *, at: datetime) -> tuple[Run, ...]:
+        """Fail the running runs whose lease is over, and return them: each once, to one caller."""
+        lost = (
+            t.runs.update()
+            .where(t.runs.c.status == RunStatus.RUNNING, t.runs.c.expires_at <= at)
+            .values(
+                status=RunStatus.FAILED,
+                error="interrupted: the process that ran it stopped reporting",
+                finished_at=at,
+                expires_at=None,
+            )
+        )
+        with self._db.write() as connection:
+            rows = connection.execute(lost.returning(t.runs)).mappings().all()
+            return tuple(sorted((_record(row) for row in rows), key=lambda run: run.id))
+
+    def get(self, project_id: int, number: int) -> Run:
+        """The project's run of that number. Raises NotFound."""
+        with self._db.read() as connection:
+            return _one(connection, t.runs.c.project_id == project_id, t.runs.c.number == number)
+
+    def by_id(self, run_id: int) -> Run:
+        """The run with that id. Raises NotFound."""
+        with self._db.read() as connection:
+            return _one(connection, t.runs.c.id == run_id)
+
+    def list(self, project_id: int, limit: int = 50, before: int | None = None) -> tuple[Run, ...]:
+        """The project's newest runs (with a number below ``before``), newest first."""
+        query = select(t.runs).where(t.runs.c.project_id == project_id).order_by(t.runs.c.number.desc())
+        if before is not None:
+            query = query.where(t.runs.c.number < before)
+        with self._db.read() as connection:
+            return tuple(_record(row) for row in connection.execute(query.limit(limit)).mappings())
+
+    def active(self, project_id: int) -> Run | None:
+        """The project's queued or running run."""
+        return self._newest(project_id, _ACTIVE)
+
+    def last_completed(self, project_id: int) -> Run | None:
+        """The project's newest run that came to a verdict."""
+        return self._newest(project_id, (RunStatus.COMPLETED,))
+
+    def spent_seconds(self, project_id: int, since: datetime) -> float:
+        """Seconds that the project's runs have run after ``since`` (wall clock; a run that still runs counts
+        up to its last sign of life)."""
+        ended = func.coalesce(t.runs.c.finished_at, t.runs.c.heartbeat_at, type_=t.Utc())
+        query = select(t.runs.c.started_at, ended).where(
+            t.runs.c.project_id == project_id, t.runs.c.started_at.is_not(None), ended > since
+        )
+        with self._db.read() as connection:
+            spans = connection.execute(query).all()
+        return float(sum((end - max(start, since)).total_seconds() for start, end in spans))
+
+    def _newest(self, project_id: int, statuses: tuple[RunStatus, ...]) -> Run | None:
+        query = (
+            select(t.runs)
+            .where(t.runs.c.project_id == project_id, t.runs.c.status.in_(statuses))
+            .order_by(t.runs.c.number.desc())
+            .limit(1)
+        )
+        with self._db.read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else _record(row)
+
+
+def _one(connection: Connection, *where: ColumnElement[bool], lock: bool = False) -> Run:
+    query = select(t.runs).where(*where)
+    row = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
+    if row is None:
+        raise NotFound("there is no such run")
+    return _record(row)
+
+
+def _held(connection: Connection, run_id: int, fence: int) -> None:
+    run = _one(connection, t.runs.c.id == run_id, lock=True)
+    if run.status is not RunStatus.RUNNING:
+        raise StaleFence(f"run {run.number} is {run.status}, no longer running")
+    if run.fence != fence:
+        raise StaleFence(f"run {run.number} was claimed again: its fence is {run.fence}, not {fence}")
+
+
+def _change(connection: Connection, run_id: int, **values: object) -> Run:
+    change = t.runs.update().where(t.runs.c.id == run_id).values(values)
+    return _record(connection.execute(change.returning(t.runs)).mappings().one())
+
+
+def _record(row: RowMapping) -> Run:
+    values = {key: value for key, value in row.items() if key not in ("status", "expires_at")}
+    return Run(status=RunStatus(row["status"]), **values)

@@ -1,0 +1,169 @@
+"""``incumbent doctor``: is this machine, this home folder and this server in order?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from service.commands.options import connect, settings
+
+if TYPE_CHECKING:
+    from registry.store import Registry
+    from service.settings import Settings
+
+NEEDED_BYTES = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing looked at. ``ok`` is None when it is neither good nor bad."""
+
+    check: str
+    ok: bool | None
+    detail: str
+    remedy: str = ""
+
+    @property
+    def mark(self) -> str:
+        return {True: "ok", False: "FAIL", None: "–"}[self.ok]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"check": self.check, "ok": self.ok, "detail": self.detail, "remedy": self.remedy or None}
+
+
+def examine(home: Path | None, url: str | None, key: str | None) -> list[Finding]:
+    """All findings; looking changes nothing, a home folder that isn't there yet stays so."""
+    wanted = settings(home=home)
+    return [_python(), _libraries(), *_home(wanted), _server(url, key)]
+
+
+def _python() -> Finding:
+    found = ".".join(map(str, sys.version_info[:3]))
+    return Finding(
+        check="python", ok=sys.version_info >= (3, 11), detail=found, remedy="Use Python 3.11 or newer."
+    )
+
+
+def _libraries() -> Finding:
+    """Whether the installed versions are those the package asks for."""
+    from packaging.requirements import Requirement
+
+    try:
+        wanted = [Requirement(line) for line in requires("incumbent") or []]
+    except PackageNotFoundError:
+        return Finding(check="libraries", ok=False, detail="not installed", remedy="Run 'make install'.")
+    core = [one for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    wrong = [text for one in core if (text := _mismatch(one.name, one.specifier)) is not None]
+    if wrong:
+        return Finding(
+            check="libraries", ok=False, detail="; ".join(wrong), remedy="Run 'make install' again."
+        )
+    return Finding(check="libraries", ok=True, detail=f"{len(core)} as wanted")
+
+
+def _mismatch(name: str, wanted: Any) -> str | None:
+    try:
+        found = version(name)
+    except PackageNotFoundError:
+        return f"{name} is missing"
+    return None if wanted.contains(found, prereleases=True) else f"{name} is {found}, wanted {wanted}"
+
+
+def _home(wanted: Settings) -> Iterator[Finding]:
+    home = wanted.home.absolute()
+    if not home.exists():
+        yield Finding(check="home", ok=None, detail=f"{home} is not there yet; 'incumbent serve' makes it")
+        return
+    writable = os.access(home, os.R_OK | os.W_OK | os.X_OK)
+    yield Finding(
+        check="home", ok=writable, detail=str(home), remedy="" if writable else "Give this user the folder."
+    )
+    yield _space(home)
+    if writable:
+        yield from _store(wanted)
+
+
+def _space(home: Path) -> Finding:
+    free = shutil.disk_usage(home).free
+    enough = free >= NEEDED_BYTES
+    remedy = "" if enough else "Make room: tables and models need it."
+    return Finding(check="disk", ok=enough, detail=f"{free / 1024**3:.1f} GiB free", remedy=remedy)
+
+
+def _store(wanted: Settings) -> Iterator[Finding]:
+    """The registry, its key, and the champions' bytes, each checked against its signature."""
+    from registry.store import Registry
+
+    if wanted.database_url is None and not (wanted.home / "registry.db").exists():
+        yield Finding(check="registry", ok=None, detail="none yet")
+        return
+    yield _signing_key(wanted.home / "keys" / "signing.key")
+    try:
+        registry = Registry.open(wanted.home, database_url=wanted.database_url)
+    except Exception as error:
+        yield Finding(
+            check="registry",
+            ok=False,
+            detail=f"{type(error).__name__}: {error}",
+            remedy="Check INCUMBENT_DATABASE_URL, or restore the home folder from a backup.",
+        )
+        return
+    try:
+        yield Finding(check="registry", ok=True, detail=f"{len(registry.projects.list())} project(s)")
+        yield _champions(registry)
+    finally:
+        registry.close()
+
+
+def _signing_key(path: Path) -> Finding:
+    if not path.exists():
+        return Finding(
+            check="signing key", ok=False, detail=f"{path} is missing", remedy="Restore it from a backup."
+        )
+    private = not stat.S_IMODE(path.stat().st_mode) & 0o077
+    remedy = "" if private else f"Run: chmod 600 {path}"
+    return Finding(
+        check="signing key", ok=private, detail="private" if private else "others may read it", remedy=remedy
+    )
+
+
+def _champions(registry: Registry) -> Finding:
+    from registry.errors import RegistryError
+
+    broken, sound = [], 0
+    for project in registry.projects.list():
+        if project.champion is None:
+            continue
+        try:
+            registry.blobs.open(registry.models.get(project.id, project.champion).blob.digest)
+            sound += 1
+        except (RegistryError, OSError) as error:
+            broken.append(f"{project.name}: {error}")
+    if broken:
+        remedy = "Restore the blobs folder from a backup, or roll back."
+        return Finding(check="champions", ok=False, detail="; ".join(broken), remedy=remedy)
+    return Finding(check="champions", ok=True, detail=f"{sound} with a valid signature")
+
+
+def _server(url: str | None, key: str | None) -> Finding:
+    from service.client import IncumbentError
+
+    with connect(url, key) as server:
+        try:
+            server.health()
+        except IncumbentError as error:
+            unreachable = error.code == "unreachable"
+            return Finding(
+                check="server",
+                ok=None if unreachable else False,
+                detail=str(error),
+                remedy=error.remedy or "",
+            )
+        return Finding(check="server", ok=True, detail=f"{server.url} answers")

@@ -1,0 +1,106 @@
+"""``incumbent key``: API keys, made and revoked on the server's own home folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.commands.console import Exit, Fault, out, show, show_json, show_table
+from service.commands.options import AsJson, Home, settings
+
+if TYPE_CHECKING:
+    from registry.records import ApiKey
+    from registry.store import Registry
+
+app = typer.Typer(help="API keys, made on the server's own home folder.", no_args_is_help=True)
+
+SCOPES = ("predict", "data", "admin")
+
+
+@app.command("create")
+def create(
+    scope: Annotated[list[str], typer.Option(help="predict, data or admin; may be repeated.")],
+    label: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and show its secret, once."""
+    unknown = [word for word in scope if word not in SCOPES]
+    if unknown:
+        raise Fault(
+            f"There is no scope {unknown[0]!r}.", remedy=f"Choose from {', '.join(SCOPES)}.", code=Exit.USAGE
+        )
+    with _registry(home) as registry:
+        key, secret = registry.keys.create(frozenset(scope), label=label, at=datetime.now(UTC))
+    if as_json:
+        show_json({**_facts(key), "secret": secret})
+        return
+    show({"key": key.prefix, "scopes": sorted(key.scopes), "secret": secret}, as_json=False)
+    out().print(
+        "Keep the secret now: only a hash of it is stored. Use it as INCUMBENT_KEY or --key.", style="dim"
+    )
+
+
+@app.command("list")
+def list_(home: Home = None, as_json: AsJson = False) -> None:
+    """List the keys, never their secrets."""
+    with _registry(home) as registry:
+        found = [_facts(key) for key in registry.keys.list()]
+    if as_json:
+        show_json({"keys": found})
+        return
+    words = ("key", "label", "scopes", "created_at", "revoked_at")
+    show_table(
+        words,
+        [[one[word] for word in words] for one in found],
+        empty="No key yet. Make one: incumbent key create --scope admin",
+    )
+
+
+@app.command("revoke")
+def revoke(
+    prefix: Annotated[
+        str, typer.Argument(metavar="KEY", help="Public part of the key, as 'key list' shows it.")
+    ],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key useless, at once."""
+    from registry.errors import NotFound
+
+    with _registry(home) as registry:
+        try:
+            registry.keys.revoke(prefix, at=datetime.now(UTC))
+        except NotFound as error:
+            raise Fault(
+                str(error), remedy="'incumbent key list' shows the keys there are.", code=Exit.REFUSED
+            ) from error
+    show({"revoked": prefix}, as_json)
+
+
+@contextmanager
+def _registry(home: Path | None) -> Iterator[Registry]:
+    """The registry of the home folder, opened beside a running server if there is one."""
+    from registry.store import Registry
+
+    wanted = settings(home=home)
+    registry = Registry.open(wanted.home, database_url=wanted.database_url)
+    try:
+        yield registry
+    finally:
+        registry.close()
+
+
+def _facts(key: ApiKey) -> dict[str, Any]:
+    return {
+        "key": key.prefix,
+        "label": key.label,
+        "scopes": sorted(key.scopes),
+        "created_at": key.created_at.isoformat(),
+        "revoked_at": key.revoked_at.isoformat() if key.revoked_at else None,
+    }

@@ -1,0 +1,51 @@
+"""Options that several commands share, and how they reach the server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from service.client import Incumbent
+    from service.settings import Settings
+
+Url = Annotated[str | None, typer.Option("--url", envvar="INCUMBENT_URL", help="Address of the server.")]
+Key = Annotated[str | None, typer.Option("--key", envvar="INCUMBENT_KEY", help="API key.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Home = Annotated[
+    Path | None,
+    typer.Option("--home", help="Folder that holds everything; else INCUMBENT_HOME, else .incumbent."),
+]
+ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="Name of the project.")]
+
+
+def connect(url: str | None, key: str | None) -> Incumbent:
+    from service.client import Incumbent
+
+    return Incumbent(url, key)
+
+
+def given(**words: Any) -> dict[str, Any]:
+    """The words that were said."""
+    return {word: value for word, value in words.items() if value is not None}
+
+
+def settings(**words: Any) -> Settings:
+    """The server's settings: what the command says, else ``INCUMBENT_*``, else the defaults."""
+    from pydantic import ValidationError
+
+    from service.commands.console import Exit, Fault
+    from service.settings import Settings
+
+    try:
+        return Settings(**given(**words))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "setting"
+        raise Fault(
+            f"{name}: {first['msg']}.",
+            remedy=f"Set --{name.replace('_', '-')} or INCUMBENT_{name.upper()} to something else.",
+            code=Exit.USAGE,
+        ) from error

@@ -1,0 +1,113 @@
+"""``incumbent serve``: one process with API, scheduler and searches."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.commands.console import Exit, Fault, show_json
+from service.commands.options import settings
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+GRACE_SECONDS = 10
+LEVELS = ("critical", "error", "warning", "info", "debug")
+
+
+def start(*, host: str | None, port: int | None, home: Path | None, log_level: str, as_json: bool) -> None:
+    """Serves until it is told to stop. Raises Fault when it may not or can't listen there."""
+    if log_level not in LEVELS:
+        raise Fault(
+            f"There is no log level {log_level!r}.",
+            remedy=f"Choose from {', '.join(LEVELS)}.",
+            code=Exit.USAGE,
+        )
+    wanted = settings(host=host, port=port, home=home)
+    if not wanted.on_loopback:
+        _demand_key(wanted)
+    with _listen(wanted) as listening:
+        _run(wanted, listening, log_level, as_json)
+
+
+def _demand_key(wanted: Settings) -> None:
+    """Beyond this machine nobody may be let in without a key."""
+    from registry.store import Registry
+
+    registry = Registry.open(wanted.home, database_url=wanted.database_url)
+    try:
+        if registry.keys.any():
+            return
+    finally:
+        registry.close()
+    raise Fault(
+        f"Refusing to listen on {wanted.host}: there is no API key, so anyone who reaches it could do anything.",
+        remedy=f"Make one first: incumbent key create --scope admin --home {wanted.home}",
+        code=Exit.USAGE,
+    )
+
+
+def _listen(wanted: Settings) -> socket.socket:
+    """A bound socket, taken before anything heavy is imported, so that a taken port is said at once."""
+    family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((wanted.host, wanted.port))
+    except OSError as error:
+        listening.close()
+        raise Fault(
+            f"Can't listen on {wanted.host}:{wanted.port}: {error.strerror or error}.",
+            remedy="Choose another --port; 0 picks a free one.",
+        ) from error
+    return listening
+
+
+def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bool) -> None:
+    import logging
+
+    import uvicorn
+
+    from service.app import create_app
+
+    port = listening.getsockname()[1]
+    shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
+    url = f"http://{shown}:{port}"
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    class Announcing(uvicorn.Server):
+        """Says its address once it answers there."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                _announce(url, wanted.home, as_json)
+
+    config = uvicorn.Config(
+        create_app(wanted.model_copy(update={"port": port})),
+        log_level=log_level,
+        log_config=None,
+        access_log=False,
+        loop="uvloop" if sys.platform != "win32" else "auto",
+        http="httptools",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = Announcing(config)
+    try:
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:
+        return  # uvicorn raises it again once it has stopped in good order
+    if not server.started:
+        raise Fault("The server could not start; its log says why.")
+
+
+def _announce(url: str, home: Path, as_json: bool) -> None:
+    if as_json:
+        show_json({"url": url, "home": str(home.absolute())})
+    else:
+        sys.stdout.write(
+            f"Incumbent serves at {url} (docs at {url}/docs), home {home.absolute()}. Ctrl-C stops it.\n"
+        )
+    sys.stdout.flush()

@@ -1,0 +1,113 @@
+"""A model in this process: loaded, verified, warmed, checked on its golden rows."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from automl.schema import Schema, check, frame, table_from_rows
+from automl.task import Label, Task
+from registry.records import Model, Project
+from registry.store import Registry
+
+GOLDEN_TOLERANCE = 1e-6
+
+
+class CannotDeploy(Exception):
+    """The model may not serve; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """Answers for rows: ``values`` as the caller writes them, ``scores`` as they are logged (a regression's value,
+    P(last class) of two, P(top class) of more), ``probabilities`` of shape (n, K) or None."""
+
+    values: Sequence[Label]
+    scores: npt.NDArray[np.float64]
+    probabilities: npt.NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One model version, ready to answer. ``epoch`` is the project's when it was loaded."""
+
+    project_id: int
+    project: str
+    version: int
+    epoch: int
+    revision: int
+    task: Task
+    schema: Schema
+    classes: tuple[Label, ...]
+    pipeline: Any
+
+    def predict(self, table: pa.Table) -> Scores:
+        """Answers for a table that :func:`automl.schema.check` has typed."""
+        return self.answer(self.raw(table))
+
+    def raw(self, table: pa.Table) -> npt.NDArray[np.float64]:
+        rows = frame(table, self.schema)
+        if self.task.is_classification:
+            return np.asarray(self.pipeline.predict_proba(rows), dtype=np.float64)
+        return np.asarray(self.pipeline.predict(rows), dtype=np.float64)
+
+    def answer(self, raw: npt.NDArray[np.float64]) -> Scores:
+        if not self.task.is_classification:
+            return Scores(values=raw.tolist(), scores=raw, probabilities=None)
+        top = raw.argmax(axis=1)
+        values = [self.classes[position] for position in top]
+        scores = raw[:, -1] if len(self.classes) == 2 else raw[np.arange(len(raw)), top]
+        return Scores(values=values, scores=scores, probabilities=raw)
+
+
+def load(registry: Registry, project: Project, model: Model) -> Deployment:
+    """The model, ready to serve. Raises CannotDeploy when its bytes, libraries or answers are not what was judged."""
+    _check_requirements(model.details["requirements"])
+    data = registry.blobs.open(model.blob.digest)
+    golden = json.loads(registry.blobs.open(model.attachments["golden"].digest))
+    deployment = Deployment(
+        project_id=project.id,
+        project=project.name,
+        version=model.version,
+        epoch=project.epoch,
+        revision=project.revision,
+        task=Task.from_json(project.task),
+        schema=Schema.from_json(project.schema or {}),
+        classes=Task.from_json(model.details["task"]).classes,
+        pipeline=pickle.loads(data),
+    )
+    _check_golden(deployment, golden)
+    return deployment
+
+
+def _check_requirements(requirements: Mapping[str, str]) -> None:
+    for name, wanted in requirements.items():
+        try:
+            found = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            raise CannotDeploy(f"it needs {name} {wanted}, which is not installed") from None
+        # scikit-learn promises no pickles across minor releases; the golden rows check the rest.
+        exact = 2 if name == "scikit-learn" else 1
+        if found.split(".")[:exact] != wanted.split(".")[:exact]:
+            raise CannotDeploy(f"it was made with {name} {wanted}, this process has {found}")
+
+
+def _check_golden(deployment: Deployment, golden: Mapping[str, Any]) -> None:
+    """Also warms the model: every lazy part of it has run once before the swap."""
+    checked = check(table_from_rows(golden["rows"]), deployment.schema, deployment.task)
+    if checked.faults:
+        raise CannotDeploy(f"its golden rows no longer fit the schema: {checked.faults[0].message}")
+    deployment.predict(checked.table.slice(0, 1))
+    answers = deployment.raw(checked.table)
+    expected = np.asarray(golden["predictions"], dtype=np.float64)
+    gap = float(np.max(np.abs(answers - expected) / (1 + np.abs(expected)))) if len(expected) else 0.0
+    if gap > GOLDEN_TOLERANCE:
+        raise CannotDeploy(f"its answers on {len(expected)} golden rows differ from the judged ones by {gap:.2g}")

@@ -1,0 +1,30 @@
+"""What a stage of a run works with."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Desk:
+    """Its folder, its specification, the run's key and a line to the parent."""
+
+    def __init__(self, folder: Path, secrets: Mapping[str, str], pipe: int) -> None:
+        self.folder = folder
+        self.key = bytes.fromhex(secrets["key"])
+        self.database_url = secrets["database_url"]
+        self.home = Path(secrets["home"])
+        self.spec: dict[str, Any] = json.loads((folder / "spec.json").read_text())
+        self._pipe = pipe
+
+    def tell(self, event: str, **details: Any) -> None:
+        """Send one event to the parent."""
+        line = json.dumps({"event": event, **details}, allow_nan=False, default=str)
+        os.write(self._pipe, line.encode() + b"\n")
+
+    def ready(self) -> None:
+        """The imports are done: the clock of the deadline starts."""
+        self.tell("ready")

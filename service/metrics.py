@@ -1,0 +1,44 @@
+"""Prometheus metrics of this process: base units, labels project and model, never a row id."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """One set for one app, so that several apps in one process (tests) do not share counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        named = {"registry": self.registry}
+        self.predictions = Counter(
+            "incumbent_predictions_total", "Rows predicted.", ["project", "model"], **named
+        )
+        self.duration = Histogram(
+            "incumbent_prediction_duration_seconds",
+            "From the read body to the encoded answer.",
+            ["project"],
+            buckets=_SECONDS,
+            **named,
+        )
+        self.refused = Counter(
+            "incumbent_predictions_refused_total", "Calls refused.", ["project", "code"], **named
+        )
+        self.decisions = Counter(
+            "incumbent_decisions_total", "Trigger decisions.", ["project", "trigger", "outcome"], **named
+        )
+        self.promotions = Counter("incumbent_promotions_total", "Promotions.", ["project"], **named)
+        self.rollbacks = Counter("incumbent_rollbacks_total", "Rollbacks.", ["project"], **named)
+        self.runs = Counter("incumbent_runs_total", "Ended runs.", ["project", "outcome"], **named)
+        self.labels = Counter("incumbent_labels_total", "Labels stored.", ["project", "source"], **named)
+        self.drift_share = Gauge(
+            "incumbent_drift_share", "Share of features that moved.", ["project"], **named
+        )
+        self.champion = Gauge(
+            "incumbent_champion_version", "Version that serves in this process.", ["project"], **named
+        )
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)

@@ -1,0 +1,104 @@
+"""When to start a run, and what to demand of it. Every part has a default that a careful person would choose."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from service.schedule import check_cron
+
+Share = Annotated[float, Field(gt=0, le=1)]
+
+ENGINES = ("flaml", "tpot")
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_timedelta="iso8601")
+
+
+class NewLabels(Part):
+    """Start when this many truly labelled rows came since the last run, or this share of those it had."""
+
+    count: int | None = Field(default=500, ge=1)
+    share: Share | None = None
+
+
+class FeatureDrift(Part):
+    """Look at each full window of prediction rows; ``share`` is the part of the features that must have moved.
+
+    Drift says that inputs changed, not that the model got worse, so by default it is only noted.
+    """
+
+    share: Share = 0.3
+    window: int = Field(default=1000, ge=100, le=100_000)
+    threshold: float = Field(default=0.1, gt=0, description="least effect size that counts as moved")
+    action: Literal["annotate", "retrain"] = "annotate"
+
+
+class Triggers(Part):
+    schedule: str | None = Field(default="0 3 * * *", description="cron, five fields, UTC")
+    new_labels: NewLabels | None = NewLabels()
+    drift: FeatureDrift | None = FeatureDrift()
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, value: str | None) -> str | None:
+        return None if value is None else check_cron(value)
+
+
+class Search(Part):
+    """``engines`` shares the budget: weights, of which only the proportions matter."""
+
+    budget_seconds: float = Field(default=120, ge=1, le=86_400)
+    engines: dict[str, Annotated[float, Field(ge=0)]] = {"flaml": 0.6, "tpot": 0.4}
+
+    @field_validator("engines")
+    @classmethod
+    def _known(cls, value: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(value) - set(ENGINES))
+        if unknown:
+            raise ValueError(f"unknown engine {unknown[0]!r}; choose from {', '.join(ENGINES)}")
+        if not any(share > 0 for share in value.values()):
+            raise ValueError("at least one engine needs a share above 0")
+        return value
+
+
+class Holdout(Part):
+    """The newest truly labelled rows, kept for judging: ``share`` of all, within the two bounds."""
+
+    share: Annotated[float, Field(gt=0, le=0.5)] = 0.2
+    min_rows: int = Field(default=50, ge=10)
+    max_rows: int = Field(default=10_000, ge=10)
+
+
+class Gates(Part):
+    """``min_effect`` is in the metric's own unit; ``alpha`` is the chance of a false promotion per holdout."""
+
+    min_effect: float = Field(default=0.002, ge=0)
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    resamples: int = Field(default=2000, ge=2000, le=100_000)
+    max_latency_ms: float | None = Field(default=50, gt=0)
+    max_size_bytes: int | None = Field(default=None, gt=0)
+
+
+class Policy(Part):
+    """A project's standing orders.
+
+    >>> Policy().search.engines["flaml"]
+    0.6
+    >>> Policy.model_validate({"cooldown": "PT10M"}).cooldown.total_seconds()
+    600.0
+    """
+
+    triggers: Triggers = Triggers()
+    combine: Literal["any", "all"] = "any"
+    cooldown: timedelta = timedelta(hours=1)
+    daily_budget_seconds: float = Field(default=3600, gt=0)
+    min_fresh_labels: int = Field(default=100, ge=1)
+    lookback_window: timedelta | None = None
+    search: Search = Search()
+    holdout: Holdout = Holdout()
+    gates: Gates = Gates()
+    promote_mode: Literal["managed", "manual"] = "managed"

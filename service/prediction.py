@@ -1,0 +1,150 @@
+"""From the rows of many calls to their answers, in one pass through the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from automl.errors import SchemaError
+from automl.schema import Checked, check, table_from_rows
+from service.deployment import Deployment, Scores
+from service.problems import Problem
+from service.row_ids import row_id
+
+Row = Mapping[str, Any]
+Log = Callable[[Deployment, pa.Table, Sequence[str], Scores], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one call is told: one id and one value a row, and the probabilities of each class."""
+
+    model_version: int
+    ids: Sequence[str]
+    values: Sequence[Any]
+    probabilities: Sequence[Sequence[float]] | None
+    classes: Sequence[str]
+
+
+class Predictor:
+    """The work of a project's batcher: answers calls with the champion of the moment and logs before it answers."""
+
+    def __init__(self, champion: Callable[[], Deployment | None], log: Log) -> None:
+        self._champion = champion
+        self._log = log
+
+    def __call__(self, calls: Sequence[Sequence[Row]]) -> Sequence[Answer | Exception]:
+        """One answer, or the problem with its rows, for each call; all by one model version."""
+        deployment = self._champion()
+        if deployment is None:
+            return [Problem(503, "no_champion", "The model was withdrawn.", remedy="Try again.")] * len(calls)
+        if len(calls) == 1:
+            return [self._alone(deployment, calls[0])]
+        missing = [_missing_column(deployment, rows) for rows in calls]
+        good = [rows for rows, problem in zip(calls, missing, strict=True) if problem is None]
+        together = self._together(deployment, good)
+        answers = iter(together if together is not None else [self._alone(deployment, rows) for rows in good])
+        return [problem if problem is not None else next(answers) for problem in missing]
+
+    def _together(self, deployment: Deployment, calls: Sequence[Sequence[Row]]) -> list[Answer] | None:
+        """All calls in one matrix, or None when a row among them is at fault."""
+        rows = [row for call in calls for row in call]
+        if not rows:
+            return []
+        try:
+            checked = check(table_from_rows(rows), deployment.schema, deployment.task)
+        except SchemaError:
+            return None
+        if checked.faults:
+            return None
+        answer = self._answer(deployment, checked, rows)
+        answers, start = [], 0
+        for call in calls:
+            answers.append(_part(answer, start, start + len(call)))
+            start += len(call)
+        return answers
+
+    def _alone(self, deployment: Deployment, rows: Sequence[Row]) -> Answer | Exception:
+        try:
+            problem = _missing_column(deployment, rows)
+            if problem is not None:
+                return problem
+            checked = check(table_from_rows(rows), deployment.schema, deployment.task)
+            if checked.faults:
+                return _faulty(checked)
+            return self._answer(deployment, checked, rows)
+        except SchemaError as error:
+            return Problem(
+                422, error.code, str(error), field=_field(error.column), remedy=error.remedy or None
+            )
+        except Exception as error:
+            return error
+
+    def _answer(self, deployment: Deployment, checked: Checked, rows: Sequence[Row]) -> Answer:
+        scores = deployment.predict(checked.table)
+        named = deployment.task.id_column
+        ids = [_own_id(row, named) or row_id() for row in rows]
+        self._log(deployment, checked.table, ids, scores)
+        return Answer(
+            model_version=deployment.version,
+            ids=ids,
+            values=scores.values,
+            probabilities=None if scores.probabilities is None else scores.probabilities.tolist(),
+            classes=[deployment.schema.target.text(label) for label in deployment.classes],
+        )
+
+
+def _part(answer: Answer, start: int, stop: int) -> Answer:
+    return Answer(
+        model_version=answer.model_version,
+        ids=answer.ids[start:stop],
+        values=answer.values[start:stop],
+        probabilities=None if answer.probabilities is None else answer.probabilities[start:stop],
+        classes=answer.classes,
+    )
+
+
+def _own_id(row: Row, named: str | None) -> str | None:
+    value = row.get(named) if named is not None else None
+    if value is None:
+        return None
+    return str(int(value)) if isinstance(value, float) and np.isfinite(value) and value == int(value) else str(value)
+
+
+def _missing_column(deployment: Deployment, rows: Sequence[Row]) -> Problem | None:
+    present: set[str] = set().union(*rows)
+    for column in deployment.schema.columns:
+        if column.name in present or column.optional or column.name == deployment.task.id_column:
+            continue
+        return Problem(
+            422,
+            "missing_column",
+            f"No row has the column {column.name!r}.",
+            field=f"rows[0].{column.name}",
+            remedy="Send it with each row, as null where the value is unknown.",
+        )
+    return None
+
+
+def _faulty(checked: Checked) -> Problem:
+    errors = [
+        {"field": f"rows[{fault.row}].{fault.column}", "code": fault.code, "detail": fault.message}
+        for fault in checked.faults[:100]
+    ]
+    first = checked.faults[0]
+    return Problem(
+        422,
+        first.code,
+        f"Row {first.row}: {first.message}",
+        field=errors[0]["field"],
+        remedy="Mend the rows named in 'errors' and send the call again; nothing was predicted.",
+        errors=errors,
+    )
+
+
+def _field(column: str | None) -> str:
+    return "rows" if column is None else f"rows[].{column}"

@@ -1,0 +1,140 @@
+"""The champions in this process. Serving pulls them from the registry; a swap is one assignment."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from collections.abc import Callable, Mapping
+
+from registry.errors import RegistryError
+from registry.records import Project
+from registry.store import Registry
+from service.api.context import Clock
+from service.deployment import CannotDeploy, Deployment, load
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 60.0
+
+
+class Serving:
+    """Watches the registry and keeps the champion of each project loaded.
+
+    A batch takes one :class:`Deployment` from :attr:`champions` and answers all its rows with it, so no answer
+    mixes versions; the old model is freed when its last batch has ended. A model that fails to load leaves the
+    old one serving, is written to the deployments ledger and raises ``incumbent.deployment.failed``.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        node: str,
+        poll_seconds: float,
+        clock: Clock,
+        on_swap: Callable[[Deployment], None] = lambda deployment: None,
+    ) -> None:
+        self._registry = registry
+        self._node = node
+        self._poll_seconds = poll_seconds
+        self._clock = clock
+        self._on_swap = on_swap
+        self._champions: dict[str, Deployment] = {}
+        self._refused: dict[tuple[int, int], float] = {}
+        self._wake = threading.Event()
+        self._stop = False
+        self._caught_up = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="serving", daemon=True)
+
+    @property
+    def champions(self) -> Mapping[str, Deployment]:
+        """By project name. A snapshot reference: entries are replaced, never changed."""
+        return self._champions
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether every champion known at the start was loaded or refused."""
+        return self._caught_up.is_set()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop = True
+        self._wake.set()
+        self._thread.join(timeout=10)
+
+    def nudge(self) -> None:
+        """Look at the registry now instead of at the next poll."""
+        self._wake.set()
+
+    def refresh(self) -> None:
+        """Bring this process in line with the registry once. Safe to call from one thread at a time."""
+        projects = self._registry.projects.list()
+        for name in set(self._champions) - {project.name for project in projects}:
+            self._champions.pop(name, None)
+        for project in projects:
+            current = self._champions.get(project.name)
+            if project.champion is None or not _is_behind(current, project):
+                continue
+            self._swap(project, current)
+
+    def _swap(self, project: Project, current: Deployment | None) -> None:
+        assert project.champion is not None
+        attempt = (project.id, project.epoch)
+        now = self._clock().timestamp()
+        if now - self._refused.get(attempt, 0.0) < RETRY_SECONDS:
+            return
+        try:
+            model = self._registry.models.get(project.id, project.champion)
+            deployment = load(self._registry, project, model)
+        except Exception as error:  # whatever a model can do wrong must leave the old one serving
+            self._refused[attempt] = now
+            self._refuse(project, error)
+            return
+        self._refused.pop(attempt, None)
+        self._champions[project.name] = deployment
+        if current is None or current.version != deployment.version:
+            self._record(project, deployment, current)
+            self._on_swap(deployment)
+        # The new model is long-lived: keep the collector from walking it in the middle of a request.
+        gc.collect()
+        gc.freeze()
+
+    def _record(self, project: Project, deployment: Deployment, current: Deployment | None) -> None:
+        at = self._clock()
+        if current is not None:
+            reason = f"replaced by version {deployment.version}"
+            self._registry.ledger.deployed(
+                project.id, current.version, self._node, "retired", reason, at=at
+            )
+        self._registry.ledger.deployed(
+            project.id, deployment.version, self._node, "serving", "loaded, verified and warmed", at=at
+        )
+
+    def _refuse(self, project: Project, error: Exception) -> None:
+        assert project.champion is not None
+        expected = isinstance(error, CannotDeploy | RegistryError)
+        reason = str(error) if expected else f"{type(error).__name__}: {error}"
+        logger.error("version %s of %s can't serve: %s", project.champion, project.name, reason)
+        at = self._clock()
+        self._registry.ledger.deployed(project.id, project.champion, self._node, "failed", reason, at=at)
+        data = {"project": project.name, "version": project.champion, "node": self._node, "reason": reason}
+        self._registry.ledger.emit("incumbent.deployment.failed", data, project_id=project.id, at=at)
+
+    def _watch(self) -> None:
+        while not self._stop:
+            self._wake.clear()
+            try:
+                self.refresh()
+                self._caught_up.set()
+            except Exception:  # the registry may be away for a moment; serving goes on with what it has
+                logger.exception("could not look at the registry; trying again")
+            self._wake.wait(self._poll_seconds)
+
+
+def _is_behind(current: Deployment | None, project: Project) -> bool:
+    if current is None or current.project_id != project.id:
+        return True
+    return current.epoch != project.epoch or current.revision != project.revision

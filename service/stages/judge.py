@@ -1,0 +1,95 @@
+"""Champion and challenger on the same rows that neither was trained on, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sklearn.pipeline import Pipeline
+
+from automl.judge import Rules, Scored, judge, spent_alpha
+from automl.schema import Schema, frame
+from automl.scoring import aligned, latency_ms, predictions
+from automl.task import Label, Task
+from service.desk import Desk
+from service.sealed import unseal, unseal_object
+from service.stages.rows import encoded_labels, entities
+
+GOLDEN_ROWS = 20
+REFERENCE_ROWS = 5_000
+
+
+def run(desk: Desk, detail: str) -> None:
+    """Judge the challenger found by engine ``detail``; leaves ``verdict.json``, ``golden.json``, ``reference.parquet``."""
+    spec = desk.spec
+    task, schema = Task.from_json(spec["task"]), Schema.from_json(spec["schema"])
+    challenger: Pipeline = unseal_object(desk.folder / f"{detail}.model", desk.key)
+    champion: Pipeline | None = None
+    if spec["champion"] is not None:
+        champion = unseal_object(desk.folder / "champion.model", desk.key)
+    desk.ready()
+    holdout = pq.read_table(desk.folder / "holdout.parquet")
+    train = pq.read_table(desk.folder / "train.parquet")
+    rows = frame(holdout, schema)
+    size = len(unseal(desk.folder / f"{detail}.model", desk.key))
+    challenged = Scored(
+        predictions=predictions(challenger, rows, task),
+        latency_ms=latency_ms(challenger, rows, task),
+        size_bytes=size,
+    )
+    reigning = None if champion is None else _champion(champion, rows, task, spec["champion"]["classes"])
+    alpha = spent_alpha(spec["rules"]["alpha"], spec["look"])
+    verdict = judge(
+        reigning,
+        challenged,
+        encoded_labels(holdout, schema, task),
+        Rules(**{**spec["rules"], "alpha": alpha}),
+        seed=spec["seed"],
+        task=task,
+        groups=entities(holdout, task),
+        baseline=_baseline(train, len(holdout), schema, task),
+    )
+    _write_golden(desk, challenger, holdout, schema, task)
+    _write_reference(desk, train, schema)
+    report = {**verdict.to_json(), "alpha_spent": alpha, "look": spec["look"]}
+    (desk.folder / "verdict.json").write_text(json.dumps(report, default=str))
+    desk.tell("verdict", outcome=verdict.outcome.value, reason=verdict.reason)
+
+
+def _champion(champion: Pipeline, rows: pd.DataFrame, task: Task, known: list[Label]) -> Scored:
+    scores = predictions(champion, rows, task)
+    if task.is_classification:
+        scores = aligned(scores, known, task.classes)
+    return Scored(predictions=scores, latency_ms=None, size_bytes=None)
+
+
+def _baseline(train: pa.Table, rows: int, schema: Schema, task: Task) -> npt.NDArray[np.float64]:
+    """What a model without any feature would say: the class shares of the training rows, or their mean."""
+    y = encoded_labels(train, schema, task)
+    if not task.is_classification:
+        return np.full(rows, float(np.mean(y)))
+    shares = np.bincount(y, minlength=len(task.classes)) / len(y)
+    return np.tile(shares, (rows, 1))
+
+
+def _write_golden(desk: Desk, challenger: Pipeline, holdout: pa.Table, schema: Schema, task: Task) -> None:
+    """Rows with the answers that every later load of this model must give again."""
+    names = [column.name for column in schema.columns]
+    chosen = holdout.select(names).slice(0, GOLDEN_ROWS)
+    answers = predictions(challenger, frame(chosen, schema), task)
+    golden: dict[str, Any] = {"rows": chosen.to_pylist(), "predictions": answers.tolist()}
+    (desk.folder / "golden.json").write_text(json.dumps(golden, default=lambda moment: moment.isoformat()))
+
+
+def _write_reference(desk: Desk, train: pa.Table, schema: Schema) -> None:
+    """A sample of the training rows, against which drift is measured."""
+    random = np.random.default_rng(desk.spec["seed"])
+    names = [column.name for column in schema.columns]
+    count = min(REFERENCE_ROWS, len(train))
+    picked = np.sort(random.choice(len(train), size=count, replace=False))
+    pq.write_table(train.select(names).take(pa.array(picked)), desk.folder / "reference.parquet")

@@ -1,0 +1,186 @@
+"""When is a run due? A pure function of policy, facts and time; every answer carries its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from service.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftFact:
+    """The newest drift report that no run has answered yet."""
+
+    share: float
+    drifted: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of a project when its triggers are looked at.
+
+    ``truths`` counts truly labelled rows, ``truths_at_last_run`` those the last finished run started from
+    (None before the first). ``interrupted_run`` is the number of the last run if its process was lost and it
+    was not tried again yet. ``spent_seconds`` are search seconds of the last 24 hours.
+    """
+
+    champion: int | None
+    truths: int
+    truths_at_last_run: int | None
+    active_run: int | None = None
+    last_run_ended_at: datetime | None = None
+    interrupted_run: int | None = None
+    spent_seconds: float = 0.0
+    schedule_due_at: datetime | None = None
+    drift: DriftFact | None = None
+
+    @property
+    def fresh(self) -> int:
+        return self.truths - (self.truths_at_last_run or 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """A reason to start. ``fired`` names every trigger that would have sufficed."""
+
+    kind: str
+    reason: str
+    fired: tuple[str, ...]
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A reason not to start. ``guard`` is what stood in the way; ``uses_up_schedule`` when the due time is over."""
+
+    guard: str
+    reason: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    uses_up_schedule: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Rung:
+    kind: str
+    fires: bool
+    text: str
+
+
+def due(policy: Policy, facts: Facts, now: datetime) -> Trigger | Refusal:
+    """Whether a run should start now.
+
+    A lost run is tried again once, and a project without champion starts as soon as it has enough labels; else
+    the triggers of the policy are combined and then held back by cooldown, daily budget and minimum of
+    fresh labels. With everything else equal, more labels, more drift or a later time never turn a trigger of
+    the same day into "nothing fired".
+    """
+    evidence = _evidence(facts, now)
+    if facts.active_run is not None:
+        return Refusal(guard="active_run", reason=f"run {facts.active_run} is under way", evidence=evidence)
+    if facts.interrupted_run is not None:
+        reason = f"run {facts.interrupted_run} was interrupted and is tried again once"
+        return Trigger(kind="retry", reason=reason, fired=("retry",), evidence=evidence)
+    if facts.champion is None and facts.truths_at_last_run is None:
+        return _first(policy, facts, evidence)
+    rungs = _rungs(policy, facts, now)
+    fired = tuple(rung for rung in rungs if rung.fires)
+    needed = len(rungs) if policy.combine == "all" else 1
+    if not rungs:
+        return Refusal(guard="no_trigger", reason="the policy has no automatic trigger", evidence=evidence)
+    if len(fired) < needed:
+        idle = "; ".join(rung.text for rung in rungs if not rung.fires)
+        return Refusal(guard="nothing_fired", reason=idle, evidence=evidence)
+    held = _held_back(policy, facts, now, evidence)
+    if held is not None:
+        return held
+    return Trigger(
+        kind=fired[0].kind,
+        reason="; ".join(rung.text for rung in fired),
+        fired=tuple(rung.kind for rung in fired),
+        evidence=evidence,
+    )
+
+
+def _first(policy: Policy, facts: Facts, evidence: Mapping[str, Any]) -> Trigger | Refusal:
+    wanted = policy.min_fresh_labels
+    if facts.truths < wanted:
+        reason = f"{facts.truths} of the {wanted} labelled rows that a first champion needs"
+        return Refusal(guard="min_fresh_labels", reason=reason, evidence=evidence)
+    reason = f"{facts.truths} labelled rows and no champion yet"
+    return Trigger(kind="first_champion", reason=reason, fired=("first_champion",), evidence=evidence)
+
+
+def _rungs(policy: Policy, facts: Facts, now: datetime) -> tuple[_Rung, ...]:
+    triggers = policy.triggers
+    rungs = []
+    if triggers.schedule is not None:
+        at = facts.schedule_due_at
+        fires = at is not None and at <= now
+        when = "not set yet" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
+        rungs.append(_Rung("schedule", fires, f"schedule {triggers.schedule!r} {'was' if fires else 'is'} due {when}"))
+    if triggers.new_labels is not None:
+        rungs.append(_new_labels(policy, facts))
+    if triggers.drift is not None and triggers.drift.action == "retrain":
+        rungs.append(_drift(triggers.drift.share, facts.drift))
+    return tuple(rungs)
+
+
+def _new_labels(policy: Policy, facts: Facts) -> _Rung:
+    rule = policy.triggers.new_labels
+    assert rule is not None
+    before = facts.truths_at_last_run or 0
+    goals = []
+    if rule.count is not None:
+        goals.append(rule.count)
+    if rule.share is not None:
+        goals.append(max(1, round(rule.share * before)))
+    goal = min(goals) if goals else 1
+    verb = "reach" if facts.fresh >= goal else "of"
+    return _Rung("new_labels", facts.fresh >= goal, f"{facts.fresh} new labels {verb} the {goal} asked for")
+
+
+def _drift(share: float, fact: DriftFact | None) -> _Rung:
+    if fact is None:
+        return _Rung("drift", False, "no drift report since the last run")
+    fires = fact.share >= share
+    names = ", ".join(fact.drifted[:5]) or "none"
+    text = f"{fact.share:.0%} of the features moved ({names}), {share:.0%} asked for"
+    return _Rung("drift", fires, text)
+
+
+def _held_back(policy: Policy, facts: Facts, now: datetime, evidence: Mapping[str, Any]) -> Refusal | None:
+    if facts.fresh < policy.min_fresh_labels:
+        reason = f"only {facts.fresh} fresh labels, the policy wants {policy.min_fresh_labels}"
+        return Refusal(guard="min_fresh_labels", reason=reason, evidence=evidence, uses_up_schedule=True)
+    if facts.last_run_ended_at is not None and now < facts.last_run_ended_at + policy.cooldown:
+        until = facts.last_run_ended_at + policy.cooldown
+        return Refusal(guard="cooldown", reason=f"cooling down until {_clock(until)}", evidence=evidence)
+    left = policy.daily_budget_seconds - facts.spent_seconds
+    if left < policy.search.budget_seconds:
+        reason = (
+            f"{facts.spent_seconds:.0f} of {policy.daily_budget_seconds:.0f} search seconds are spent in 24 hours, "
+            f"a run needs {policy.search.budget_seconds:.0f}"
+        )
+        return Refusal(guard="daily_budget", reason=reason, evidence=evidence, uses_up_schedule=True)
+    return None
+
+
+def _clock(moment: datetime) -> str:
+    rounded = moment + timedelta(milliseconds=500)
+    return f"{rounded:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _evidence(facts: Facts, now: datetime) -> dict[str, Any]:
+    return {
+        "champion": facts.champion,
+        "truths": facts.truths,
+        "fresh_labels": facts.fresh,
+        "spent_seconds": round(facts.spent_seconds, 1),
+        "schedule_due_at": facts.schedule_due_at.isoformat() if facts.schedule_due_at else None,
+        "drift_share": facts.drift.share if facts.drift else None,
+        "drifted": list(facts.drift.drifted) if facts.drift else [],
+    }

@@ -1,0 +1,51 @@
+"""The child process of a run: ``python -m service.worker STAGE FOLDER PIPE PARENT``.
+
+It reads ``spec.json`` from its folder, does one stage, writes its results there and reports on the pipe.
+Secrets (the run's key, the database URL) come on standard input. Nothing here writes to the registry.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from service.desk import Desk
+from service.lineup import fall_in
+
+STAGES = {
+    "snapshot": "service.stages.snapshot",
+    "search": "service.stages.search",
+    "judge": "service.stages.judge",
+    "drift": "service.stages.drift",
+}
+
+
+Stage = Callable[[Desk, str], None]
+
+
+def main(arguments: list[str]) -> int:
+    stage, folder, pipe, parent = arguments
+    secrets = json.loads(sys.stdin.readline())
+    fall_in(int(parent))
+    desk = Desk(Path(folder).resolve(), secrets, int(pipe))
+    name, _, detail = stage.partition("-")
+    with tempfile.TemporaryDirectory(dir=desk.folder) as scratch:
+        os.chdir(scratch)
+        try:
+            run: Stage = import_module(STAGES[name]).run
+            run(desk, detail)
+        except Exception as error:
+            traceback.print_exc()
+            desk.tell("failed", reason=f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
