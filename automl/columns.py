@@ -99,7 +99,7 @@ class TargetSpec:
         """
         label = self._read(value)
         if self.classes and label not in self.classes:
-            raise ValueError(f"{_short(value)} is none of the {len(self.classes)} known classes")
+            raise ValueError(f"{short(value)} is none of the {len(self.classes)} known classes")
         return label
 
     def text(self, label: Label) -> str:
@@ -187,7 +187,7 @@ def _read_boolean(value: object) -> bool:
         return True
     if word in FALSE_WORDS or word == "0":
         return False
-    raise ValueError(f"{_short(value)} is not true or false")
+    raise ValueError(f"{short(value)} is not true or false")
 
 
 def _read_whole(value: object) -> int:
@@ -201,7 +201,7 @@ def _read_whole(value: object) -> int:
     except ValueError:
         number = _read_number(text)
     if not number.is_integer():
-        raise ValueError(f"{_short(value)} is not a whole number")
+        raise ValueError(f"{short(value)} is not a whole number")
     return int(number)
 
 
@@ -211,12 +211,13 @@ def _read_number(value: object) -> float:
     try:
         number = float(str(value).strip().replace("_", "x"))  # Python's digit grouping is no number here
     except ValueError:
-        raise ValueError(f"{_short(value)} is not a number") from None
+        raise ValueError(f"{short(value)} is not a number") from None
     if not math.isfinite(number):
-        raise ValueError(f"{_short(value)} is not a finite number")
+        raise ValueError(f"{short(value)} is not a finite number")
     return number
 
 
-def _short(value: object, limit: int = 60) -> str:
+def short(value: object, limit: int = 60) -> str:
+    """A value as it may stand in a message: quoted, and cut when it is long."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}…"

@@ -1,10 +1,51 @@
+"""Typed tables as the frames a pipeline takes."""
+
 from __future__ import annotations
+
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from automl.columns import Schema
+from automl.columns import Column, ColumnKind, Schema
+
+TEXT_DTYPE: Any = pd.StringDtype("pyarrow", na_value=float("nan"))
+TIME_DTYPE = pd.DatetimeTZDtype("us", "UTC")
 
 
 def frame(table: pa.Table, schema: Schema) -> pd.DataFrame:
-    raise NotImplementedError
+    """The schema's columns in schema order, in the dtypes that are pinned for training and serving.
+
+    Numbers and booleans are float64 (true is 1.0), categories and text pandas ``str``, times
+    ``datetime64[us, UTC]``; missing is NaN or NaT. A schema column that the table lacks is all missing;
+    other columns are left out.
+    """
+    rows = table.num_rows
+    present = frozenset(table.column_names)
+    columns = {
+        column.name: pinned(
+            table.column(column.name) if column.name in present else pa.nulls(rows, column.arrow_type), column
+        )
+        for column in schema.columns
+    }
+    return pd.DataFrame(columns, index=pd.RangeIndex(rows), copy=False)
+
+
+def pinned(values: pa.Array | pa.ChunkedArray, column: Column) -> Any:
+    """Typed values of one column as the array a frame holds."""
+    if column.kind in (ColumnKind.NUMERIC, ColumnKind.BOOLEAN):
+        if isinstance(values, pa.ChunkedArray):
+            values = values.combine_chunks()
+        return values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    if column.kind is ColumnKind.DATETIME:
+        return values.to_pandas().array
+    return TEXT_DTYPE.__from_arrow__(values)
+
+
+def is_pinned(dtype: Any, kind: ColumnKind) -> bool:
+    """Whether a frame's column has the dtype that :func:`frame` gives its kind."""
+    if kind in (ColumnKind.NUMERIC, ColumnKind.BOOLEAN):
+        return bool(dtype == "float64")
+    if kind is ColumnKind.DATETIME:
+        return bool(dtype == TIME_DTYPE)
+    return bool(dtype == TEXT_DTYPE)

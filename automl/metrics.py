@@ -155,7 +155,7 @@ def _log_losses(y: npt.NDArray[Any], p: Values) -> Values:
 
 
 def _mistakes(y: npt.NDArray[Any], p: Values) -> Values:
-    return (p.argmax(axis=1) != y).astype(np.float64)
+    return np.asarray(p.argmax(axis=1) != y, dtype=np.float64)
 
 
 def _squared(y: npt.NDArray[Any], p: Values) -> Values:

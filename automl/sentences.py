@@ -31,13 +31,15 @@ class Comparison:
         show = self._figures
         rival = show(self.rival_score) + (" of the naive baseline" if self.against_baseline else "")
         direction = "" if self.greater_is_better else " (lower is better)"
-        return f"{self.metric} {show(self.challenger)} against {rival}{direction} on the same {self.rows:,} rows"
+        return (
+            f"{self.metric} {show(self.challenger)} against {rival}{direction} on the same {self.rows:,} rows"
+        )
 
     @property
     def shown(self) -> str:
         """The gain is above what was asked."""
-        bound = self._down(self.difference.lower)
-        proof = f"the gain of {self._figures(self.difference.estimate)} is at least {bound} with {self._sure} confidence"
+        gain, bound = self._figures(self.difference.estimate), self._down(self.difference.lower)
+        proof = f"the gain of {gain} is at least {bound} with {self._sure} confidence"
         if self.against_baseline:
             return f"{proof}, so it beats the naive baseline"
         return f"{proof}, more than {self._demand}"
@@ -56,8 +58,6 @@ class Comparison:
         """Neither is shown, and what would show it."""
         lower, upper = self._down(self.difference.lower), self._up(self.difference.upper)
         asked = "that it beats the naive baseline" if self.against_baseline else self._demand
-        if not self.against_baseline:
-            asked = f"a gain of {self._demand}"
         middle = f"the gain lies between {lower} and {upper} ({self._sure} confidence each way)"
         return f"{middle}, which neither shows nor excludes {asked}; {self.remedy}"
 

@@ -1,13 +1,66 @@
-"""What a judgement hands back: every gate with its reason, and one outcome."""
+"""What a judgement is asked and what it hands back: rules and scored models in, gates and an outcome out."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import numpy.typing as npt
+
+from automl.metrics import metric
 from automl.resampling import Difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a challenger has to show.
+
+    ``alpha`` is what this look may spend (see :func:`automl.judge.spent_alpha`), one-sided.
+    ``min_effect`` is in the metric's units, but a share of the naive baseline's error for rmse and mae,
+    which have no scale of their own. ``power`` is the chance that the reported number of rows is sized
+    for. Below ``min_rows`` rows, ``min_groups`` groups, or ``min_class_rows`` rows (groups) of a class
+    where the metric treats classes apart, a holdout decides nothing. ``needs_approval`` turns a promotion
+    into a proposal.
+    """
+
+    metric: str
+    min_effect: float = 0.002
+    alpha: float = 0.05
+    resamples: int = 2000
+    power: float = 0.8
+    max_latency_ms: float | None = None
+    max_size_bytes: int | None = None
+    min_rows: int = 30
+    min_groups: int = 8
+    min_class_rows: int = 5
+    needs_approval: bool = False
+
+    def __post_init__(self) -> None:
+        metric(self.metric)
+        if not 0 < self.alpha <= 0.5:
+            raise ValueError(f"alpha must be above 0 and at most 0.5, not {self.alpha}")
+        if not 0 <= self.min_effect < math.inf:
+            raise ValueError(f"min_effect must be zero or more, not {self.min_effect}")
+        if not 0.5 <= self.power < 1:
+            raise ValueError(f"power must be at least 0.5 and below 1, not {self.power}")
+        if self.resamples < 100:
+            raise ValueError(f"at least 100 resamples are needed, not {self.resamples}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A model's word on the holdout and what it costs to ask.
+
+    ``predictions`` are probabilities of shape (n, K) or numbers of shape (n,). ``latency_ms`` is the
+    median time for one row, ``size_bytes`` what the stored model takes; None where not measured.
+    """
+
+    predictions: npt.NDArray[Any]
+    latency_ms: float | None = None
+    size_bytes: int | None = None
 
 
 class Outcome(StrEnum):

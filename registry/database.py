@@ -55,9 +55,9 @@ def encode_json(value: Any) -> str:
     """Standard JSON of ``value``: NaN and ±inf become null (PostgreSQL takes no others), mappings become
     objects, numpy scalars numbers. Raises TypeError for anything else that JSON has no word for."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+        return json.dumps(value, allow_nan=False, default=_plain)
     except ValueError:
-        return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, default=_plain)
+        return json.dumps(_finite(value), allow_nan=False, default=_plain)
 
 
 def _plain(value: Any) -> Any:

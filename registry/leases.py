@@ -96,7 +96,8 @@ class DueTimes:
                 first = insert_into(connection, table).values(
                     project_id=project_id, trigger=trigger, due_at=due_at
                 )
-                return connection.execute(first.on_conflict_do_nothing()).rowcount == 1
+                kept = first.on_conflict_do_nothing().returning(table.c.due_at)
+                return connection.execute(kept).first() is not None
             moved = connection.execute(
                 table.update()
                 .where(

@@ -313,4 +313,3 @@ def _reigning(champion: Model) -> dict[str, Any]:
 
 def _start(champion: Model) -> dict[str, Any]:
     return {"engine": champion.engine, "estimator": champion.estimator, "config": dict(champion.config)}
-

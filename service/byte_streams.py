@@ -44,7 +44,7 @@ def expanded_head(file: IO[bytes], limits: Limits, size: int) -> bytes:
 
 def expanded_copy(file: IO[bytes], limits: Limits, folder: Path) -> IO[bytes]:
     """The decompressed bytes as a nameless file in ``folder``, for formats that are read from their end."""
-    copy: IO[bytes] = tempfile.TemporaryFile(dir=folder)
+    copy: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (the caller closes it)
     try:
         stream = expanded(file, limits)
         while piece := stream.read(PIECE):

@@ -96,7 +96,9 @@ def run_child(
 
 def _environment() -> dict[str, str]:
     """Spinning OpenMP threads make two threads slower than one on a small machine: passive, one each."""
-    quiet = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "DO_NOT_TRACK")}
+    quiet = {
+        name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "DO_NOT_TRACK")
+    }
     return {**os.environ, **quiet, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
 
 

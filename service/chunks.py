@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,7 @@ from service.settings import Settings
 CHUNK_ROWS = 20_000
 CHUNK_CELLS = 2_000_000
 CHUNK_BYTES = 32 * 1024 * 1024
-"""A chunk ends at whichever comes first, so that wide rows and long texts stay as small in memory as others."""
+"""A chunk ends at whichever comes first, so that wide rows and long texts stay small in memory too."""
 
 LONGEST_EXCERPT = 4_000
 """Characters of a broken row that are kept."""
@@ -129,7 +128,6 @@ def check_names(names: list[str], limits: Limits) -> None:
         )
 
 
-def excerpt(text: Any) -> str:
+def excerpt(text: str) -> str:
     """At most LONGEST_EXCERPT characters of a row, for the quarantine."""
-    text = str(text)
     return text if len(text) <= LONGEST_EXCERPT else text[:LONGEST_EXCERPT] + "…"

@@ -1,4 +1,4 @@
-"""The command ``incumbent``. Heavy imports wait inside the commands, so that ``incumbent --help`` is quick."""
+"""The command ``incumbent``. Heavy imports wait inside the commands, so that its help is quick."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from service.commands import keys, models, projects, rows
-from service.commands.console import Exit, Fault, show_fault, show_json, show_refusal, show_table
+from service.commands.console import CommandError, Exit, show_fault, show_json, show_refusal, show_table
 from service.commands.options import AsJson, Home, Key, Url
 
 
@@ -18,7 +18,7 @@ class OneLineFaults(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except Fault as fault:
+        except CommandError as fault:
             show_fault(str(fault), fault.remedy)
             raise typer.Exit(fault.code) from fault
         except Exception as error:
@@ -32,8 +32,8 @@ class OneLineFaults(TyperGroup):
 app = typer.Typer(
     name="incumbent",
     cls=OneLineFaults,
-    help="Keeps a model in production true: it serves a champion, learns from what comes in, and promotes only "
-    "what proves better.",
+    help="Keeps a model in production true: it serves a champion, learns from what comes in, and promotes "
+    "only what proves better.",
     epilog="Exit codes: 0 done, 1 fault, 2 wrong call, 3 server out of reach, 4 refused, 5 server failed, "
     "6 run failed or cancelled.",
     no_args_is_help=True,
@@ -68,8 +68,8 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Play a year of real flights against a real server, and show what continuous training was worth."""
-    from service.demo.play import play
     from service.demo.plan import FAST, FULL
+    from service.demo.play import play
 
     play(FAST if fast else FULL, home=home, port=port, keep_serving=keep_serving, as_json=as_json)
 
@@ -90,18 +90,16 @@ def doctor(url: Url = None, key: Key = None, home: Home = None, as_json: AsJson 
 
 
 app.add_typer(projects.app, name="project")
-for command in (rows.upload, rows.predict, rows.feedback):
-    app.command()(command)
-for command in (
-    models.retrain,
-    models.runs,
-    models.decisions,
-    models.models,
-    models.promote,
-    models.rollback,
-    models.promotions,
-):
-    app.command()(command)
+app.command()(rows.upload)
+app.command()(rows.predict)
+app.command()(rows.feedback)
+app.command()(models.retrain)
+app.command()(models.runs)
+app.command()(models.decisions)
+app.command()(models.models)
+app.command()(models.promote)
+app.command()(models.rollback)
+app.command()(models.promotions)
 app.add_typer(keys.app, name="key")
 
 

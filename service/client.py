@@ -12,11 +12,13 @@ from typing import Any, Self, TypedDict, cast
 from urllib.parse import quote
 
 import httpx
-import msgspec
+
+from service.transport import IncumbentError, Transport
+
+__all__ = ["Feedback", "Incumbent", "IncumbentError", "Prediction", "Predictions", "RunState", "Uploaded"]
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 ENDED = frozenset({"completed", "failed", "cancelled"})
-BUSY = frozenset({429, 503})
 Row = Mapping[str, Any]
 
 
@@ -63,38 +65,13 @@ class RunState(TypedDict, total=False):
     error: str | None
 
 
-class IncumbentError(Exception):
-    """The server refused, or could not be reached.
-
-    ``status`` is the HTTP status (0 when no answer came), ``code`` the problem's stable word, ``field`` the part
-    of the request at fault and ``remedy`` what to do about it, where the server named them.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int = 0,
-        code: str = "error",
-        field: str | None = None,
-        remedy: str | None = None,
-        problem: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.field = field
-        self.remedy = remedy
-        self.problem = dict(problem or {})
-
-
 class Incumbent:
-    """One server, spoken to synchronously; safe to share between threads. Use as a context manager, or close it.
+    """One server, spoken to synchronously; safe to share between threads. A context manager.
 
-    ``url`` and ``key`` fall back on ``INCUMBENT_URL`` and ``INCUMBENT_KEY``. A request that certainly did nothing
-    (no connection, or the server said it is busy) is sent again up to ``retries`` times; one whose answer was lost
-    is sent again only when that changes nothing: reads, and uploads and feedback, which carry an
-    ``Idempotency-Key``. Every method raises IncumbentError when the server refuses or stays out of reach.
+    ``url`` and ``key`` fall back on ``INCUMBENT_URL`` and ``INCUMBENT_KEY``. A request that certainly did
+    nothing (no connection, or the server said it is busy) is sent again up to ``retries`` times; one whose
+    answer was lost is sent again only when that changes nothing: reads, and uploads and feedback, which carry
+    an ``Idempotency-Key``. Every method raises IncumbentError when the server refuses or stays out of reach.
     """
 
     def __init__(
@@ -111,8 +88,7 @@ class Incumbent:
         headers = {"accept": "application/json"}
         if secret:
             headers["authorization"] = f"Bearer {secret}"
-        self._retries = retries
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, transport=transport)
+        self._transport = Transport(self.url, headers, timeout=timeout, retries=retries, transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +99,7 @@ class Incumbent:
         self.close()
 
     def close(self) -> None:
-        self._http.close()
+        self._transport.close()
 
     # projects
 
@@ -140,10 +116,10 @@ class Incumbent:
         return self._get(_path(name))
 
     def update_project(self, name: str, **changes: Any) -> dict[str, Any]:
-        return cast(dict[str, Any], self._json("PATCH", _path(name), changes, safe=False))
+        return cast(dict[str, Any], self._transport.json("PATCH", _path(name), changes, safe=False))
 
     def delete_project(self, name: str) -> None:
-        self._json("DELETE", _path(name), None, safe=True)
+        self._transport.json("DELETE", _path(name), None, safe=True)
 
     # data
 
@@ -154,8 +130,10 @@ class Incumbent:
         key = {"idempotency-key": idempotency_key or uuid.uuid4().hex}
         url = _path(project, "data")
         if not isinstance(data, (str, Path)):
-            return cast(Uploaded, self._json("POST", url, {"rows": list(data)}, safe=True, headers=key))
-        return cast(Uploaded, self._send_file(url, Path(data), key))
+            return cast(
+                Uploaded, self._transport.json("POST", url, {"rows": list(data)}, safe=True, headers=key)
+            )
+        return cast(Uploaded, self._transport.file(url, Path(data), key))
 
     def batches(self, project: str) -> list[dict[str, Any]]:
         return _items(self._get(_path(project, "data")), "batches")
@@ -184,7 +162,9 @@ class Incumbent:
         pairs = labels.items() if isinstance(labels, Mapping) else labels
         body = {"labels": [{"id": row, "label": label} for row, label in pairs]}
         key = {"idempotency-key": idempotency_key or uuid.uuid4().hex}
-        return cast(Feedback, self._json("POST", _path(project, "feedback"), body, safe=True, headers=key))
+        return cast(
+            Feedback, self._transport.json("POST", _path(project, "feedback"), body, safe=True, headers=key)
+        )
 
     # runs
 
@@ -261,70 +241,11 @@ class Incumbent:
     def ready(self) -> dict[str, Any]:
         return self._get("/readyz")
 
-    # transport
+    def _get(self, url: str) -> dict[str, Any]:
+        return cast(dict[str, Any], self._transport.json("GET", url, None, safe=True))
 
-    def _get(self, url: str) -> Any:
-        return self._json("GET", url, None, safe=True)
-
-    def _post(self, url: str, body: Mapping[str, Any]) -> Any:
-        return self._json("POST", url, body, safe=False)
-
-    def _json(
-        self, method: str, url: str, body: Any, *, safe: bool, headers: Mapping[str, str] | None = None
-    ) -> Any:
-        sent = dict(headers or {})
-        content = None
-        if body is not None:
-            content = msgspec.json.encode(body, enc_hook=_plain)
-            sent["content-type"] = "application/json"
-        return self._attempt(
-            lambda: self._http.request(method, url, content=content, headers=sent), safe=safe
-        )
-
-    def _send_file(self, url: str, path: Path, headers: Mapping[str, str]) -> Any:
-        def send() -> httpx.Response:
-            with path.open("rb") as stream:
-                return self._http.post(
-                    url, files={"file": (path.name, stream)}, headers=headers, timeout=600.0
-                )
-
-        if not path.is_file():
-            raise IncumbentError(
-                f"There is no file {path}.", code="no_file", remedy="Give the path of a file."
-            )
-        return self._attempt(send, safe=True)
-
-    def _attempt(self, send: Any, *, safe: bool) -> Any:
-        """Sends, and sends again where the class's promise allows it, a little later each time."""
-        for attempt in range(self._retries + 1):
-            last = attempt == self._retries
-            try:
-                response: httpx.Response = send()
-            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-                if last:
-                    raise self._unreachable(error) from error
-            except httpx.TransportError as error:
-                if last or not safe:
-                    raise self._unreachable(error) from error
-            else:
-                if response.status_code not in BUSY or last:
-                    return _answer(response)
-            time.sleep(0.1 * 2**attempt)
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    def _unreachable(self, error: Exception) -> IncumbentError:
-        return IncumbentError(
-            f"No answer from {self.url}: {error or type(error).__name__}.",
-            code="unreachable",
-            remedy="Start it with 'incumbent serve', or point --url / INCUMBENT_URL to where it runs.",
-        )
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no word for, of the values that data frames hold (numpy scalars)."""
-    if hasattr(value, "item"):
-        return value.item()
-    return str(value)
+    def _post(self, url: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return cast(dict[str, Any], self._transport.json("POST", url, body, safe=False))
 
 
 def _given(**words: Any) -> dict[str, Any]:
@@ -337,24 +258,3 @@ def _path(project: str, *parts: str | int) -> str:
 
 def _items(answer: Any, name: str) -> list[dict[str, Any]]:
     return cast(list[dict[str, Any]], answer if isinstance(answer, list) else answer[name])
-
-
-def _answer(response: httpx.Response) -> Any:
-    if response.status_code == 204 or (response.is_success and not response.content):
-        return {}
-    try:
-        body = msgspec.json.decode(response.content)
-    except msgspec.DecodeError:
-        body = None
-    if response.is_success and body is not None:
-        return body
-    problem = body if isinstance(body, dict) else {}
-    text = problem.get("detail") or problem.get("title") or f"The server answered {response.status_code}."
-    raise IncumbentError(
-        str(text),
-        status=response.status_code,
-        code=str(problem.get("code") or f"http_{response.status_code}"),
-        field=problem.get("field"),
-        remedy=problem.get("remedy"),
-        problem=problem,
-    )

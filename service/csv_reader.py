@@ -1,4 +1,4 @@
-"""CSV as it is sent: any of the usual delimiters, every value a string, rows of the wrong length set aside."""
+"""CSV as it is sent: the usual delimiters, every value a string, rows of the wrong length set aside."""
 
 from __future__ import annotations
 
@@ -61,9 +61,8 @@ def read_csv(
     limits: Limits,
     *,
     chunk_rows: int,
-    only: Collection[str] | None = None,
 ) -> Iterator[Chunk]:
-    """The rows in chunks, all values strings; with ``only``, just those columns. Nothing is yielded of no rows.
+    """The rows in chunks, all values strings; nothing is yielded when there are none.
 
     Rows with too few or too many values are ``broken`` (code ``ragged_row``). Raises a problem for what makes
     the whole file unreadable.
@@ -72,7 +71,7 @@ def read_csv(
     check_names(names, limits)
     ragged = _Ragged()
     seen = _Seen(limits, rows_at_once(chunk_rows, len(names)))
-    for batch in _batches(file, limits, delimiter, names, ragged, only):
+    for batch in _batches(file, limits, delimiter, names, ragged):
         yield from seen.add(batch, ragged)
     yield from seen.end(ragged)
 
@@ -100,12 +99,10 @@ def _batches(
     delimiter: str,
     names: list[str],
     ragged: _Ragged,
-    only: Collection[str] | None,
 ) -> Iterator[pa.RecordBatch]:
     convert = pacsv.ConvertOptions(
         column_types={name: pa.string() for name in names},
         strings_can_be_null=False,
-        include_columns=[name for name in names if name in only] if only is not None else None,
     )
     try:
         reader = pacsv.open_csv(
@@ -133,7 +130,7 @@ class _Ragged:
         self._characters = 0
 
     def handle(self, row: Any) -> str:
-        text = excerpt(row.text)
+        text = excerpt(str(row.text))
         self._characters += len(text)
         if len(self.rows) >= MOST_BROKEN or self._characters > MOST_BROKEN_CHARACTERS:
             self.flooded = True
@@ -201,9 +198,9 @@ def _unreadable(message: str, ragged: _Ragged) -> Problem:
         return Problem(
             422,
             "ragged_row",
-            f"More than {len(ragged.rows):,} rows don't fit the header; in row {first.line:,} {first.message}.",
+            f"Too many rows don't fit the header; in row {first.line:,} {first.message}.",
             field="file",
-            remedy="Check the delimiter and the quotes: every row needs one value for each name in the header.",
+            remedy="Check the delimiter and the quotes: each row needs one value a column.",
         )
     if "straddling object" in message:
         return Problem(

@@ -110,4 +110,6 @@ def _check_golden(deployment: Deployment, golden: Mapping[str, Any]) -> None:
     expected = np.asarray(golden["predictions"], dtype=np.float64)
     gap = float(np.max(np.abs(answers - expected) / (1 + np.abs(expected)))) if len(expected) else 0.0
     if gap > GOLDEN_TOLERANCE:
-        raise CannotDeploy(f"its answers on {len(expected)} golden rows differ from the judged ones by {gap:.2g}")
+        raise CannotDeploy(
+            f"its answers on {len(expected)} golden rows differ from the judged ones by {gap:.2g}"
+        )

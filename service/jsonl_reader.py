@@ -73,15 +73,10 @@ def not_rows(detail: str, *, field: str = "rows") -> Problem:
 def _rows_of(body: bytes) -> Sequence[bytes | Row | Any]:
     try:
         return [bytes(raw) for raw in msgspec.json.decode(body, type=_Body).rows]
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    try:
-        # What msgspec refuses may still be Python's own JSON, which has NaN and Infinity.
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Problem(
-            400, "not_json", "The body is not valid JSON.", field="body", remedy=ROWS_REMEDY
-        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        data = _lenient(body)
+    if data is None and body.strip() != b"null":
+        raise Problem(400, "not_json", "The body is not valid JSON.", field="body", remedy=ROWS_REMEDY)
     if not isinstance(data, dict):
         raise not_rows(f"The body is a JSON {_kind(data)}, not an object with 'rows'.", field="body")
     if "rows" not in data:
@@ -132,7 +127,7 @@ class _Gather:
         yield Chunk(table=table, lines=lines, broken=broken)
 
     def _full(self) -> bool:
-        # Python's objects are some ten times their text: chunks of JSON end at a quarter of the bytes of others.
+        # Python's objects are some ten times their text: chunks of JSON end at a quarter of the bytes.
         count = len(self._rows)
         return (
             count + len(self._broken) >= self._chunk_rows
@@ -143,12 +138,8 @@ class _Gather:
     def _decode(self, text: bytes) -> Any:
         try:
             return self._decoder.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            pass
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return _lenient(text)
 
     def _broken_row(self, line: int, source: bytes | Any, row: Any) -> BrokenRow:
         text = source.decode("utf-8", errors="replace") if isinstance(source, bytes) else repr(source)
@@ -177,6 +168,16 @@ class _Gather:
         return table_from_rows([self._rows[at] for at in good]), [self._lines[at] for at in good]
 
 
+def _lenient(text: bytes) -> Any:
+    """What msgspec refuses may still be Python's own JSON, which has NaN and Infinity; None when it is not."""
+    try:
+        data = json.loads(text)
+        json.dumps(data, ensure_ascii=False).encode()  # half of a surrogate pair can't be stored
+    except (ValueError, RecursionError):
+        return None
+    return data
+
+
 def _nested(row: Row) -> str | None:
     return next((name for name, value in row.items() if isinstance(value, dict | list)), None)
 
@@ -188,7 +189,9 @@ def _kind(value: Any) -> str:
         return "boolean"
     if isinstance(value, int | float):
         return "number"
-    return {str: "string", list: "list", dict: "object"}.get(type(value), type(value).__name__)
+    if isinstance(value, str):
+        return "string"
+    return "list" if isinstance(value, list) else "object"
 
 
 def _line_too_long(line: int) -> Problem:

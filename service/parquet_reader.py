@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -16,23 +16,21 @@ from service.chunks import CHUNK_BYTES, Chunk, Limits, check_names, rows_at_once
 from service.problems import Problem
 
 
-def read_parquet(
-    file: IO[bytes], limits: Limits, folder: Path, *, chunk_rows: int, only: Collection[str] | None = None
-) -> Iterator[Chunk]:
-    """The rows in chunks, typed; with ``only``, just those columns.
+def read_parquet(file: IO[bytes], limits: Limits, folder: Path, *, chunk_rows: int) -> Iterator[Chunk]:
+    """The rows in chunks, typed.
 
     Texts stay in their dictionaries until their true size is counted, since a few repeated megabytes can
     stand for terabytes. A gzipped file is first decompressed into a nameless file in ``folder``.
     """
     copy = expanded_copy(file, limits, folder) if is_gzip(file) else None
     try:
-        yield from _read(copy or file, limits, chunk_rows, only)
+        yield from _read(copy or file, limits, chunk_rows)
     finally:
         if copy is not None:
             copy.close()
 
 
-def _read(file: IO[bytes], limits: Limits, chunk_rows: int, only: Collection[str] | None) -> Iterator[Chunk]:
+def _read(file: IO[bytes], limits: Limits, chunk_rows: int) -> Iterator[Chunk]:
     file.seek(0)
     try:
         schema = _check_footer(pq.ParquetFile(file), limits)
@@ -40,17 +38,16 @@ def _read(file: IO[bytes], limits: Limits, chunk_rows: int, only: Collection[str
         file.seek(0)
         # A ParquetFile that is garbage must not close the spool file under the next pass.
         parquet = pq.ParquetFile(pa.PythonFile(file, mode="r"), read_dictionary=texts)
-        wanted = [name for name in schema.names if name in only] if only is not None else None
         size = rows_at_once(chunk_rows, len(schema.names))
-        yield from _chunks(parquet, limits, size, wanted)
+        yield from _chunks(parquet, limits, size)
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(error) from None
 
 
-def _chunks(parquet: pq.ParquetFile, limits: Limits, size: int, wanted: list[str] | None) -> Iterator[Chunk]:
+def _chunks(parquet: pq.ParquetFile, limits: Limits, size: int) -> Iterator[Chunk]:
     line = 1
     expanded = 0
-    for batch in parquet.iter_batches(batch_size=size, columns=wanted, use_threads=False):
+    for batch in parquet.iter_batches(batch_size=size, use_threads=False):
         table = pa.Table.from_batches([batch])
         true_size = _true_size(table)
         expanded += true_size

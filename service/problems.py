@@ -23,6 +23,7 @@ from registry.errors import (
     StaleEpoch,
     StaleFence,
     Tampered,
+    Unavailable,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -140,6 +141,15 @@ def _of_registry(error: RegistryError) -> Problem:
         )
     if isinstance(error, StaleFence):
         return Problem(409, "lease_lost", str(error), remedy="Repeat the call.")
+    if isinstance(error, Unavailable):
+        logger.error("the database is out of reach: %s", error)
+        return Problem(
+            503,
+            "database_unavailable",
+            "The database is out of reach or busy; nothing was stored.",
+            remedy="Repeat the call in a moment.",
+            headers={"Retry-After": "1"},
+        )
     if isinstance(error, Tampered | Damaged):
         logger.error("the store is damaged: %s", error)
         return Problem(

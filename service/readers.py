@@ -111,14 +111,12 @@ def rows_source(file: IO[bytes], *, limits: Limits, folder: Path) -> Source:
     return Source(file=file, format=Format.ROWS, compressed=is_gzip(file), limits=limits, folder=folder)
 
 
-def read(
-    source: Source, *, chunk_rows: int = CHUNK_ROWS, only: Collection[str] | None = None
-) -> Iterator[Chunk]:
-    """The rows from the start. ``only`` may spare the formats that can the work for other columns."""
+def read(source: Source, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
+    """The rows from the start, in chunks of at most ``chunk_rows``."""
     if source.format is Format.CSV:
-        return read_csv(source.file, source.known, source.limits, chunk_rows=chunk_rows, only=only)
+        return read_csv(source.file, source.known, source.limits, chunk_rows=chunk_rows)
     if source.format is Format.PARQUET:
-        return read_parquet(source.file, source.limits, source.folder, chunk_rows=chunk_rows, only=only)
+        return read_parquet(source.file, source.limits, source.folder, chunk_rows=chunk_rows)
     if source.format is Format.JSONL:
         return read_jsonl(source.file, source.limits, chunk_rows=chunk_rows)
     body = expanded_head(source.file, source.limits, source.limits.expanded_bytes + 1)

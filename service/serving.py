@@ -106,9 +106,7 @@ class Serving:
         at = self._clock()
         if current is not None:
             reason = f"replaced by version {deployment.version}"
-            self._registry.ledger.deployed(
-                project.id, current.version, self._node, "retired", reason, at=at
-            )
+            self._registry.ledger.deployed(project.id, current.version, self._node, "retired", reason, at=at)
         self._registry.ledger.deployed(
             project.id, deployment.version, self._node, "serving", "loaded, verified and warmed", at=at
         )

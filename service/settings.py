@@ -38,12 +38,22 @@ class Settings(BaseSettings):
 
     tick_seconds: float = Field(default=2.0, gt=0, description="how often triggers are looked at")
     poll_seconds: float = Field(default=0.5, gt=0, description="how often serving looks for a new champion")
-    flush_seconds: float = Field(default=1.0, gt=0, description="how often logged predictions move to the tables")
-    lease_seconds: float = Field(default=30.0, gt=0, description="a run without a sign of life for this long is lost")
+    flush_seconds: float = Field(
+        default=1.0, gt=0, description="how often logged predictions move to the tables"
+    )
+    lease_seconds: float = Field(
+        default=30.0, gt=0, description="a run without a sign of life for this long is lost"
+    )
     maintenance_seconds: float = Field(default=3600.0, gt=0, description="how often tables are compacted")
-    max_runs: int = Field(default=1, ge=0, description="searches at once in this process; 0 leaves them to others")
-    child_memory_bytes: int = Field(default=4096 * MIB, ge=256 * MIB, description="memory of one search child")
-    queue_rows: int = Field(default=50_000, ge=1, description="rows waiting for the model before calls get 503")
+    max_runs: int = Field(
+        default=1, ge=0, description="searches at once in this process; 0 leaves them to others"
+    )
+    child_memory_bytes: int = Field(
+        default=4096 * MIB, ge=256 * MIB, description="memory of one search child"
+    )
+    queue_rows: int = Field(
+        default=50_000, ge=1, description="rows waiting for the model before calls get 503"
+    )
     scheduler: bool = Field(default=True, description="start triggers and runs in this process")
 
     @property

@@ -121,7 +121,9 @@ def _rungs(policy: Policy, facts: Facts, now: datetime) -> tuple[_Rung, ...]:
         at = facts.schedule_due_at
         fires = at is not None and at <= now
         when = "not set yet" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
-        rungs.append(_Rung("schedule", fires, f"schedule {triggers.schedule!r} {'was' if fires else 'is'} due {when}"))
+        rungs.append(
+            _Rung("schedule", fires, f"schedule {triggers.schedule!r} {'was' if fires else 'is'} due {when}")
+        )
     if triggers.new_labels is not None:
         rungs.append(_new_labels(policy, facts))
     if triggers.drift is not None and triggers.drift.action == "retrain":

@@ -42,7 +42,9 @@ def main(arguments: list[str]) -> int:
             run(desk, detail)
         except Exception as error:
             traceback.print_exc()
-            desk.tell("failed", reason=f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+            desk.tell(
+                "failed", reason=f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            )
             return 1
     return 0
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from automl.engines.plain import spread
 from automl.engines.protocol import Folds, Problem
@@ -191,16 +193,23 @@ class Allowance:
     def trial_seconds(self) -> float:
         """Seconds of training for the next trial, over all folds; 0 when the search should end.
 
-        Never more than a third of the budget, and never so long that training the trial's own winner,
-        or the best so far, on all rows would not fit in what is left.
+        Never more than a third of the budget (a sixth once something has a score), and never so long that
+        training the trial's own winner, or the best so far, on all rows would not fit in what is left.
         """
         seconds = min(
             self.left / (1.0 + self.refit_ratio),
             self.left - self.refit_seconds,
-            self.budget_seconds / 3,
+            self.budget_seconds / (6 if self.refit_seconds else 3),
         )
         return seconds if seconds > 0.02 * self.budget_seconds else 0.0
 
     def refit_limit(self) -> float:
         """Seconds the final training may take: what is left, and a quarter of the budget in need."""
         return max(self.left, 0.0) + 0.25 * self.budget_seconds
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for BLAS and OpenMP: on a small machine two that wait for each other are far slower."""
+    with threadpool_limits(limits=1):
+        yield

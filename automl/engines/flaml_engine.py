@@ -19,15 +19,16 @@ from typing import Any
 
 import numpy as np
 from flaml import AutoML
+from flaml.automl.model import ElasticNetEstimator, LRL2Classifier
 from flaml.automl.task.generic_task import GenericTask
 
 from automl.candidate import Candidate
-from automl.engines.evaluation import Allowance, Prepared, prepare
+from automl.engines.evaluation import Allowance, Prepared, one_thread, prepare
 from automl.engines.plain import plain, requirements
 from automl.engines.protocol import Problem, Start, Trial
 from automl.errors import SearchFailed
 
-_SMALL = 20_000
+_LINEAR_ROWS = 100_000
 _TREES = ("lgbm", "xgboost", "extra_tree", "rf", "xgb_limitdepth")
 _BOOST = {"learning_rate": 0.1, "colsample_bytree": 0.8, "reg_alpha": 0.001, "reg_lambda": 1.0}
 _POINTS: Mapping[str, Mapping[str, Any]] = {
@@ -119,13 +120,31 @@ class _Trials:
         return score, training
 
 
+class _Logistic(LRL2Classifier):  # type: ignore[misc]
+    """FLAML's, without its process-wide memory limit and alarm, and at the cost it has on scaled columns."""
+
+    limit_resource = False
+
+    @classmethod
+    def cost_relative2lgbm(cls) -> float:
+        return 1.5
+
+
+class _ElasticNet(ElasticNetEstimator):  # type: ignore[misc]
+    """FLAML's, at the cost it has on scaled columns."""
+
+    @classmethod
+    def cost_relative2lgbm(cls) -> float:
+        return 1.0
+
+
 class _FoldedTask(GenericTask):  # type: ignore[misc]
     """FLAML's task, evaluating on folds of ours."""
 
     def __init__(self, name: str, trials: _Trials) -> None:
         super().__init__(name)
         self._trials = trials
-        self._resampler = None
+        self._estimators = {**self.estimators, "lrl2": _Logistic, "enet": _ElasticNet}
 
     def evaluate_model_CV(  # noqa: N802 (FLAML's name)
         self, config: dict[str, Any], estimator: Any, *_: Any, **__: Any
@@ -173,7 +192,7 @@ class FlamlEngine:
         start: Start | None = None,
     ) -> Candidate:
         allowance = Allowance(budget_seconds=budget_seconds)
-        with _quiet():
+        with _quiet(), one_thread():
             prepared = prepare(problem, seed=seed)
             allowance.refit_ratio = prepared.refit_ratio
             trials = _Trials(
@@ -211,7 +230,9 @@ class FlamlEngine:
                 starting_points=_starting_points(task, learners, prepared, start),
                 eval_method="cv",
                 split_type=_AnyFolds(),
-                metric="r2" if not prepared.n_classes else "log_loss",  # never computed: a trial brings its loss
+                metric="r2"
+                if not prepared.n_classes
+                else "log_loss",  # never computed: a trial brings its loss
                 skip_transform=True,
                 auto_augment=False,
                 n_jobs=1,
@@ -228,7 +249,7 @@ class FlamlEngine:
 def _learners(prepared: Prepared, start: Start | None) -> list[str]:
     """The learners to search, the start's first. Linear ones only where they are quick."""
     linear = ("lrl2",) if prepared.n_classes else ("enet",)
-    names = [*_TREES, *(linear if len(prepared.full.y) <= _SMALL else ())]
+    names = [*_TREES, *(linear if len(prepared.full.y) <= _LINEAR_ROWS else ())]
     if start is not None and start.estimator in names:
         names.remove(start.estimator)
         names.insert(0, start.estimator)
@@ -242,7 +263,9 @@ def _starting_points(
     for learner in learners:
         own = [start.config] if start is not None and start.estimator == learner else []
         known = [_POINTS[learner]] if learner in _POINTS else []
-        space = task.estimator_class_from_str(learner).search_space(data_size=prepared.full.X.shape, task=task)
+        space = task.estimator_class_from_str(learner).search_space(
+            data_size=prepared.full.X.shape, task=task
+        )
         inside = [point for config in (*own, *known) if (point := _inside(config, space))]
         if inside:
             points[learner] = inside

@@ -59,7 +59,9 @@ def require(scope: str) -> Callable[[Request], None]:
     """A dependency that lets a request pass when its key has ``scope`` (``admin`` includes all)."""
 
     def check(request: Request) -> None:
-        authorise(context_of(request), request.headers.get("authorization"), request.headers.get("x-api-key"), scope)
+        authorise(
+            context_of(request), request.headers.get("authorization"), request.headers.get("x-api-key"), scope
+        )
 
     return check
 
@@ -76,7 +78,9 @@ def authorise(context: Context, authorization: str | None, x_api_key: str | None
             401,
             "key_missing",
             "This server asks for an API key.",
-            remedy="Send 'Authorization: Bearer inc_…'; make a key with 'incumbent key create --scope " + scope + "'.",
+            remedy="Send 'Authorization: Bearer inc_…'; make a key with 'incumbent key create --scope "
+            + scope
+            + "'.",
         )
     key = context.registry.keys.verify(secret)
     if key is None:

@@ -1,4 +1,4 @@
-"""What the command line shows: a table for people, or the server's own JSON; and faults with their remedy in one line."""
+"""What the command line shows: a table, or the server's JSON; and faults with their remedy in one line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Exit(IntEnum):
     RUN_FAILED = 6
 
 
-class Fault(Exception):
+class CommandError(Exception):
     """A command can't be done; ``remedy`` says what can. Printed in one line, with the exit code ``code``."""
 
     def __init__(self, message: str, *, remedy: str = "", code: Exit = Exit.FAULT) -> None:
@@ -54,7 +54,7 @@ def show_json(value: Any) -> None:
 def show_table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str, title: str | None = None
 ) -> None:
-    """A plain table, or the sentence ``empty`` when there is no row. Text is shown as it is, never as markup."""
+    """A plain table, or the sentence ``empty`` when there is no row. Text is never read as markup."""
     from rich import box
     from rich.table import Table
     from rich.text import Text

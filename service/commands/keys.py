@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.commands.console import Exit, Fault, out, show, show_json, show_table
+from service.commands.console import CommandError, Exit, out, show, show_json, show_table
 from service.commands.options import AsJson, Home, settings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def create(
     """Make a key and show its secret, once."""
     unknown = [word for word in scope if word not in SCOPES]
     if unknown:
-        raise Fault(
+        raise CommandError(
             f"There is no scope {unknown[0]!r}.", remedy=f"Choose from {', '.join(SCOPES)}.", code=Exit.USAGE
         )
     with _registry(home) as registry:
@@ -77,7 +77,7 @@ def revoke(
         try:
             registry.keys.revoke(prefix, at=datetime.now(UTC))
         except NotFound as error:
-            raise Fault(
+            raise CommandError(
                 str(error), remedy="'incumbent key list' shows the keys there are.", code=Exit.REFUSED
             ) from error
     show({"revoked": prefix}, as_json)

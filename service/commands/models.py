@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.commands.console import Exit, Fault, out, show, show_json, show_table
+from service.commands.console import Exit, out, show, show_json, show_table
 from service.commands.options import AsJson, Key, ProjectName, Url, connect
 
 if TYPE_CHECKING:

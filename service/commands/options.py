@@ -36,7 +36,7 @@ def settings(**words: Any) -> Settings:
     """The server's settings: what the command says, else ``INCUMBENT_*``, else the defaults."""
     from pydantic import ValidationError
 
-    from service.commands.console import Exit, Fault
+    from service.commands.console import CommandError, Exit
     from service.settings import Settings
 
     try:
@@ -44,7 +44,7 @@ def settings(**words: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"])) or "setting"
-        raise Fault(
+        raise CommandError(
             f"{name}: {first['msg']}.",
             remedy=f"Set --{name.replace('_', '-')} or INCUMBENT_{name.upper()} to something else.",
             code=Exit.USAGE,

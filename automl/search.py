@@ -1,0 +1,117 @@
+"""The search of one run: which engine gets how long, and whose candidate is best.
+
+Pure orchestration. How an engine is run (in a child process, with a deadline) is the caller's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from automl.candidate import Candidate
+from automl.engines.protocol import Problem
+from automl.metrics import metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A budget and how the engines share it; shares are relative to each other.
+
+    Raises ValueError when the budget is not a positive number, a share is negative, or none is positive.
+
+    >>> Plan(budget_seconds=120, shares={"flaml": 0.6, "tpot": 0.4}).allotments()
+    (('flaml', 72.0), ('tpot', 48.0))
+    """
+
+    budget_seconds: float
+    shares: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.budget_seconds) and self.budget_seconds > 0):
+            raise ValueError(f"a search budget is a positive number of seconds, not {self.budget_seconds}")
+        if not all(math.isfinite(share) and share >= 0 for share in self.shares.values()):
+            raise ValueError("an engine's share is a number of zero or more")
+        if not sum(self.shares.values()) > 0:
+            raise ValueError("at least one engine needs a share above zero")
+
+    def allotments(self) -> tuple[tuple[str, float], ...]:
+        """Engine and seconds, in the order given, without engines whose share is zero."""
+        whole = math.fsum(self.shares.values())
+        return tuple(
+            (engine, self.budget_seconds * share / whole) for engine, share in self.shares.items() if share
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOutcome:
+    """How one engine's part ended: with a candidate, or with an error that says why there is none.
+
+    ``seconds`` is what it took, ``trials`` how many configurations it tried.
+    """
+
+    engine: str
+    candidate: Candidate | None = None
+    error: str | None = None
+    seconds: float = 0.0
+    trials: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """All outcomes in order, the best candidate (None when every engine failed), and the reason in words."""
+
+    outcomes: tuple[EngineOutcome, ...]
+    best: Candidate | None
+    reason: str
+
+
+def search(problem: Problem, plan: Plan, run_engine: Callable[[str, float], EngineOutcome]) -> SearchResult:
+    """Run each engine of the plan in turn and choose the candidate with the best cross-validated score.
+
+    Seconds that an engine leaves unused go to the next. An engine that fails, in its outcome or by raising,
+    leaves the others' results as they are; all failing is a result too, whose reason says each why.
+    """
+    outcomes: list[EngineOutcome] = []
+    unused = 0.0
+    for engine, seconds in plan.allotments():
+        outcome = _run(run_engine, engine, seconds + unused)
+        unused = max(0.0, seconds + unused - outcome.seconds)
+        outcomes.append(outcome)
+    best = _best(problem, outcomes)
+    return SearchResult(outcomes=tuple(outcomes), best=best, reason=_reason(problem, outcomes, best))
+
+
+def _run(run_engine: Callable[[str, float], EngineOutcome], engine: str, seconds: float) -> EngineOutcome:
+    try:
+        return run_engine(engine, seconds)
+    except Exception as failure:  # whatever breaks one engine must not take the other's work with it
+        return EngineOutcome(engine=engine, error=f"{type(failure).__name__}: {failure}", seconds=seconds)
+
+
+def _best(problem: Problem, outcomes: list[EngineOutcome]) -> Candidate | None:
+    found = [
+        outcome.candidate
+        for outcome in outcomes
+        if outcome.candidate is not None and math.isfinite(outcome.candidate.score)
+    ]
+    if not found:
+        return None
+    sign = 1.0 if metric(problem.task.metric).greater_is_better else -1.0
+    return max(found, key=lambda candidate: sign * candidate.score)
+
+
+def _reason(problem: Problem, outcomes: list[EngineOutcome], best: Candidate | None) -> str:
+    said = "; ".join(
+        f"{outcome.engine}: {_said(outcome)}" for outcome in outcomes if outcome.candidate is not best
+    )
+    if best is None:
+        return f"no engine found a model ({said})"
+    won = f"{best.engine}'s {best.estimator} has the best cross-validated {problem.task.metric}, {best.score:.4f}"
+    return f"{won} ({said})" if said else won
+
+
+def _said(outcome: EngineOutcome) -> str:
+    if outcome.candidate is None:
+        return outcome.error or "ended without a candidate"
+    return f"{outcome.candidate.estimator} {outcome.candidate.score:.4f}"

@@ -1,0 +1,303 @@
+"""How a batch becomes part of a dataset, so that a crash at any point leaves all of it or nothing of it.
+
+Under the project's lock, in this order:
+
+1. *staged*: the staged files are on the disk; then a transaction numbers the batch and records everything about
+   it, its content hash included. From here on the batch is found again after a crash.
+2. its row ids enter the row index (another batch has one: the batch is taken back, nothing of it remains);
+3. truths enter the row index;
+4. each part is appended to its Delta table, at most once (see :mod:`registry.delta_tables`);
+5. *committed*: a transaction writes the dataset version, with table versions that hold exactly the batches up to
+   this one (the lock keeps others from appending) and the chained hash. Now it is acknowledged and readable.
+
+Every step does nothing when it was done before. Whoever takes the lock first rolls forward what a dead process
+left staged, so batches are appended and chained in order of their numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import Connection, Row, delete, func, insert, select, text, update
+
+from registry import row_index
+from registry.database import Database, lock_project
+from registry.delta_tables import DeltaTables
+from registry.durable import locked
+from registry.errors import Conflict, Damaged, DuplicateRows, NotFound
+from registry.labels import winners
+from registry.lineage import GENESIS, batch_hash, chain, row_digests
+from registry.records import Batch, BatchKind, Json
+from registry.staging import StagedFiles, Staging, is_truth
+from registry.tables import batches, dataset_versions
+
+_PARTS = ("rows", "labels", "predictions", "quarantine")
+_ADVISORY = 0x1C0B  # one number space of PostgreSQL's advisory locks is ours
+
+
+class Commits:
+    """Commits and recovers batches of all projects; ``tables_of`` finds a project's Delta tables."""
+
+    def __init__(self, db: Database, staging: Path) -> None:
+        self._db = db
+        self._staging = staging
+
+    @contextmanager
+    def lock(self, project_id: int, tables: DeltaTables) -> Iterator[None]:
+        """The right to change a project's tables: a file lock between threads and processes of this machine,
+        on PostgreSQL an advisory lock between machines too. Both go when their holder dies."""
+        tables.folder.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            stack.enter_context(locked(tables.folder.with_suffix(".lock")))
+            if self._db.dialect == "postgresql":
+                connection = stack.enter_context(self._db.read())
+                query = text("SELECT pg_advisory_xact_lock(:space, :project)")
+                connection.execute(query, {"space": _ADVISORY, "project": project_id})
+            yield
+
+    def commit(
+        self,
+        staging: Staging,
+        tables: DeltaTables,
+        *,
+        kind: BatchKind,
+        details: Json,
+        idempotency_key: str | None,
+        request_digest: str | None,
+        at: datetime,
+    ) -> Batch:
+        """See :meth:`registry.datasets.Datasets.commit`."""
+        staging.seal()
+        content = content_hash(staging.files, at)
+        with self.lock(staging.project_id, tables):
+            self.roll_forward(staging.project_id, tables, at)
+            check_columns(staging.files, tables)
+            values = {
+                "uuid": staging.uuid,
+                "kind": BatchKind(kind).value,
+                "status": "staged",
+                "rows": staging.rows,
+                "labelled": staging.truths,
+                "unlabelled": max(0, staging.rows - staging.truths),
+                "quarantined": staging.quarantined,
+                "labels": staging.labels,
+                "details": {"predictions": staging.predictions, **details},
+                "content_hash": content,
+                "idempotency_key": idempotency_key,
+                "request_digest": request_digest,
+                "created_at": at,
+            }
+            row = self._stage(staging.project_id, values)
+            if row.status == "committed":
+                return record(row)
+            staging.keep()
+            return self._finish(row, tables, at, recovering=False)
+
+    def roll_forward(self, project_id: int, tables: DeltaTables, at: datetime) -> tuple[Batch, ...]:
+        """Finish what dead processes left staged, oldest first; the caller holds the lock.
+
+        A batch that turns out to hold rows of another, whose project is gone, or whose files vanished before
+        any table had a part of it, was never acknowledged and is taken back.
+        """
+        query = select(batches).where(batches.c.project_id == project_id, batches.c.status == "staged")
+        with self._db.read() as connection:
+            left = connection.execute(query.order_by(batches.c.number)).all()
+        done = []
+        for row in left:
+            if not (self._staging / row.uuid).is_dir():
+                self._give_up(row, tables)
+                continue
+            try:
+                done.append(self._finish(row, tables, at, recovering=True))
+            except (DuplicateRows, NotFound):
+                continue
+        return tuple(done)
+
+    def _stage(self, project_id: int, values: dict[str, Any]) -> Row[Any]:
+        with self._db.write() as connection:
+            lock_project(connection, project_id)
+            key, digest = values["idempotency_key"], values["request_digest"]
+            earlier = with_key(connection, project_id, key, digest)
+            if earlier is not None:
+                return earlier
+            number = connection.execute(
+                select(func.coalesce(func.max(batches.c.number), 0)).where(batches.c.project_id == project_id)
+            ).scalar_one()
+            row = {"project_id": project_id, "number": number + 1, **values}
+            return connection.execute(insert(batches).values(row).returning(batches)).one()
+
+    def _finish(self, row: Row[Any], tables: DeltaTables, at: datetime, *, recovering: bool) -> Batch:
+        files = StagedFiles(self._staging / row.uuid)
+        try:
+            with self._db.write() as connection:
+                lock_project(connection, row.project_id)
+            fresh = self._index(row, files)
+        except (DuplicateRows, NotFound):
+            self._take_back(row)
+            raise
+        if recovering:  # some of the truths may have been counted by the process that died
+            fresh = None
+        versions = self._append(row, files, tables)
+        batch = self._conclude(row, versions, fresh, at)
+        files.remove()
+        return batch
+
+    def _index(self, row: Row[Any], files: StagedFiles) -> int:
+        """Enter row ids and truths; how many rows have their truth now that had none."""
+        told = truths_of(files)
+        ids, texts = told["_row_id"], told["label"]
+        fresh = 0
+        if files.has("rows"):
+            own = files.column("rows", ["_row_id"])["_row_id"]
+            refuse_repeated(own)
+            place = pc.index_in(own, ids.combine_chunks())
+            row_index.add(self._db, row.project_id, row.number, own, texts.take(place))
+            fresh = len(own) - place.null_count
+            if fresh == len(ids):
+                return fresh
+            others = pc.invert(pc.is_in(ids, own.combine_chunks()))
+            ids, texts = ids.filter(others), texts.filter(others)
+        return fresh + row_index.set_truths(self._db, row.project_id, ids, texts)
+
+    def _append(self, row: Row[Any], files: StagedFiles, tables: DeltaTables) -> dict[str, int]:
+        versions = {}
+        for name in _PARTS:
+            if files.has(name):
+                reader = files.reader(name, batch=row.number, at=row.created_at)
+                versions[name] = tables.append(name, row.number, reader)
+        return versions
+
+    def _conclude(self, row: Row[Any], versions: dict[str, int], fresh: int | None, at: datetime) -> Batch:
+        truths = row_index.count_truths(self._db, row.project_id) if fresh is None else None
+        with self._db.write() as connection:
+            lock_project(connection, row.project_id)
+            mine = select(batches).where(batches.c.id == row.id).with_for_update()
+            current = connection.execute(mine).one()
+            if current.status == "committed":  # by another that thought this process dead
+                return record(current)
+            last = newest_version(connection, row.project_id)
+            new = {
+                "project_id": row.project_id,
+                "number": 1 if last is None else last.number + 1,
+                "rows_version": versions.get("rows", 0 if last is None else last.rows_version),
+                "labels_version": versions.get("labels", 0 if last is None else last.labels_version),
+                "content_hash": chain(GENESIS if last is None else last.content_hash, row.content_hash),
+                "rows": row.rows + (0 if last is None else last.rows),
+                "labels": row.labels + (0 if last is None else last.labels),
+                "truths": truths if fresh is None else fresh + (0 if last is None else last.truths),
+                "predictions": row.details["predictions"] + (0 if last is None else last.predictions),
+                "batch": row.number,
+                "created_at": at,
+            }
+            connection.execute(insert(dataset_versions).values(new))
+            committed = {"status": "committed", "dataset_version": new["number"], "committed_at": at}
+            change = update(batches).where(batches.c.id == row.id).values(committed).returning(batches)
+            return record(connection.execute(change).one())
+
+    def _take_back(self, row: Row[Any]) -> None:
+        with self._db.write() as connection:
+            row_index.remove(connection, row.project_id, row.number)
+            connection.execute(delete(batches).where(batches.c.id == row.id, batches.c.status == "staged"))
+        StagedFiles(self._staging / row.uuid).remove()
+
+    def _give_up(self, row: Row[Any], tables: DeltaTables) -> None:
+        begun = [name for name in _PARTS if tables.exists(name) and tables.last_batch(name) >= row.number]
+        if begun:
+            raise Damaged(
+                f"batch {row.number} is partly in {tables.folder / begun[0]}, "
+                f"and the rest of it is missing: {self._staging / row.uuid}"
+            )
+        self._take_back(row)
+
+
+def record(row: Row[Any]) -> Batch:
+    """What the registry hands out of a committed batch."""
+    details = {name: value for name, value in row.details.items() if name != "predictions" or value}
+    return Batch(
+        number=row.number,
+        project_id=row.project_id,
+        kind=BatchKind(row.kind),
+        rows=row.rows,
+        labelled=row.labelled,
+        unlabelled=row.unlabelled,
+        quarantined=row.quarantined,
+        dataset_version=row.dataset_version,
+        content_hash=row.content_hash,
+        details=details,
+        created_at=row.created_at,
+    )
+
+
+def with_key(connection: Connection, project_id: int, key: str | None, digest: str | None) -> Row[Any] | None:
+    """The batch that was committed or staged with an idempotency key.
+
+    Raises Conflict (``idempotency_mismatch``) when the request was another one then.
+    """
+    if key is None:
+        return None
+    query = select(batches).where(batches.c.project_id == project_id, batches.c.idempotency_key == key)
+    row = connection.execute(query).one_or_none()
+    if row is not None and row.request_digest != digest:
+        raise Conflict(
+            f"the idempotency key {key!r} was used for another request (batch {row.number})",
+            code="idempotency_mismatch",
+        )
+    return row
+
+
+def newest_version(connection: Connection, project_id: int) -> Row[Any] | None:
+    query = select(dataset_versions).where(dataset_versions.c.project_id == project_id)
+    return connection.execute(query.order_by(dataset_versions.c.number.desc()).limit(1)).one_or_none()
+
+
+def content_hash(files: StagedFiles, at: datetime) -> str:
+    """The hash of what was staged, as if read from the tables."""
+
+    def digests(name: str) -> Iterator[Any]:
+        if files.has(name):
+            yield from map(row_digests, files.reader(name, batch=0, at=at))
+
+    return batch_hash(digests("rows"), digests("labels"))
+
+
+def truths_of(files: StagedFiles) -> pa.Table:
+    """The truths among the staged labels: ``_row_id`` (each once) and ``label``."""
+    if not files.has("labels"):
+        return pa.table(
+            {"_row_id": pa.chunked_array([], pa.string()), "label": pa.chunked_array([], pa.string())}
+        )
+    labels = files.column("labels", ["_row_id", "label", "source", "at"])
+    return winners(labels.filter(is_truth(labels["source"]))).select(["_row_id", "label"])
+
+
+def refuse_repeated(ids: pa.ChunkedArray) -> None:
+    """Raise DuplicateRows when a batch has an id twice."""
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return
+    counts = pc.value_counts(ids)
+    twice: Sequence[str] = counts.filter(pc.greater(counts.field("counts"), 1)).field("values").to_pylist()
+    raise DuplicateRows(tuple(sorted(twice)))
+
+
+def check_columns(files: StagedFiles, tables: DeltaTables) -> None:
+    """Raise Conflict (``schema_changed``) when the rows table has a staged column with another type or spelling.
+
+    Checked before a batch is numbered: one that no table takes could be neither finished nor taken back.
+    """
+    if not (files.has("rows") and tables.exists("rows")):
+        return
+    stored = pa.schema(tables.latest("rows").schema().to_arrow())
+    known = {field.name.lower(): field for field in stored}
+    for field in files.schema("rows"):
+        there = known.get(field.name.lower())
+        if there is not None and (there.name != field.name or there.type != field.type):
+            raise Conflict(
+                f"column {field.name!r} ({field.type}) is stored as {there.name!r} ({there.type}) in earlier rows",
+                code="schema_changed",
+            )

@@ -1,0 +1,302 @@
+"""Rows, labels and predictions of projects: staged, committed as batches, read back at any dataset version."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Row, func, select
+
+from registry import reading, row_index, staging
+from registry.commits import Commits, newest_version, record, with_key
+from registry.database import Database
+from registry.delta_tables import DeltaTables
+from registry.errors import NotFound
+from registry.maintenance import MaintenanceReport, maintain
+from registry.records import Batch, BatchKind, DatasetFacts, DatasetVersion, Json, Project
+from registry.staging import Staging
+from registry.tables import batches, dataset_versions, projects
+
+
+class Datasets:
+    """Thread-safe; several processes may share ``tables`` and ``staging``, which lie in one file system."""
+
+    def __init__(self, db: Database, tables: Path, staging: Path) -> None:
+        self._db = db
+        self._tables = tables
+        self._staging = staging
+        self._commits = Commits(db, staging)
+        self._open: dict[int, DeltaTables] = {}
+        self._guard = threading.Lock()
+
+    # Writing
+
+    def stage(self, project: Project) -> Staging:
+        """A place to write a batch's parts to. Use it as a context manager: what isn't committed is removed."""
+        return staging.create(self._staging, project.id)
+
+    def commit(
+        self,
+        staging: Staging,
+        *,
+        kind: BatchKind,
+        details: Json,
+        idempotency_key: str | None = None,
+        request_digest: str | None = None,
+        at: datetime,
+    ) -> Batch:
+        """Make a staged batch part of the dataset: durable, readable and acknowledged, or not there at all.
+
+        With a key that was used before for the same request, that batch is returned and this one dropped.
+        Raises DuplicateRows (an id exists already, or twice in the batch), Conflict (``idempotency_mismatch``;
+        ``schema_changed``: a column is stored with another type), NotFound (the project was deleted); then
+        nothing was written. On OSError, DeltaError or Unavailable the batch may be finished later by
+        ``recover`` or by the project's next commit; with an idempotency key it is safe to try again.
+        """
+        with staging:
+            return self._commits.commit(
+                staging,
+                self._of(staging.project_id),
+                kind=kind,
+                details=details,
+                idempotency_key=idempotency_key,
+                request_digest=request_digest,
+                at=at,
+            )
+
+    def recover(self, at: datetime) -> tuple[Batch, ...]:
+        """Finish the batches that a crash left half-way and remove what was never committed. Call it at start.
+
+        Waits for live commits of the same projects. Raises Damaged when a batch can't be finished.
+        """
+        query = select(batches.c.project_id).where(batches.c.status == "staged").distinct()
+        with self._db.read() as connection:
+            waiting = sorted(connection.execute(query).scalars())
+        done: list[Batch] = []
+        for project_id in waiting:
+            tables = self._of(project_id)
+            with self._commits.lock(project_id, tables):
+                done.extend(self._commits.roll_forward(project_id, tables, at))
+        with self._db.read() as connection:
+            query_uuid = select(batches.c.uuid).where(batches.c.status == "staged")
+            staged = frozenset(connection.execute(query_uuid).scalars())
+        staging.sweep(self._staging, staged)
+        return tuple(done)
+
+    def replay(self, project_id: int, idempotency_key: str, request_digest: str | None) -> Batch | None:
+        """The batch that was committed with this key, if any.
+
+        Raises Conflict (``idempotency_mismatch``) when the request was another one then.
+        """
+        with self._db.read() as connection:
+            row = with_key(connection, project_id, idempotency_key, request_digest)
+        return None if row is None or row.status != "committed" else record(row)
+
+    def maintain(
+        self, project_id: int, *, pinned: Collection[int], at: datetime, retention: timedelta
+    ) -> MaintenanceReport:
+        """Compact a project's tables and remove files that only dataset versions not ``pinned`` refer to and
+        that went out of use more than ``retention`` ago. Every version stays readable (see ``read``); the
+        pinned and the newest keep their very files. Does nothing while another process is at it."""
+        tables = self._of(project_id)
+        numbers = set(pinned)
+        with self._db.read() as connection:
+            newest = newest_version(connection, project_id)
+            if newest is not None:
+                numbers.add(newest.number)
+            query = select(dataset_versions).where(dataset_versions.c.project_id == project_id)
+            kept = [row for row in connection.execute(query) if row.number in numbers]
+        keep = {"rows": {row.rows_version for row in kept}, "labels": {row.labels_version for row in kept}}
+        return maintain(
+            tables, keep, lambda: self._commits.lock(project_id, tables), at=at, retention=retention
+        )
+
+    def drop(self, project: Project) -> None:
+        """Erase a deleted project's rows, labels and predictions; its batches and versions stay as history."""
+        tables = self._of(project.id)
+        with self._commits.lock(project.id, tables):
+            tables.remove()
+            with self._db.write() as connection:
+                row_index.remove(connection, project.id)
+
+    # The index
+
+    def known(self, project_id: int, row_ids: Iterable[str]) -> set[str]:
+        """Those of ``row_ids`` that exist."""
+        return set(self.truths(project_id, row_ids))
+
+    def truths(self, project_id: int, row_ids: Iterable[str]) -> dict[str, str | None]:
+        """The known ones of ``row_ids``, each with its truth (canonical text) or None."""
+        return row_index.truths(self._db, project_id, list(row_ids))
+
+    # Records
+
+    def batch(self, project_id: int, number: int) -> Batch:
+        """A committed batch. Raises NotFound."""
+        query = select(batches).where(batches.c.project_id == project_id, batches.c.number == number)
+        with self._db.read() as connection:
+            row = connection.execute(query.where(batches.c.status == "committed")).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no batch {number}")
+        return record(row)
+
+    def batches(self, project_id: int, limit: int = 50, before: int | None = None) -> tuple[Batch, ...]:
+        """Committed batches, newest first; with ``before``, those with smaller numbers."""
+        query = select(batches).where(batches.c.project_id == project_id, batches.c.status == "committed")
+        if before is not None:
+            query = query.where(batches.c.number < before)
+        with self._db.read() as connection:
+            return tuple(
+                map(record, connection.execute(query.order_by(batches.c.number.desc()).limit(limit)))
+            )
+
+    def version(self, project_id: int, number: int) -> DatasetVersion:
+        """A dataset version. Raises NotFound."""
+        return _version(self._version_row(project_id, number))
+
+    def versions(
+        self, project_id: int, limit: int = 50, before: int | None = None
+    ) -> tuple[DatasetVersion, ...]:
+        """Dataset versions, newest first; with ``before``, those with smaller numbers."""
+        query = select(dataset_versions).where(dataset_versions.c.project_id == project_id)
+        if before is not None:
+            query = query.where(dataset_versions.c.number < before)
+        query = query.order_by(dataset_versions.c.number.desc()).limit(limit)
+        with self._db.read() as connection:
+            return tuple(map(_version, connection.execute(query)))
+
+    def latest(self, project_id: int) -> DatasetVersion | None:
+        """The newest dataset version; None before the first batch."""
+        with self._db.read() as connection:
+            row = newest_version(connection, project_id)
+        return None if row is None else _version(row)
+
+    def facts(self, project_id: int) -> DatasetFacts:
+        """Counts as of the newest version; ``truths`` counts rows that have theirs, not label entries."""
+        arrived = select(func.max(batches.c.created_at)).where(
+            batches.c.project_id == project_id, batches.c.status == "committed"
+        )
+        with self._db.read() as connection:
+            newest = newest_version(connection, project_id)
+            last_row_at = connection.execute(arrived.where(batches.c.rows > 0)).scalar_one()
+            last_truth_at = connection.execute(arrived.where(batches.c.labelled > 0)).scalar_one()
+        return DatasetFacts(
+            version=0 if newest is None else newest.number,
+            rows=0 if newest is None else newest.rows,
+            truths=0 if newest is None else newest.truths,
+            predictions=0 if newest is None else newest.predictions,
+            last_row_at=last_row_at,
+            last_truth_at=last_truth_at,
+        )
+
+    # Reading
+
+    def read(
+        self, project_id: int, version: int, *, labelled: bool = True, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """The rows of a dataset version with the label that holds for each, exactly as they were then.
+
+        Adds ``_label`` (canonical text), ``_label_source``, ``_confidence``, ``_teacher``; with ``labelled``
+        only rows that have a label (pseudo ones count), else all, with nulls. ``columns`` narrows the caller's
+        columns; the system columns are always there. Ordered by batch, arrival and row id, whatever files the
+        rows lie in. Raises NotFound, Damaged.
+        """
+        at = self._version_row(project_id, version)
+        return reading.rows(self._of(project_id), _version(at), labelled=labelled, columns=columns)
+
+    def recent(self, project_id: int, n: int, source: str | None = None) -> pa.Table:
+        """The newest ``n`` rows (of one ``_source``), oldest of them first. Raises Damaged."""
+        query = select(batches.c.number, batches.c.rows).where(
+            batches.c.project_id == project_id, batches.c.status == "committed", batches.c.rows > 0
+        )
+        with self._db.read() as connection:
+            held = [
+                (row.number, row.rows) for row in connection.execute(query.order_by(batches.c.number.desc()))
+            ]
+        return reading.recent(self._of(project_id), held, n, source)
+
+    def scored(
+        self,
+        project_id: int,
+        since: datetime | None = None,
+        limit: int | None = None,
+        *,
+        labelled: bool = True,
+    ) -> pa.Table:
+        """Predictions beside the truth: the latest prediction of each row, made at or after ``since``, the
+        newest ``limit`` of them, oldest first.
+
+        Columns ``_row_id, model_version, value, score, probabilities, at, label, label_at``; without
+        ``labelled`` also those whose truth hasn't come, with nulls. Raises Damaged.
+        """
+        newest = self.latest(project_id)
+        upto = 0 if newest is None else newest.batch
+        return reading.scored(self._of(project_id), upto, since=since, limit=limit, labelled=labelled)
+
+    def quarantine(self, project_id: int, limit: int = 100, batch: int | None = None) -> list[dict[str, Any]]:
+        """Refused rows, newest batch first, by line within it: ``batch, line, column, code, message, row, at``."""
+        query = select(batches.c.number, batches.c.quarantined).where(
+            batches.c.project_id == project_id, batches.c.status == "committed", batches.c.quarantined > 0
+        )
+        if batch is not None:
+            query = query.where(batches.c.number == batch)
+        with self._db.read() as connection:
+            held = [(row[0], row[1]) for row in connection.execute(query.order_by(batches.c.number.desc()))]
+        return reading.quarantine(self._of(project_id), held, limit)
+
+    def verify(self, project_id: int, number: int) -> bool:
+        """Whether the rows and labels of a version, read again from the tables, still give its content hash.
+
+        Raises NotFound, Damaged (files are missing).
+        """
+        version = _version(self._version_row(project_id, number))
+        query = (
+            select(batches.c.number, batches.c.rows, batches.c.labels)
+            .where(batches.c.project_id == project_id, batches.c.number <= version.batch)
+            .order_by(batches.c.number)
+        )
+        with self._db.read() as connection:
+            members = [(row.number, row.rows, row.labels) for row in connection.execute(query)]
+        return reading.chained_hash(self._of(project_id), version, members) == version.content_hash
+
+    def _version_row(self, project_id: int, number: int) -> Row[Any]:
+        query = select(dataset_versions).where(
+            dataset_versions.c.project_id == project_id, dataset_versions.c.number == number
+        )
+        with self._db.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no dataset version {number}")
+        return row
+
+    def _of(self, project_id: int) -> DeltaTables:
+        with self._guard:
+            tables = self._open.get(project_id)
+        if tables is not None:
+            return tables
+        with self._db.read() as connection:
+            folder = connection.execute(
+                select(projects.c.folder).where(projects.c.id == project_id)
+            ).scalar_one_or_none()
+        if folder is None:
+            raise NotFound(f"there is no project with id {project_id}")
+        with self._guard:
+            return self._open.setdefault(project_id, DeltaTables(self._tables / folder))
+
+
+def _version(row: Row[Any]) -> DatasetVersion:
+    return DatasetVersion(
+        project_id=row.project_id,
+        number=row.number,
+        rows_version=row.rows_version,
+        labels_version=row.labels_version,
+        content_hash=row.content_hash,
+        rows=row.rows,
+        labels=row.labels,
+        batch=row.batch,
+        created_at=row.created_at,
+    )

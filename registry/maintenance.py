@@ -1,0 +1,92 @@
+"""Upkeep of Delta tables: many small files become few, and files nobody needs any more go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+
+from deltalake.exceptions import CommitFailedError
+
+from registry.delta_tables import SCHEMAS, DeltaTables, writer_properties
+from registry.durable import try_lock
+
+COMPACTED_BYTES = 128 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableUpkeep:
+    """Files the table consists of before and after compaction, and how many unused ones were removed."""
+
+    files_before: int
+    files_after: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaintenanceReport:
+    """What was done to which table; ``skipped`` when another process was at it."""
+
+    at: datetime
+    tables: Mapping[str, TableUpkeep]
+    skipped: bool = False
+
+
+def maintain(
+    tables: DeltaTables,
+    keep: Mapping[str, Collection[int]],
+    lock: Callable[[], AbstractContextManager[None]],
+    *,
+    at: datetime,
+    retention: timedelta,
+) -> MaintenanceReport:
+    """Compact each table beside running appends, then, under ``lock``, vacuum it.
+
+    ``keep`` names for each table the versions whose files stay. ``retention`` (whole hours, rounded up) is how
+    long others stay too; it protects reads in progress, which fall back to the newest version otherwise.
+    Raises DeltaError, OSError.
+    """
+    if not tables.folder.is_dir():
+        return MaintenanceReport(at=at, tables={})
+    mine = try_lock(tables.folder.with_suffix(".upkeep"))
+    if mine is None:
+        return MaintenanceReport(at=at, tables={}, skipped=True)
+    try:
+        names = [name for name in SCHEMAS if tables.exists(name)]
+        return MaintenanceReport(
+            at=at, tables={name: _upkeep(tables, name, keep.get(name, ()), lock, retention) for name in names}
+        )
+    finally:
+        os.close(mine)
+
+
+def _upkeep(
+    tables: DeltaTables,
+    name: str,
+    keep: Collection[int],
+    lock: Callable[[], AbstractContextManager[None]],
+    retention: timedelta,
+) -> TableUpkeep:
+    table = tables.fresh(name)
+    before = len(table.file_uris())
+    try:
+        table.optimize.compact(
+            target_size=COMPACTED_BYTES, max_concurrent_tasks=1, writer_properties=writer_properties()
+        )
+    except CommitFailedError:  # an append came between; the next round will do it
+        table = tables.fresh(name)
+    with (
+        lock()
+    ):  # a full vacuum also takes files that no version names yet, such as those of a running append
+        table = tables.fresh(name)
+        removed = table.vacuum(
+            retention_hours=ceil(retention / timedelta(hours=1)),
+            dry_run=False,
+            enforce_retention_duration=False,
+            full=True,
+            keep_versions=sorted(keep),
+        )
+        return TableUpkeep(files_before=before, files_after=len(table.file_uris()), removed=len(removed))

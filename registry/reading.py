@@ -1,0 +1,185 @@
+"""Reading Delta tables back: rows with the label that holds, predictions with their truth, hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from registry.delta_tables import LABELS, PREDICTIONS, QUARANTINE, ROWS, DeltaTables
+from registry.errors import Damaged
+from registry.labels import winners
+from registry.lineage import GENESIS, Digests, batch_hash, chain, row_digests
+from registry.records import DatasetVersion
+from registry.staging import TRUTHS
+
+_HASHED_AT_ONCE = 2_000_000
+_JOINED = (
+    ("_label", "label"),
+    ("_label_source", "source"),
+    ("_confidence", "confidence"),
+    ("_teacher", "teacher"),
+)
+
+
+def rows(
+    tables: DeltaTables, version: DatasetVersion, *, labelled: bool, columns: Sequence[str] | None
+) -> pa.Table:
+    """See :meth:`registry.datasets.Datasets.read`."""
+    told = winners(
+        tables.scan("labels", upto=version.batch, version=version.labels_version, columns=LABELS.names)
+    )
+    ids = told["_row_id"].combine_chunks()
+    wanted = None if columns is None else list(dict.fromkeys([*ROWS.names, *columns]))
+    found = tables.scan(
+        "rows",
+        upto=version.batch,
+        version=version.rows_version,
+        columns=wanted,
+        where=ds.field("_row_id").isin(ids) if labelled else None,
+    )
+    if version.rows and not labelled and found.num_rows != version.rows:
+        raise Damaged(
+            f"{tables.folder / 'rows'} holds {found.num_rows} of {version.rows} rows of version {version.number}"
+        )
+    found = _in_order(found)
+    place = pc.index_in(found["_row_id"], ids)
+    for name, label in _JOINED:
+        found = found.append_column(name, told[label].take(place))
+    return found
+
+
+def recent(tables: DeltaTables, held: Sequence[tuple[int, int]], n: int, source: str | None) -> pa.Table:
+    """The newest ``n`` rows; ``held`` is (batch, rows) of each batch with rows, newest first."""
+    upto = held[0][0] if held else 0
+    where = None if source is None else ds.field("_source") == source
+    found = ROWS.empty_table()
+    for since in _windows(held, n):
+        within = ds.field("_batch") >= since
+        found = tables.scan("rows", upto=upto, where=within if where is None else within & where)
+        if found.num_rows >= n:
+            break
+    return _in_order(found).slice(max(0, found.num_rows - n))
+
+
+def scored(
+    tables: DeltaTables, upto: int, *, since: datetime | None, limit: int | None, labelled: bool
+) -> pa.Table:
+    """See :meth:`registry.datasets.Datasets.scored`."""
+    truths = winners(
+        tables.scan(
+            "labels",
+            upto=upto,
+            columns=["_row_id", "label", "source", "at", "_batch"],
+            where=ds.field("source").isin(TRUTHS),
+        )
+    )
+    ids = truths["_row_id"].combine_chunks()
+    where = None if since is None else ds.field("at") >= pa.scalar(since, PREDICTIONS.field("at").type)
+    if labelled:
+        has_truth = ds.field("_row_id").isin(ids)
+        where = has_truth if where is None else where & has_truth
+    made = _latest(tables.scan("predictions", upto=upto, where=where))
+    if limit is not None:
+        made = made.slice(max(0, made.num_rows - limit))
+    place = pc.index_in(made["_row_id"], ids)
+    made = made.select([name for name in PREDICTIONS.names if name != "_batch"])
+    made = made.append_column("label", truths["label"].take(place))
+    return made.append_column("label_at", truths["at"].take(place))
+
+
+def quarantine(tables: DeltaTables, held: Sequence[tuple[int, int]], limit: int) -> list[dict[str, Any]]:
+    """The newest entries; ``held`` is (batch, refused rows) of each batch that has some, newest first."""
+    if not held:
+        return []
+    found = QUARANTINE.empty_table()
+    for since in _windows(held, limit):
+        within = (ds.field("_batch") >= since) & ds.field("_batch").isin([number for number, _ in held])
+        found = tables.scan("quarantine", upto=held[0][0], where=within)
+        if found.num_rows >= limit:
+            break
+    found = found.sort_by([("_batch", "descending"), ("line", "ascending"), ("column", "ascending")])
+    return found.slice(0, limit).rename_columns(["batch", *QUARANTINE.names[1:]]).to_pylist()
+
+
+def chained_hash(
+    tables: DeltaTables, version: DatasetVersion, members: Sequence[tuple[int, int, int]]
+) -> str:
+    """The content hash recomputed from the tables; ``members`` is (batch, rows, labels) of each batch up to it."""
+    current = GENESIS
+    for group in _groups(members):
+        span = (group[0], group[-1])
+        by_batch = {
+            name: _digests(tables, name, span, at)
+            for name, at in (("rows", version.rows_version), ("labels", version.labels_version))
+        }
+        for number in group:
+            current = chain(
+                current, batch_hash(by_batch["rows"].get(number, ()), by_batch["labels"].get(number, ()))
+            )
+    return current
+
+
+def _digests(tables: DeltaTables, name: str, span: tuple[int, int], version: int) -> dict[int, list[Digests]]:
+    for attempt in (version, None):
+        try:
+            return _grouped(tables.scan_batches(name, batches=span, version=attempt))
+        except FileNotFoundError as error:  # vacuumed: the newest version holds the same rows
+            missing = error
+    raise Damaged(f"the table {tables.folder / name} lacks a file: {missing}") from missing
+
+
+def _grouped(pieces: Iterable[pa.RecordBatch]) -> dict[int, list[Digests]]:
+    found: dict[int, list[Digests]] = {}
+    for piece in pieces:
+        digests, owners = row_digests(piece), piece.column("_batch").to_numpy()
+        for number in np.unique(owners).tolist():
+            found.setdefault(number, []).append(digests[owners == number])
+    return found
+
+
+def _groups(members: Sequence[tuple[int, int, int]]) -> Iterator[list[int]]:
+    """Neighbouring batches, together small enough that their digests fit in memory."""
+    group: list[int] = []
+    size = 0
+    for number, row_count, label_count in members:
+        if group and size + row_count + label_count > _HASHED_AT_ONCE:
+            yield group
+            group, size = [], 0
+        group.append(number)
+        size += row_count + label_count
+    if group:
+        yield group
+
+
+def _windows(held: Sequence[tuple[int, int]], n: int) -> Iterator[int]:
+    """Batch numbers to read from, each far enough back for twice as many entries as the one before."""
+    total, wanted = 0, max(1, n)
+    for number, count in held:
+        total += count
+        if total >= wanted:
+            yield number
+            wanted = total * 4
+    if held and total < wanted:
+        yield held[-1][0]
+
+
+def _in_order(found: pa.Table) -> pa.Table:
+    keys = [("_batch", "ascending"), ("_arrived_at", "ascending"), ("_row_id", "ascending")]
+    return found.take(pc.sort_indices(found, sort_keys=keys))
+
+
+def _latest(made: pa.Table) -> pa.Table:
+    """The last prediction of each row, in order of time."""
+    order = pc.sort_indices(
+        made, sort_keys=[(name, "ascending") for name in ("at", "_batch", "model_version", "_row_id")]
+    )
+    made = made.take(order)
+    codes = pc.dictionary_encode(made["_row_id"].combine_chunks()).indices.to_numpy()
+    _, from_end = np.unique(codes[::-1], return_index=True)
+    return made.take(pa.array(np.sort(len(codes) - 1 - from_end)))

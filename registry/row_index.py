@@ -1,0 +1,126 @@
+"""The SQL index over the Delta rows: which row ids exist, and which of them have their truth.
+
+Written in pieces, each a short transaction, so that a large batch never keeps other writers waiting; writing a
+batch's part again changes nothing. Ids are found by arrays (PostgreSQL) or JSON (SQLite), not by long IN lists.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+from sqlalchemy import Connection, delete, func, select
+
+from registry.database import Database
+from registry.errors import DuplicateRows
+from registry.tables import row_index
+
+PIECE = 20_000
+
+_IDS = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(%s)"}
+_ADD = {
+    "sqlite": "INSERT INTO row_index (project_id, row_id, batch, truth) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    "postgresql": "INSERT INTO row_index (project_id, row_id, batch, truth)"
+    " SELECT %s, u.row_id, %s, u.truth FROM unnest(%s::text[], %s::text[]) AS u (row_id, truth) ON CONFLICT DO NOTHING",
+}
+_SET = {
+    "sqlite": "UPDATE row_index SET truth = ? WHERE project_id = ? AND row_id = ?",
+    "postgresql": "UPDATE row_index SET truth = u.truth FROM unnest(%s::text[], %s::text[]) AS u (row_id, truth)"
+    " WHERE row_index.project_id = %s AND row_index.row_id = u.row_id",
+}
+
+
+def add(db: Database, project_id: int, batch: int, ids: pa.ChunkedArray, truths: pa.ChunkedArray) -> None:
+    """Enter a batch's new rows, with their truth or null. Raises DuplicateRows when another batch has an id;
+    what was entered before that stays, see :func:`remove`."""
+    for some, texts in zip(_pieces(ids), _pieces(truths), strict=True):
+        with db.write() as connection:
+            if _insert(connection, project_id, batch, some, texts) < len(some):
+                taken = _of_others(connection, project_id, batch, some)
+                if taken:
+                    raise DuplicateRows(taken)
+
+
+def set_truths(db: Database, project_id: int, ids: pa.ChunkedArray, truths: pa.ChunkedArray) -> int:
+    """Give rows their truth (ids are distinct). How many had none before; unknown ids are passed over."""
+    fresh = 0
+    for some, texts in zip(_pieces(ids), _pieces(truths), strict=True):
+        with db.write() as connection:
+            kind = connection.dialect.name
+            query = f"SELECT count(*) FROM row_index WHERE project_id = {_mark(kind)} AND truth IS NULL AND row_id {_IDS[kind]}"
+            fresh += int(connection.exec_driver_sql(query, (project_id, _ids(kind, some))).scalar_one())
+            if kind == "sqlite":
+                values = [(truth, project_id, row_id) for row_id, truth in zip(some, texts, strict=True)]
+                connection.exec_driver_sql(_SET[kind], values)
+            else:
+                connection.exec_driver_sql(_SET[kind], (some, texts, project_id))
+    return fresh
+
+
+def truths(db: Database, project_id: int, ids: Sequence[str]) -> dict[str, str | None]:
+    """The known ones of ``ids``, each with its truth or None."""
+    found: dict[str, str | None] = {}
+    for start in range(0, len(ids), PIECE):
+        with db.read() as connection:
+            kind = connection.dialect.name
+            query = f"SELECT row_id, truth FROM row_index WHERE project_id = {_mark(kind)} AND row_id {_IDS[kind]}"
+            some = _ids(kind, [row_id for row_id in ids[start : start + PIECE] if _can_exist(row_id)])
+            found.update((row[0], row[1]) for row in connection.exec_driver_sql(query, (project_id, some)))
+    return found
+
+
+def count_truths(db: Database, project_id: int) -> int:
+    """How many rows have their truth, counted one by one."""
+    query = select(func.count()).where(row_index.c.project_id == project_id, row_index.c.truth.is_not(None))
+    with db.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def remove(connection: Connection, project_id: int, batch: int | None = None) -> None:
+    """Take out the rows of a batch (default: of all)."""
+    gone = delete(row_index).where(row_index.c.project_id == project_id)
+    connection.execute(gone if batch is None else gone.where(row_index.c.batch == batch))
+
+
+def _insert(
+    connection: Connection, project_id: int, batch: int, ids: Sequence[str], texts: Sequence[str | None]
+) -> int:
+    kind = connection.dialect.name
+    if kind == "sqlite":
+        values = [(project_id, row_id, batch, truth) for row_id, truth in zip(ids, texts, strict=True)]
+        return int(connection.exec_driver_sql(_ADD[kind], values).rowcount)
+    return int(connection.exec_driver_sql(_ADD[kind], (project_id, batch, ids, texts)).rowcount)
+
+
+def _of_others(connection: Connection, project_id: int, batch: int, ids: Sequence[str]) -> tuple[str, ...]:
+    kind = connection.dialect.name
+    mark = _mark(kind)
+    query = (
+        f"SELECT row_id FROM row_index WHERE project_id = {mark} AND batch <> {mark} AND row_id {_IDS[kind]}"
+    )
+    found = connection.exec_driver_sql(query, (project_id, batch, _ids(kind, ids)))
+    return tuple(sorted(row[0] for row in found))
+
+
+def _ids(kind: str, ids: Sequence[str]) -> str | Sequence[str]:
+    return json.dumps(ids, ensure_ascii=False) if kind == "sqlite" else ids
+
+
+def _can_exist(row_id: str) -> bool:
+    if row_id.isascii():
+        return "\0" not in row_id
+    try:
+        row_id.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in row_id
+
+
+def _mark(kind: str) -> str:
+    return "?" if kind == "sqlite" else "%s"
+
+
+def _pieces(values: pa.ChunkedArray) -> Iterator[list[str]]:
+    for start in range(0, len(values), PIECE):
+        yield values.slice(start, PIECE).to_pylist()

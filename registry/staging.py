@@ -1,0 +1,284 @@
+"""A batch before it counts: Parquet files in a folder of its own, streamed there and streamed on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from registry.delta_tables import BATCH, LABELS, PREDICTIONS, QUARANTINE, ROWS, STREAM_ROWS, TIME
+from registry.durable import fsync, locked, try_lock
+from registry.records import LabelSource
+
+Arrow = pa.Table | pa.RecordBatch
+TRUTHS = tuple(source.value for source in LabelSource if source is not LabelSource.PSEUDO)
+MAX_ID_CHARACTERS = 255
+_LOCK = "lock"
+_ROW_GROUP_ROWS = 65_536
+
+
+class Staging:
+    """Takes a batch's parts in any number of pieces. Nothing counts until ``Datasets.commit``.
+
+    A context manager: leaving it without a commit removes what was staged. One thread at a time.
+    """
+
+    def __init__(self, folder: Path, project_id: int, lock: int) -> None:
+        self.folder = folder
+        self.project_id = project_id
+        self.uuid = folder.name
+        self.rows = self.labels = self.truths = self.predictions = self.quarantined = 0
+        self._lock: int | None = lock
+        self._kept = False
+        self._writers: dict[str, pq.ParquetWriter] = {}
+
+    def write_rows(self, data: Arrow) -> None:
+        """Typed rows: ``_row_id``, the schema's columns, and ``_arrived_at`` (default: when committed) and
+        ``_source`` (default: ``upload``). Raises ValueError for an unusable id or a type that no table takes."""
+        table = _rows(_table(data))
+        _check_ids(table["_row_id"])
+        self._write("rows", table)
+        self.rows += table.num_rows
+
+    def write_labels(self, data: Arrow) -> None:
+        """``_row_id`` and ``label`` (canonical text), with ``source`` (default: ``given``), ``confidence``,
+        ``teacher`` and ``at`` (default: when committed). Null labels are left out."""
+        table = _conform(_table(data), LABELS)
+        table = table.filter(pc.is_valid(table["label"]))
+        source = pc.fill_null(table["source"], LabelSource.GIVEN.value)
+        table = table.set_column(table.schema.get_field_index("source"), "source", source)
+        unknown = set(pc.unique(source).to_pylist()) - {member.value for member in LabelSource}
+        if unknown:
+            raise ValueError(f"unknown label source {sorted(unknown)[0]!r}")
+        _check_ids(table["_row_id"])
+        _check_text(table["label"], "label")
+        self._write("labels", table)
+        self.labels += table.num_rows
+        self.truths += int(pc.sum(is_truth(source)).as_py() or 0)
+
+    def write_predictions(self, data: Arrow) -> None:
+        """``_row_id``, ``model_version``, ``value``, with ``score``, ``probabilities`` and ``at``."""
+        table = _conform(_table(data), PREDICTIONS)
+        _check_ids(table["_row_id"])
+        self._write("predictions", table)
+        self.predictions += table.num_rows
+
+    def write_quarantine(self, data: Arrow) -> None:
+        """Faults, one an entry: ``line``, ``column``, ``code``, ``message``, ``row``. Entries of one line are
+        one refused row; write them together."""
+        table = _conform(_table(data), QUARANTINE)
+        self._write("quarantine", table)
+        self.quarantined += int(pc.count_distinct(table["line"]).as_py()) + table["line"].null_count
+
+    def seal(self) -> None:
+        """Close the files and force them to the disk; nothing can be written after."""
+        for name, writer in self._writers.items():
+            writer.close()
+            fsync(self.folder / f"{name}.parquet")
+        self._writers.clear()
+        fsync(self.folder)
+        fsync(self.folder.parent)
+
+    @property
+    def files(self) -> StagedFiles:
+        return StagedFiles(self.folder)
+
+    def keep(self) -> None:
+        """From now on the folder belongs to a batch in the database: closing leaves it for recovery."""
+        self._kept = True
+
+    def discard(self) -> None:
+        """Remove everything that was staged, unless a commit took it over. Safe to call twice."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+        if not self._kept:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+
+    def _write(self, name: str, table: pa.Table) -> None:
+        if self._lock is None or self._kept:
+            raise ValueError("this staging was committed or discarded")
+        if table.num_rows == 0:
+            return
+        writer = self._writers.get(name)
+        if writer is None:
+            path = self.folder / f"{name}.parquet"
+            writer = self._writers[name] = pq.ParquetWriter(path, table.schema, compression="lz4")
+        if set(table.column_names) != set(writer.schema.names):
+            raise ValueError(f"{name}: every piece of a batch has the same columns")
+        writer.write_table(
+            table.select(writer.schema.names).cast(writer.schema), row_group_size=_ROW_GROUP_ROWS
+        )
+
+
+class StagedFiles:
+    """What was staged, read as a stream: the parts of a batch as they go into the tables."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def has(self, name: str) -> bool:
+        return self._path(name).exists()
+
+    def schema(self, name: str) -> pa.Schema:
+        """The columns that the part will have in its table."""
+        schema = pq.read_schema(self._path(name)).remove_metadata()
+        for field in (BATCH, *((ROWS.field("_arrived_at"), ROWS.field("_source")) if name == "rows" else ())):
+            if field.name not in schema.names:
+                schema = schema.append(field)
+        return schema
+
+    def reader(self, name: str, *, batch: int, at: datetime) -> pa.RecordBatchReader:
+        """A stream of the part, the columns that were left out filled in."""
+        schema = self.schema(name)
+        own: Mapping[str, Any] = {"_arrived_at": at, "_source": "upload"} if name == "rows" else {"at": at}
+        defaults = {"_batch": batch, **own}
+        return pa.RecordBatchReader.from_batches(schema, self._batches(name, schema, defaults))
+
+    def column(self, name: str, columns: list[str]) -> pa.Table:
+        """Some columns of a part, in memory."""
+        return pq.read_table(self._path(name), columns=columns)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _batches(self, name: str, schema: pa.Schema, defaults: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
+        # one thread and no read-ahead: memory stays at one piece, whatever the size of the file
+        with pq.ParquetFile(self._path(name), pre_buffer=False) as file:
+            for piece in file.iter_batches(STREAM_ROWS, use_threads=False):
+                yield pa.RecordBatch.from_arrays(
+                    [_filled(piece, field, defaults.get(field.name)) for field in schema], schema=schema
+                )
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.parquet"
+
+
+def create(root: Path, project_id: int) -> Staging:
+    """A new, empty staging under ``root``, marked as somebody's own as long as its process lives."""
+    root.mkdir(parents=True, exist_ok=True)
+    folder = root / str(uuid.uuid4())
+    with locked(root / _LOCK):  # or a sweep could take the folder before it is marked
+        folder.mkdir(mode=0o700)
+        lock = try_lock(folder / _LOCK)
+    if lock is None:
+        raise RuntimeError(f"a new folder is locked already: {folder}")
+    return Staging(folder, project_id, lock)
+
+
+def sweep(root: Path, keep: frozenset[str]) -> int:
+    """Remove the folders of processes that died before committing, except those named in ``keep``."""
+    gone = 0
+    if not root.is_dir():
+        return gone
+    with locked(root / _LOCK):
+        for folder in [path for path in root.iterdir() if path.is_dir() and path.name not in keep]:
+            lock = try_lock(folder / _LOCK)
+            if lock is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
+                gone += 1
+    return gone
+
+
+def is_truth(source: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which label sources are truth, not a model's word."""
+    return pc.is_in(source, pa.array(TRUTHS))
+
+
+def _table(data: Arrow) -> pa.Table:
+    return pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
+
+
+def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The columns of ``schema`` except ``_batch``, nulls where the table lacks one."""
+    strange = set(table.column_names) - set(schema.names)
+    if strange:
+        raise ValueError(f"unknown column {sorted(strange)[0]!r}; the columns are {', '.join(schema.names)}")
+    fields = [field for field in schema if field.name != "_batch"]
+    return pa.table(
+        [
+            table[field.name].cast(field.type)
+            if field.name in table.column_names
+            else pa.nulls(table.num_rows, field.type)
+            for field in fields
+        ],
+        schema=pa.schema(fields),
+    )
+
+
+def _rows(table: pa.Table) -> pa.Table:
+    names = table.column_names
+    if "_row_id" not in names:
+        raise ValueError("rows need the column '_row_id'")
+    strange = [name for name in names if name.startswith("_") and name not in ROWS.names]
+    if strange or "_batch" in names:
+        raise ValueError(f"{strange[0] if strange else '_batch'!r} is no column that rows can be staged with")
+    if len({name.lower() for name in names}) < len(names):
+        raise ValueError("two columns of the rows have the same name, upper and lower case apart")
+    columns = [
+        column.cast(_storable(name, column.type)) for name, column in zip(names, table.columns, strict=True)
+    ]
+    return pa.table(dict(zip(names, columns, strict=True)))
+
+
+def _storable(name: str, kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_floating(kind):
+        return pa.float64()
+    if pa.types.is_signed_integer(kind):
+        return pa.int64()
+    if pa.types.is_boolean(kind):
+        return kind
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return TIME
+    text = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_string(text) or pa.types.is_large_string(text):
+        return pa.string()
+    raise ValueError(f"column {name!r} of type {kind} can't be stored")
+
+
+def _check_ids(ids: pa.ChunkedArray) -> None:
+    length = pc.utf8_length(ids)
+    sizes = pc.min_max(length).as_py()
+    if ids.null_count or (
+        sizes["min"] is not None and not 1 <= sizes["min"] <= sizes["max"] <= MAX_ID_CHARACTERS
+    ):
+        raise ValueError(f"a row id has 1 to {MAX_ID_CHARACTERS} characters")
+    _check_text(ids, "row id")
+
+
+def _check_text(texts: pa.ChunkedArray, what: str) -> None:
+    if pc.any(pc.match_substring(texts, "\0")).as_py():
+        raise ValueError(f"a {what} with a NUL character can't be stored")
+
+
+def _filled(piece: pa.RecordBatch, field: pa.Field, default: Any) -> pa.Array:
+    if field.name == "_batch":
+        return pa.array(np.full(piece.num_rows, default, np.int32))
+    if field.name not in piece.schema.names:
+        return pa.repeat(pa.scalar(default, field.type), piece.num_rows)
+    column = piece.column(field.name)
+    if default is not None and column.null_count:
+        column = pc.fill_null(column, pa.scalar(default, field.type))
+    return column

@@ -1,0 +1,147 @@
+"""Models, the champion, and who it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Depends, Query
+
+from registry.records import Model, NewPromotion, Project, Promotion, PromotionKind
+from service.api.context import Context, Ctx, ProjectInPath, require
+from service.api.schemas import Reason
+from service.problems import Problem
+
+router = APIRouter()
+
+
+@router.get("/{project}/models", dependencies=[Depends(require("data"))])
+def list_models(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
+    models = context.registry.models.list(project.id)
+    return {"models": [_model(model, project) for model in models]}
+
+
+@router.get("/{project}/models/{version}", dependencies=[Depends(require("data"))])
+def get(project: ProjectInPath, version: int, context: Ctx) -> dict[str, Any]:
+    model = context.registry.models.get(project.id, version)
+    details = dict(model.details)
+    return {
+        **_model(model, project),
+        "config": dict(model.config),
+        "requirements": details.get("requirements"),
+        "cut": details.get("cut"),
+        "snapshot_hash": details.get("hash"),
+        "blob": {"digest": model.blob.digest, "size": model.blob.size},
+    }
+
+
+@router.post("/{project}/models/{version}/promote", dependencies=[Depends(require("admin"))])
+def promote(project: ProjectInPath, version: int, context: Ctx, body: Reason | None = None) -> dict[str, Any]:
+    """Make a version the champion on a person's word: it approves what awaits approval, and overrides the judge."""
+    model = context.registry.models.get(project.id, version)
+    reason = (body or Reason()).reason
+    return _change(context, project, version, PromotionKind.MANUAL, reason, model.run)
+
+
+@router.post("/{project}/rollback", dependencies=[Depends(require("admin"))])
+def rollback(project: ProjectInPath, context: Ctx, body: Reason | None = None) -> dict[str, Any]:
+    """Bring back the champion of before. A second rollback undoes the first."""
+    if project.previous is None:
+        raise Problem(
+            409,
+            "nothing_to_roll_back_to",
+            f"The project {project.name!r} has had no other champion.",
+            remedy=f"Choose a version: POST /v1/projects/{project.name}/models/{{version}}/promote.",
+        )
+    reason = (body or Reason()).reason
+    changed = _change(context, project, project.previous, PromotionKind.ROLLBACK, reason, None)
+    context.metrics.rollbacks.labels(project.name).inc()
+    return changed
+
+
+@router.get("/{project}/promotions", dependencies=[Depends(require("data"))])
+def promotions(
+    project: ProjectInPath, context: Ctx, limit: int = Query(default=50, ge=1, le=500)
+) -> dict[str, Any]:
+    """Every change of champion, newest first, each with its reason."""
+    entries = context.registry.ledger.promotions(project.id, limit=limit)
+    return {"promotions": [_promotion(entry) for entry in entries]}
+
+
+@router.get("/{project}/champion", dependencies=[Depends(require("predict"))])
+def champion(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
+    """Which version is the champion, and which one this process serves."""
+    served = context.serving.champions.get(project.name)
+    newest = next(iter(context.registry.ledger.deployments(project.id, limit=1)), None)
+    model = None if project.champion is None else context.registry.models.get(project.id, project.champion)
+    return {
+        "champion": project.champion,
+        "previous": project.previous,
+        "epoch": project.epoch,
+        "served": None if served is None else served.version,
+        "model": None if model is None else _model(model, project),
+        "last_deployment": None
+        if newest is None
+        else {"version": newest.version, "status": newest.status, "reason": newest.reason, "at": newest.at},
+    }
+
+
+def _change(
+    context: Context, project: Project, version: int, kind: PromotionKind, reason: str, run: int | None
+) -> dict[str, Any]:
+    new = NewPromotion(expected_epoch=project.epoch, kind=kind, reason=reason, actor="api")
+    data: Mapping[str, Any] = {
+        "project": project.name,
+        "from": project.champion,
+        "to": version,
+        "kind": kind.value,
+        "reason": reason,
+    }
+    entry = context.registry.ledger.promote(
+        project.id,
+        version,
+        new,
+        run=run,
+        events=(("incumbent.champion.changed", data),),
+        at=context.clock(),
+    )
+    context.serving.nudge()
+    return _promotion(entry)
+
+
+def _promotion(entry: Promotion) -> dict[str, Any]:
+    return {
+        "epoch": entry.epoch,
+        "kind": entry.kind.value,
+        "from": entry.from_version,
+        "to": entry.to_version,
+        "reason": entry.reason,
+        "run": entry.run,
+        "actor": entry.actor,
+        "at": entry.at,
+    }
+
+
+def _model(model: Model, project: Project) -> dict[str, Any]:
+    aliases = [
+        alias
+        for alias, version in (("champion", project.champion), ("previous", project.previous))
+        if version == model.version
+    ]
+    details = model.details
+    return {
+        "version": model.version,
+        "aliases": aliases,
+        "engine": model.engine,
+        "estimator": model.estimator,
+        "metric": details.get("metric"),
+        "score": details.get("score"),
+        "cv_score": details.get("cv_score"),
+        "outcome": details.get("outcome"),
+        "train_rows": details.get("train_rows"),
+        "holdout_rows": details.get("holdout_rows"),
+        "size_bytes": details.get("size_bytes"),
+        "dataset_version": model.dataset_version,
+        "run": model.run,
+        "created_at": model.created_at,
+    }

@@ -1,0 +1,99 @@
+"""What the service sees and decides: decisions, drift, live quality, events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Query
+
+from registry.records import DriftRecord
+from service.api.context import Ctx, ProjectInPath, require
+from service.facts import gather
+from service.performance import performance
+from service.policy import Policy
+from service.problems import Problem
+from service.triggers import Trigger, due
+
+router = APIRouter(dependencies=[Depends(require("data"))])
+
+
+@router.get("/{project}/decisions")
+def decisions(
+    project: ProjectInPath,
+    context: Ctx,
+    limit: int = Query(default=50, ge=1, le=500),
+    before: int | None = None,
+) -> dict[str, Any]:
+    """Every look at the triggers that came to a new answer, newest first: "did not retrain, because …" too."""
+    entries = context.registry.ledger.decisions(project.id, limit=limit, before=before)
+    return {
+        "decisions": [
+            {
+                "number": entry.number,
+                "outcome": entry.outcome,
+                "trigger": entry.trigger,
+                "reason": entry.reason,
+                "evidence": dict(entry.evidence),
+                "run": entry.run,
+                "at": entry.at,
+            }
+            for entry in entries
+        ]
+    }
+
+
+@router.get("/{project}/drift")
+def drift(
+    project: ProjectInPath, context: Ctx, limit: int = Query(default=20, ge=1, le=200)
+) -> dict[str, Any]:
+    """The newest drift reports: effect sizes by column, against the champion's training rows."""
+    return {"reports": [_report(record) for record in context.registry.drift.list(project.id, limit=limit)]}
+
+
+@router.get("/{project}/performance")
+def live_quality(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
+    """The metric on answered rows whose truth has come."""
+    if project.schema is None:
+        raise Problem(
+            409,
+            "no_data",
+            f"The project {project.name!r} has no data yet.",
+            remedy=f"POST labelled rows to /v1/projects/{project.name}/data first.",
+        )
+    return performance(context.registry, project)
+
+
+@router.get("/{project}/monitoring")
+def monitoring(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
+    """One page: what is served, what the data look like, and what the triggers would say now."""
+    now = context.clock()
+    policy = Policy.model_validate(project.policy)
+    facts = context.registry.datasets.facts(project.id)
+    answer = due(policy, gather(context.registry, project, policy, now), now)
+    served = context.serving.champions.get(project.name)
+    latest = context.registry.drift.latest(project.id)
+    return {
+        "champion": project.champion,
+        "served": None if served is None else served.version,
+        "rows": facts.rows,
+        "labelled": facts.truths,
+        "predictions": facts.predictions,
+        "last_row_at": facts.last_row_at,
+        "last_truth_at": facts.last_truth_at,
+        "drift": None if latest is None else _report(latest),
+        "next_scheduled_at": context.registry.due.get(project.id, "schedule"),
+        "due": isinstance(answer, Trigger),
+        "because": answer.reason,
+    }
+
+
+def _report(record: DriftRecord) -> dict[str, Any]:
+    return {
+        "at": record.at,
+        "model_version": record.model_version,
+        "share": record.share,
+        "drifted": list(record.drifted),
+        "columns": record.report["columns"],
+        "rows_reference": record.report["rows_reference"],
+        "rows_current": record.report["rows_current"],
+    }

@@ -1,0 +1,127 @@
+"""Projects: the long-lived owners of one prediction problem each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import ValidationError
+
+from automl.task import Task, TaskKind
+from registry.records import Project
+from service.api.context import Ctx, ProjectInPath, require
+from service.api.schemas import NewProject, ProjectChange
+from service.policy import Policy
+from service.problems import Problem
+
+router = APIRouter()
+
+
+@router.post("", status_code=201, dependencies=[Depends(require("admin"))])
+def create(body: NewProject, context: Ctx, response: Response) -> dict[str, Any]:
+    """A new project. Its schema is inferred from the first upload."""
+    try:
+        body.distinct()
+    except ValueError as error:
+        raise Problem(422, "invalid_request", str(error), remedy="Give each column one part.") from None
+    task = Task(
+        kind=TaskKind(body.task),
+        target=body.target,
+        metric=body.metric or "auto",
+        time_column=body.time_column,
+        id_column=body.id_column,
+        entity_column=body.entity_column,
+        sensitive=tuple(body.sensitive),
+    )
+    project = context.registry.projects.create(
+        body.name,
+        task=task.to_json(),
+        policy=body.policy.model_dump(mode="json"),
+        at=context.clock(),
+    )
+    response.headers["Location"] = f"/v1/projects/{project.name}"
+    return show(project)
+
+
+@router.get("", dependencies=[Depends(require("data"))])
+def list_projects(context: Ctx) -> dict[str, Any]:
+    return {"projects": [show(project) for project in context.registry.projects.list()]}
+
+
+@router.get("/{project}", dependencies=[Depends(require("data"))])
+def get(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
+    facts = context.registry.datasets.facts(project.id)
+    data = {"rows": facts.rows, "labelled": facts.truths, "predictions": facts.predictions}
+    return {**show(project), "data": data}
+
+
+@router.patch("/{project}", dependencies=[Depends(require("admin"))])
+def change(project: ProjectInPath, body: ProjectChange, context: Ctx) -> dict[str, Any]:
+    """Change parts of the policy; parts that aren't named stay as they are."""
+    merged = _merge(project.policy, body.policy)
+    try:
+        policy = Policy.model_validate(merged)
+    except ValidationError as error:
+        raise _invalid_policy(error) from None
+    updated = context.registry.projects.update(
+        project.name, policy=policy.model_dump(mode="json"), expected_revision=project.revision
+    )
+    context.scheduler.nudge()
+    return show(updated)
+
+
+@router.delete("/{project}", status_code=204, dependencies=[Depends(require("admin"))])
+def delete(project: ProjectInPath, context: Ctx) -> None:
+    """Forget the project, its rows and its models. Its ledgers stay in the database."""
+    context.registry.projects.delete(project.name, at=context.clock())
+    context.registry.datasets.drop(project.id)
+    context.serving.nudge()
+
+
+def show(project: Project) -> dict[str, Any]:
+    task = dict(project.task)
+    return {
+        "name": project.name,
+        "task": task["kind"],
+        "target": task["target"],
+        "metric": task["metric"],
+        "classes": task["classes"],
+        "time_column": task["time_column"],
+        "id_column": task["id_column"],
+        "entity_column": task["entity_column"],
+        "sensitive": task["sensitive"],
+        "champion": project.champion,
+        "previous": project.previous,
+        "epoch": project.epoch,
+        "schema_version": project.schema_version,
+        "policy": dict(project.policy),
+        "created_at": project.created_at,
+    }
+
+
+def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects are merged, everything else replaced; the shares of engines are replaced as a whole."""
+    merged = dict(old)
+    for name, value in new.items():
+        before = merged.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping) and name != "engines":
+            merged[name] = _merge(before, value)
+        else:
+            merged[name] = value
+    return merged
+
+
+def _invalid_policy(error: ValidationError) -> Problem:
+    errors = [
+        {"field": "policy." + ".".join(map(str, one["loc"])), "detail": one["msg"], "code": one["type"]}
+        for one in error.errors()[:20]
+    ]
+    return Problem(
+        422,
+        "invalid_policy",
+        f"{errors[0]['field']}: {errors[0]['detail']}",
+        field=errors[0]["field"],
+        remedy="See the policy in docs/policy.md.",
+        errors=errors,
+    )

@@ -1,0 +1,107 @@
+"""The bodies of requests, checked at the border."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from service.policy import ENGINES, Policy
+
+METRICS = {
+    "classification": (
+        "roc_auc",
+        "log_loss",
+        "accuracy",
+        "f1",
+        "balanced_accuracy",
+        "average_precision",
+    ),
+    "regression": ("rmse", "mae", "r2"),
+}
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+ColumnName = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewProject(Body):
+    """``POST /v1/projects``."""
+
+    name: str = Field(description="letters, digits, '.', '_' and '-'; at most 100 characters")
+    task: Literal["classification", "regression"]
+    target: ColumnName
+    metric: str | None = None
+    time_column: ColumnName | None = None
+    id_column: ColumnName | None = None
+    entity_column: ColumnName | None = None
+    sensitive: list[ColumnName] = []
+    policy: Policy = Policy()
+
+    @field_validator("name")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            raise ValueError("use letters, digits, '.', '_' and '-' only, starting with a letter or digit")
+        return value
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, value: str | None, info: Any) -> str | None:
+        task = info.data.get("task")
+        if value is not None and task is not None and value not in METRICS[task]:
+            raise ValueError(f"{value!r} is not a metric of {task}; choose from {', '.join(METRICS[task])}")
+        return value
+
+    def distinct(self) -> None:
+        """Raises ValueError when one column is given two parts."""
+        parts = {
+            "time_column": self.time_column,
+            "id_column": self.id_column,
+            "entity_column": self.entity_column,
+        }
+        for part, column in parts.items():
+            if column is not None and column == self.target:
+                raise ValueError(f"{part} and target are both {column!r}")
+        if self.target in self.sensitive:
+            raise ValueError(f"the target {self.target!r} can't be a sensitive column")
+
+
+class ProjectChange(Body):
+    """``PATCH /v1/projects/{project}``: parts of the policy, merged into the one in force."""
+
+    policy: dict[str, Any]
+
+
+class NewRun(Body):
+    """``POST …/runs``; what is left out comes from the policy."""
+
+    engines: dict[str, Annotated[float, Field(ge=0)]] | list[str] | None = None
+    budget_seconds: float | None = Field(default=None, ge=1, le=86_400)
+    reason: str = Field(default="asked for", min_length=1, max_length=500)
+
+    @field_validator("engines")
+    @classmethod
+    def _known(cls, value: dict[str, float] | list[str] | None) -> dict[str, float] | None:
+        if value is None:
+            return None
+        shares = dict.fromkeys(value, 1.0) if isinstance(value, list) else value
+        unknown = sorted(set(shares) - set(ENGINES))
+        if unknown:
+            raise ValueError(f"unknown engine {unknown[0]!r}; choose from {', '.join(ENGINES)}")
+        if not any(share > 0 for share in shares.values()):
+            raise ValueError("at least one engine needs a share above 0")
+        return shares
+
+    @property
+    def shares(self) -> dict[str, float] | None:
+        return self.engines if isinstance(self.engines, dict) else None
+
+
+class Reason(Body):
+    reason: str = Field(default="asked for", min_length=1, max_length=500)

@@ -1,0 +1,120 @@
+"""The only wiring: settings in, application out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from registry.store import Registry
+from service.api import data, health, labels, models, monitoring, predictions, projects, runs
+from service.api.context import Clock, Context
+from service.deployment import Deployment
+from service.drift_watch import DriftWatch
+from service.maintenance import Maintenance
+from service.metrics import Metrics
+from service.observation import Observation
+from service.problems import install_problems
+from service.scheduler import Scheduler
+from service.serving import Serving
+from service.settings import Settings
+from service.workshop import Workshop
+
+PREDICT_THREADS = 2
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> FastAPI:
+    """The service as an ASGI application. Everything it needs is opened when it starts and let go when it stops."""
+    chosen = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        context = await run_in_threadpool(compose, chosen, clock)
+        app.state.context = context
+        app.state.batchers = {}
+        app.state.predict_executor = ThreadPoolExecutor(PREDICT_THREADS, thread_name_prefix="predict")
+        context.serving.start()
+        context.observation.start()
+        context.scheduler.start()
+        try:
+            yield
+        finally:
+            await run_in_threadpool(context.scheduler.stop)
+            await run_in_threadpool(context.serving.stop)
+            app.state.predict_executor.shutdown(wait=True)
+            await run_in_threadpool(context.observation.stop)
+            context.registry.close()
+
+    app = FastAPI(
+        title="Incumbent",
+        version=version("incumbent"),
+        summary="Serves a champion, learns from what comes in, and changes it only for something proven better.",
+        lifespan=lifespan,
+    )
+    install_problems(app)
+    app.include_router(health.router, tags=["health"])
+    for module in (projects, data, predictions, labels, runs, models, monitoring):
+        tag = module.__name__.rpartition(".")[2]
+        app.include_router(module.router, prefix="/v1/projects", tags=[tag])
+    return app
+
+
+def compose(settings: Settings, clock: Clock) -> Context:
+    """Open the registry, finish what a killed process left half done, and put the parts together."""
+    home = settings.home.resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    registry = Registry.open(home, database_url=settings.database_url)
+    registry.datasets.recover(clock())
+    metrics = Metrics()
+
+    def note_swap(deployment: Deployment) -> None:
+        metrics.champion.labels(deployment.project).set(deployment.version)
+
+    serving = Serving(
+        registry,
+        node=settings.node,
+        poll_seconds=settings.poll_seconds,
+        clock=clock,
+        on_swap=note_swap,
+    )
+    drift_watch = DriftWatch(
+        registry, settings, clock=clock, metrics=metrics, on_report=lambda: scheduler.nudge()
+    )
+    workshop = Workshop(
+        registry,
+        settings,
+        clock=clock,
+        metrics=metrics,
+        on_promotion=serving.nudge,
+        on_end=lambda: scheduler.nudge(),
+    )
+    maintenance = Maintenance(registry, settings, clock=clock)
+    scheduler = Scheduler(
+        registry,
+        settings,
+        clock=clock,
+        metrics=metrics,
+        workshop=workshop,
+        drift_watch=drift_watch,
+        maintain=maintenance.run,
+    )
+    observation = Observation(registry, home, flush_seconds=settings.flush_seconds, clock=clock)
+    return Context(
+        settings=settings,
+        registry=registry,
+        clock=clock,
+        serving=serving,
+        observation=observation,
+        scheduler=scheduler,
+        metrics=metrics,
+        keys_required=settings.require_keys or not settings.on_loopback,
+    )

@@ -1,0 +1,55 @@
+"""What the triggers read, gathered from the registry."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from registry.records import Project, Run, RunStatus
+from registry.store import Registry
+from service.policy import Policy
+from service.triggers import DriftFact, Facts
+
+_RECENT_RUNS = 20
+MOST_ATTEMPTS = 2
+
+
+def gather(registry: Registry, project: Project, policy: Policy, now: datetime) -> Facts:
+    """The facts about a project at this moment."""
+    runs = registry.runs.list(project.id, limit=_RECENT_RUNS)
+    newest = runs[0] if runs else None
+    last = next((run for run in runs if _counts(run)), None)
+    truths = registry.datasets.facts(project.id).truths
+    return Facts(
+        champion=project.champion,
+        truths=truths,
+        truths_at_last_run=None if last is None else int(last.plan["truths"]),
+        active_run=newest.number if newest is not None and newest.status.is_active else None,
+        last_run_ended_at=None if last is None else last.finished_at,
+        interrupted_run=newest.number if newest is not None and may_retry(newest) else None,
+        spent_seconds=registry.runs.spent_seconds(project.id, now - timedelta(days=1)),
+        schedule_due_at=registry.due.get(project.id, "schedule"),
+        drift=_drift(registry, project, last),
+    )
+
+
+def was_interrupted(run: Run) -> bool:
+    """Whether the run ended because its process was lost or stopped, not because of itself."""
+    return run.status is RunStatus.FAILED and (run.error or "").startswith("interrupted")
+
+
+def may_retry(run: Run) -> bool:
+    """Whether the run is to be started again by itself: once, when it was interrupted."""
+    return was_interrupted(run) and run.attempt < MOST_ATTEMPTS
+
+
+def _counts(run: Run) -> bool:
+    return not run.status.is_active and not may_retry(run)
+
+
+def _drift(registry: Registry, project: Project, last: Run | None) -> DriftFact | None:
+    report = registry.drift.latest(project.id)
+    if report is None or report.model_version != project.champion:
+        return None
+    if last is not None and report.at <= last.created_at:
+        return None
+    return DriftFact(share=report.share, drifted=report.drifted, at=report.at)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.policy import Policy
+from service.triggers import DriftFact, Facts, Refusal, Trigger, due
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(days=3)
+
+
+def policy(**parts: object) -> Policy:
+    return Policy.model_validate(
+        {"triggers": {"schedule": None, "new_labels": {"count": 500}, "drift": None}, **parts}
+    )
+
+
+def facts(**parts: object) -> Facts:
+    known = {"champion": 1, "truths": 1000, "truths_at_last_run": 1000, "last_run_ended_at": LONG_AGO}
+    return Facts(**{**known, **parts})  # type: ignore[arg-type]
+
+
+def test_enough_new_labels_start_a_run_and_say_how_many() -> None:
+    answer = due(policy(), facts(truths=1500), NOW)
+    assert isinstance(answer, Trigger)
+    assert answer.kind == "new_labels"
+    assert "500 new labels" in answer.reason
+
+
+def test_too_few_new_labels_are_refused_with_both_numbers() -> None:
+    answer = due(policy(), facts(truths=1120), NOW)
+    assert isinstance(answer, Refusal)
+    assert answer.guard == "nothing_fired"
+    assert "120" in answer.reason
+    assert "500" in answer.reason
+
+
+def test_share_of_labels_counts_from_the_last_run() -> None:
+    by_share = policy(triggers={"schedule": None, "drift": None, "new_labels": {"count": None, "share": 0.1}})
+    assert isinstance(due(by_share, facts(truths=1100), NOW), Trigger)
+    assert isinstance(due(by_share, facts(truths=1099), NOW), Refusal)
+
+
+def test_first_champion_needs_no_trigger_but_enough_labels() -> None:
+    fresh = {"champion": None, "truths_at_last_run": None, "last_run_ended_at": None}
+    assert isinstance(due(policy(), facts(**fresh, truths=100), NOW), Trigger)
+    refused = due(policy(), facts(**fresh, truths=99), NOW)
+    assert isinstance(refused, Refusal)
+    assert refused.guard == "min_fresh_labels"
+
+
+def test_without_champion_a_failed_run_is_not_repeated_at_once() -> None:
+    answer = due(policy(), facts(champion=None), NOW)
+    assert isinstance(answer, Refusal)
+
+
+def test_nothing_starts_while_a_run_is_active() -> None:
+    answer = due(policy(), facts(truths=9000, active_run=4), NOW)
+    assert isinstance(answer, Refusal)
+    assert answer.guard == "active_run"
+
+
+def test_cooldown_holds_back_and_says_until_when() -> None:
+    answer = due(policy(cooldown="PT1H"), facts(truths=9000, last_run_ended_at=NOW - timedelta(minutes=1)), NOW)
+    assert isinstance(answer, Refusal)
+    assert answer.guard == "cooldown"
+    assert "12:59:00 UTC" in answer.reason
+
+
+def test_interrupted_run_is_started_again_in_spite_of_the_cooldown() -> None:
+    answer = due(policy(), facts(interrupted_run=3, last_run_ended_at=NOW), NOW)
+    assert isinstance(answer, Trigger)
+    assert answer.kind == "retry"
+
+
+def test_daily_budget_must_leave_room_for_a_whole_search() -> None:
+    answer = due(policy(daily_budget_seconds=3600), facts(truths=9000, spent_seconds=3500), NOW)
+    assert isinstance(answer, Refusal)
+    assert answer.guard == "daily_budget"
+
+
+def test_due_schedule_without_fresh_labels_is_refused_and_used_up() -> None:
+    nightly = policy(triggers={"schedule": "0 3 * * *", "new_labels": None, "drift": None})
+    answer = due(nightly, facts(truths=1003, schedule_due_at=NOW), NOW)
+    assert isinstance(answer, Refusal)
+    assert answer.guard == "min_fresh_labels"
+    assert answer.uses_up_schedule
+
+
+def test_drift_retrains_only_where_the_policy_says_so() -> None:
+    moved = DriftFact(share=0.5, drifted=("dest", "temp"), at=NOW)
+    noted = policy(triggers={"schedule": None, "new_labels": None, "drift": {"action": "annotate"}})
+    acted = policy(triggers={"schedule": None, "new_labels": None, "drift": {"action": "retrain"}})
+    assert isinstance(due(noted, facts(truths=1200, drift=moved), NOW), Refusal)
+    answer = due(acted, facts(truths=1200, drift=moved), NOW)
+    assert isinstance(answer, Trigger)
+    assert "dest, temp" in answer.reason
+
+
+def test_combining_by_all_waits_for_every_trigger() -> None:
+    both = policy(
+        triggers={"schedule": "0 3 * * *", "new_labels": {"count": 500}, "drift": None}, combine="all"
+    )
+    assert isinstance(due(both, facts(truths=1600), NOW), Refusal)
+    assert isinstance(due(both, facts(truths=1600, schedule_due_at=NOW), NOW), Trigger)
+
+
+@given(
+    before=st.integers(0, 5000),
+    fresh=st.integers(0, 5000),
+    more=st.integers(0, 5000),
+    ended=st.integers(0, 7200),
+    later=st.integers(0, 7200),
+    share=st.floats(0, 1),
+    drifted=st.floats(0, 1),
+)
+def test_more_labels_more_drift_or_a_later_time_never_undo_a_trigger(
+    before: int, fresh: int, more: int, ended: int, later: int, share: float, drifted: float
+) -> None:
+    rules = policy(
+        triggers={
+            "schedule": None,
+            "new_labels": {"count": 500},
+            "drift": {"action": "retrain", "share": max(share, 0.01)},
+        }
+    )
+
+    def at(count: int, moved: float, now: datetime) -> Trigger | Refusal:
+        known = facts(
+            truths=before + count,
+            truths_at_last_run=before,
+            last_run_ended_at=NOW - timedelta(seconds=ended),
+            drift=DriftFact(share=moved, drifted=(), at=NOW),
+        )
+        return due(rules, known, now)
+
+    if isinstance(at(fresh, drifted, NOW), Trigger):
+        assert isinstance(at(fresh + more, min(1.0, drifted + share), NOW + timedelta(seconds=later)), Trigger)
