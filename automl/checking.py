@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.coercion import Coerced, Positions, coerce, plain
-from automl.columns import Column, ColumnKind, Schema, TargetSpec, short
+from automl.coercion import Coerced, Positions, coerce, explain, plain
+from automl.columns import Column, ColumnKind, Schema, TargetSpec
 from automl.errors import SchemaError
 from automl.task import Task
 
@@ -62,7 +62,7 @@ class _Faults:
         self.good[positions] = False
         values = raw.take(pa.array(listed)).to_pylist()
         self.found.extend(
-            Fault(row=int(row), column=column, code=code, message=_message(code, value))
+            Fault(row=int(row), column=column, code=code, message=explain(code, value))
             for row, value in zip(listed, values, strict=True)
         )
 
@@ -73,23 +73,6 @@ class _Faults:
 
     def in_order(self) -> tuple[Fault, ...]:
         return tuple(sorted(self.found, key=lambda fault: fault.row))
-
-
-_MESSAGES: Mapping[str, str] = {
-    "unparsable_number": "{} is not a number",
-    "infinite_number": "{} is not a finite number",
-    "unparsable_boolean": "{} is not true or false",
-    "unparsable_datetime": "{} is not an ISO 8601 date or time",
-    "wrong_type": "{} is of a type this column can't hold",
-    "unknown_label": "{} is none of the known classes",
-    "unparsable_label": "{} is not a finite number",
-    "missing_id": "the row has no id",
-    "duplicate_id": "the id {} stands in an earlier row too",
-}
-
-
-def _message(code: str, value: object) -> str:
-    return _MESSAGES[code].format(short(value))
 
 
 def check(table: pa.Table, schema: Schema, task: Task) -> Checked:

@@ -6,14 +6,11 @@ row to another once fitted. The classes here are pickled inside models: their na
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
@@ -23,16 +20,14 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     OneHotEncoder,
-    OrdinalEncoder,
     StandardScaler,
     TargetEncoder,
 )
-from sklearn.utils.validation import check_is_fitted
 
-from automl.coercion import coerce, explain, plain, raw_array
-from automl.columns import Column, ColumnKind, Schema, short
+from automl.codes import Codes
+from automl.columns import ColumnKind, Schema
 from automl.dates import DateParts
-from automl.frames import TEXT_DTYPE, is_pinned, pinned
+from automl.pinning import PinColumns
 from automl.task import Task
 
 ONE_HOT_UP_TO = 20
@@ -40,11 +35,10 @@ ONE_HOT_UP_TO = 20
 ONE_HOT_WIDTH = 200
 """One-hot columns in all; categories beyond it are encoded by their target mean."""
 TARGET_MEANS_UP_TO = 8
-"""Classes up to which a target mean for each is worth its columns; beyond, categories are numbered."""
+"""Classes up to which a target mean for each is worth its columns; beyond, categories are only numbered."""
 RARE_BELOW = 5
 TOPICS = 16
 _WORDS = 2**13
-_LARGEST_NUMBER = 1e100
 _LARGEST_SCALED = 1e6
 """No training value is so many standard deviations off; it keeps what estimators cast to float32 finite."""
 
@@ -99,13 +93,12 @@ def _one_hot() -> OneHotEncoder:
 
 def _many(task: Task, seed: int) -> BaseEstimator:
     if len(task.classes) > TARGET_MEANS_UP_TO:
-        return OrdinalEncoder(
-            handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1, min_frequency=RARE_BELOW
-        )
+        return Codes()
     # Positions 0 .. K-1 say themselves whether there are two classes or more; numbers that happen to be
     # whole would be taken for classes. Plain folds: stratified ones refuse a class with few members.
     target_type = "auto" if task.is_classification else "continuous"
-    return TargetEncoder(target_type=target_type, cv=KFold(5, shuffle=True, random_state=seed))
+    means = TargetEncoder(target_type=target_type, cv=KFold(5, shuffle=True, random_state=seed))
+    return Pipeline([("codes", Codes()), ("means", means)])
 
 
 def _topics(seed: int) -> Pipeline:
@@ -118,78 +111,70 @@ def _topics(seed: int) -> Pipeline:
     )
 
 
-class PinColumns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """The caller's frame in the pinned dtypes of :func:`automl.frames.frame`, constant columns left out.
+class Present:
+    """Those of the named columns that a frame has; which vary is known only at fit."""
 
-    Fitting learns only which columns vary. Values are read as an upload's are (:mod:`automl.coercion`).
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+
+    def __call__(self, X: pd.DataFrame) -> list[str]:
+        return [name for name in self.names if name in X.columns]
+
+
+class PresentText:
+    """One text column by its bare name, as a vectoriser takes it, or nothing where it does not vary."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, X: pd.DataFrame) -> str | list[str]:
+        return self.name if self.name in X.columns else []
+
+
+class Categories:
+    """The categories with few distinct values, or those with many.
+
+    Few is at most ONE_HOT_UP_TO each, the smallest first, as long as they stay within ONE_HOT_WIDTH
+    columns together.
     """
 
-    def __init__(self, schema: Schema, features: tuple[str, ...]) -> None:
-        self.schema = schema
-        self.features = features
+    def __init__(self, names: tuple[str, ...], *, few: bool) -> None:
+        self.names = names
+        self.few = few
 
-    def fit(self, X: pd.DataFrame, y: object = None) -> PinColumns:
-        columns = [self.schema.by_name[name] for name in self.features]
-        frame = _pin(X, columns)
-        self.columns_ = tuple(column for column in columns if _varies(frame[column.name]))
-        if not self.columns_:
-            raise ValueError("no column varies: every feature holds a single value in all rows")
-        return self
-
-    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
-        check_is_fitted(self, "columns_")
-        return _pin(X, self.columns_)
-
-    def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
-        return np.array([column.name for column in self.columns_], dtype=object)
+    def __call__(self, X: pd.DataFrame) -> list[str]:
+        present = [name for name in self.names if name in X.columns]
+        sizes = {name: int(X[name].nunique(dropna=False)) for name in present}
+        few: set[str] = set()
+        width = 0
+        for name in sorted(present, key=lambda name: sizes[name]):
+            width += sizes[name]
+            if sizes[name] > ONE_HOT_UP_TO or width > ONE_HOT_WIDTH:
+                break
+            few.add(name)
+        return [name for name in present if (name in few) == self.few]
 
 
-def _varies(values: pd.Series[Any]) -> bool:
-    if values.dtype == "float64":
-        seen = values.to_numpy()
-        missing = np.isnan(seen)
-        if missing.any():
-            return not missing.all()
-        return bool(seen.size and (seen != seen[0]).any())
-    return int(values.nunique(dropna=False)) > 1
+class FeatureNames:
+    """Names that lead back to the columns: ``age``, ``when.hour``, ``city=Rome``, ``note topic 3``."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = texts
+
+    def __call__(self, transformer: str, feature: str) -> str:
+        if transformer in self.texts:
+            return f"{self.texts[transformer]} topic {feature.removeprefix('truncatedsvd')}"
+        if transformer == "many":
+            return f"{feature} encoded"
+        if feature.startswith("missingindicator_"):
+            return f"{feature.removeprefix('missingindicator_')} missing"
+        return feature
 
 
-def _pin(X: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
-    if not isinstance(X, pd.DataFrame):
-        raise ValueError(f"rows must come as a DataFrame with named columns, not {type(X).__name__}")
-    present = frozenset(X.columns)
-    return pd.DataFrame({c.name: _pinned(X, c, present) for c in columns}, index=X.index, copy=False)
-
-
-def _pinned(X: pd.DataFrame, column: Column, present: frozenset[str]) -> Any:
-    if column.name not in present:
-        if not column.optional:
-            raise ValueError(f"column {column.name!r} is missing")
-        return pinned(pa.nulls(len(X), column.arrow_type), column)
-    series = X[column.name]
-    if isinstance(series, pd.DataFrame):
-        raise ValueError(f"column {column.name!r} stands more than once")
-    if is_pinned(series.dtype, column.kind):
-        if column.kind in (ColumnKind.CATEGORICAL, ColumnKind.TEXT):
-            return _filled(TEXT_DTYPE.__from_arrow__(plain(series.array.__arrow_array__())), column)
-        if column.kind is not ColumnKind.NUMERIC or not np.isinf(series.to_numpy()).any():
-            return _bounded(series.array, column)
-    return _bounded(_read(series, column), column)
-
-
-def _read(series: pd.Series[Any], column: Column) -> Any:
-    raw = _raw(series)
-    coerced = coerce(raw, column)
-    for code, positions in coerced.problems:
-        if positions.size:
-            value = raw[int(positions[0])].as_py()
-            raise ValueError(f"column {column.name!r}: {explain(code, value)}")
-    return pinned(coerced.values, column)
-
-
-def _raw(series: pd.Series[Any]) -> pa.Array:
-    if series.dtype == object:
-        missing = series.isna().to_numpy()
-        values = [None if gone else value for value, gone in zip(series, missing, strict=True)]
-        return raw_array(values, str(series.name))
-    return pa.Array.from_pandas(series)
+def one_hot_name(column: str, category: object) -> str:
+    """``city=Rome``; a long category is cut, a missing one and the rare ones are named as such."""
+    if not isinstance(category, str):
+        return f"{column} missing"
+    if category == "infrequent_sklearn":
+        return f"{column}=(rare)"
+    return f"{column}={category}" if len(category) <= 60 else f"{column}={category[:60]}…"

@@ -40,12 +40,3 @@ def pinned(values: pa.Array | pa.ChunkedArray, column: Column) -> Any:
     if column.kind is ColumnKind.DATETIME:
         return values.to_pandas().array
     return TEXT_DTYPE.__from_arrow__(values)
-
-
-def is_pinned(dtype: Any, kind: ColumnKind) -> bool:
-    """Whether a frame's column has the dtype that :func:`frame` gives its kind."""
-    if kind in (ColumnKind.NUMERIC, ColumnKind.BOOLEAN):
-        return bool(dtype == "float64")
-    if kind is ColumnKind.DATETIME:
-        return bool(dtype == TIME_DTYPE)
-    return bool(dtype == TEXT_DTYPE)

@@ -80,12 +80,13 @@ def paired_difference(
         _gap(ours, theirs) for ours, theirs in _resampled(challenger, champion, rows, codes, resamples, seed)
     ]
     drawn = sign * np.concatenate(gaps)
-    drawn = np.sort(drawn[~np.isnan(drawn)])
+    drawn = drawn[~np.isnan(drawn)]
     rests_on = max(units if support is None else min(support, units), 2)
     if len(drawn) < 2:
         return None
     # the bootstrap's variance is that of a population of these units: too small by (m - 1) / m
     error = float(drawn.std(ddof=1)) * float(np.sqrt(rests_on / (rests_on - 1)))
+    drawn.sort()
     reach = error * float(stdtrit(rests_on - 1, 1.0 - alpha))
     tail = max(int(alpha * (len(drawn) + 1)), 1)
     return Difference(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from automl.checking import Checked, Fault, check
-from automl.coercion import table_from_rows
 from automl.columns import Column, ColumnKind, Schema, TargetSpec, TargetType
 from automl.frames import frame
 from automl.inference import infer
+from automl.rows import table_from_rows
 
 __all__ = [
     "Checked",

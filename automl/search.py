@@ -107,7 +107,8 @@ def _reason(problem: Problem, outcomes: list[EngineOutcome], best: Candidate | N
     )
     if best is None:
         return f"no engine found a model ({said})"
-    won = f"{best.engine}'s {best.estimator} has the best cross-validated {problem.task.metric}, {best.score:.4f}"
+    name = problem.task.metric
+    won = f"{best.engine}'s {best.estimator} has the best cross-validated {name}, {best.score:.4f}"
     return f"{won} ({said})" if said else won
 
 

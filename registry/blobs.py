@@ -87,7 +87,7 @@ class BlobStore:
         return data
 
     def sweep(self, *, before: datetime) -> int:
-        """Remove what crashes left behind: files older than ``before`` that no row speaks of. How many went."""
+        """Remove files older than ``before`` that no row speaks of, as crashes leave them. How many went."""
         gone = 0
         for path in list(self._folder.glob("??/*")):
             digest = path.parent.name + path.name

@@ -2,16 +2,16 @@
 
 Under the project's lock, in this order:
 
-1. *staged*: the staged files are on the disk; then a transaction numbers the batch and records everything about
-   it, its content hash included. From here on the batch is found again after a crash.
+1. *staged*: the staged files are on the disk; then a transaction numbers the batch and records everything
+   about it, its content hash included. From here on the batch is found again after a crash.
 2. its row ids enter the row index (another batch has one: the batch is taken back, nothing of it remains);
 3. truths enter the row index;
 4. each part is appended to its Delta table, at most once (see :mod:`registry.delta_tables`);
-5. *committed*: a transaction writes the dataset version, with table versions that hold exactly the batches up to
-   this one (the lock keeps others from appending) and the chained hash. Now it is acknowledged and readable.
+5. *committed*: a transaction writes the dataset version, with table versions that hold exactly the batches up
+   to this one (the lock keeps others from appending) and the chained hash. Now it is acknowledged and readable.
 
-Every step does nothing when it was done before. Whoever takes the lock first rolls forward what a dead process
-left staged, so batches are appended and chained in order of their numbers.
+Every step does nothing when it was done before. Whoever takes the lock first rolls forward what a dead
+process left staged, so batches are appended and chained in order of their numbers.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Connection, Row, delete, func, insert, select, text, update
+from sqlalchemy import Row, delete, func, insert, select, text, update
 
 from registry import row_index
+from registry.batches import batch_record, newest_version, with_key
 from registry.database import Database, lock_project
-from registry.delta_tables import DeltaTables
+from registry.delta_tables import TIME, DeltaTables
 from registry.durable import locked
 from registry.errors import Conflict, Damaged, DuplicateRows, NotFound
 from registry.labels import winners
@@ -87,7 +88,7 @@ class Commits:
                 "unlabelled": max(0, staging.rows - staging.truths),
                 "quarantined": staging.quarantined,
                 "labels": staging.labels,
-                "details": {"predictions": staging.predictions, **details},
+                "details": dict(details),
                 "content_hash": content,
                 "idempotency_key": idempotency_key,
                 "request_digest": request_digest,
@@ -95,7 +96,7 @@ class Commits:
             }
             row = self._stage(staging.project_id, values)
             if row.status == "committed":
-                return record(row)
+                return batch_record(row)
             staging.keep()
             return self._finish(row, tables, at, recovering=False)
 
@@ -141,24 +142,23 @@ class Commits:
         except (DuplicateRows, NotFound):
             self._take_back(row)
             raise
-        if recovering:  # some of the truths may have been counted by the process that died
-            fresh = None
+        counted = None if recovering else fresh  # the process that died may have entered some of the truths
         versions = self._append(row, files, tables)
-        batch = self._conclude(row, versions, fresh, at)
+        batch = self._conclude(row, files, versions, counted, at)
         files.remove()
         return batch
 
     def _index(self, row: Row[Any], files: StagedFiles) -> int:
         """Enter row ids and truths; how many rows have their truth now that had none."""
-        told = truths_of(files)
+        told = truths_of(files, row.created_at)
         ids, texts = told["_row_id"], told["label"]
-        fresh = 0
+        fresh: int = 0
         if files.has("rows"):
-            own = files.column("rows", ["_row_id"])["_row_id"]
+            own = files.columns("rows", ["_row_id"])["_row_id"]
             refuse_repeated(own)
             place = pc.index_in(own, ids.combine_chunks())
             row_index.add(self._db, row.project_id, row.number, own, texts.take(place))
-            fresh = len(own) - place.null_count
+            fresh = len(own) - int(place.null_count)
             if fresh == len(ids):
                 return fresh
             others = pc.invert(pc.is_in(ids, own.combine_chunks()))
@@ -173,14 +173,17 @@ class Commits:
                 versions[name] = tables.append(name, row.number, reader)
         return versions
 
-    def _conclude(self, row: Row[Any], versions: dict[str, int], fresh: int | None, at: datetime) -> Batch:
-        truths = row_index.count_truths(self._db, row.project_id) if fresh is None else None
+    def _conclude(
+        self, row: Row[Any], files: StagedFiles, versions: dict[str, int], fresh: int | None, at: datetime
+    ) -> Batch:
+        predictions = files.count("predictions")
+        counted = row_index.count_truths(self._db, row.project_id) if fresh is None else 0
         with self._db.write() as connection:
             lock_project(connection, row.project_id)
             mine = select(batches).where(batches.c.id == row.id).with_for_update()
             current = connection.execute(mine).one()
             if current.status == "committed":  # by another that thought this process dead
-                return record(current)
+                return batch_record(current)
             last = newest_version(connection, row.project_id)
             new = {
                 "project_id": row.project_id,
@@ -190,15 +193,15 @@ class Commits:
                 "content_hash": chain(GENESIS if last is None else last.content_hash, row.content_hash),
                 "rows": row.rows + (0 if last is None else last.rows),
                 "labels": row.labels + (0 if last is None else last.labels),
-                "truths": truths if fresh is None else fresh + (0 if last is None else last.truths),
-                "predictions": row.details["predictions"] + (0 if last is None else last.predictions),
+                "truths": counted if fresh is None else fresh + (0 if last is None else last.truths),
+                "predictions": predictions + (0 if last is None else last.predictions),
                 "batch": row.number,
                 "created_at": at,
             }
             connection.execute(insert(dataset_versions).values(new))
             committed = {"status": "committed", "dataset_version": new["number"], "committed_at": at}
             change = update(batches).where(batches.c.id == row.id).values(committed).returning(batches)
-            return record(connection.execute(change).one())
+            return batch_record(connection.execute(change).one())
 
     def _take_back(self, row: Row[Any]) -> None:
         with self._db.write() as connection:
@@ -216,46 +219,6 @@ class Commits:
         self._take_back(row)
 
 
-def record(row: Row[Any]) -> Batch:
-    """What the registry hands out of a committed batch."""
-    details = {name: value for name, value in row.details.items() if name != "predictions" or value}
-    return Batch(
-        number=row.number,
-        project_id=row.project_id,
-        kind=BatchKind(row.kind),
-        rows=row.rows,
-        labelled=row.labelled,
-        unlabelled=row.unlabelled,
-        quarantined=row.quarantined,
-        dataset_version=row.dataset_version,
-        content_hash=row.content_hash,
-        details=details,
-        created_at=row.created_at,
-    )
-
-
-def with_key(connection: Connection, project_id: int, key: str | None, digest: str | None) -> Row[Any] | None:
-    """The batch that was committed or staged with an idempotency key.
-
-    Raises Conflict (``idempotency_mismatch``) when the request was another one then.
-    """
-    if key is None:
-        return None
-    query = select(batches).where(batches.c.project_id == project_id, batches.c.idempotency_key == key)
-    row = connection.execute(query).one_or_none()
-    if row is not None and row.request_digest != digest:
-        raise Conflict(
-            f"the idempotency key {key!r} was used for another request (batch {row.number})",
-            code="idempotency_mismatch",
-        )
-    return row
-
-
-def newest_version(connection: Connection, project_id: int) -> Row[Any] | None:
-    query = select(dataset_versions).where(dataset_versions.c.project_id == project_id)
-    return connection.execute(query.order_by(dataset_versions.c.number.desc()).limit(1)).one_or_none()
-
-
 def content_hash(files: StagedFiles, at: datetime) -> str:
     """The hash of what was staged, as if read from the tables."""
 
@@ -266,13 +229,15 @@ def content_hash(files: StagedFiles, at: datetime) -> str:
     return batch_hash(digests("rows"), digests("labels"))
 
 
-def truths_of(files: StagedFiles) -> pa.Table:
+def truths_of(files: StagedFiles, at: datetime) -> pa.Table:
     """The truths among the staged labels: ``_row_id`` (each once) and ``label``."""
     if not files.has("labels"):
         return pa.table(
             {"_row_id": pa.chunked_array([], pa.string()), "label": pa.chunked_array([], pa.string())}
         )
-    labels = files.column("labels", ["_row_id", "label", "source", "at"])
+    labels = files.columns("labels", ["_row_id", "label", "source", "at"])
+    made = pc.fill_null(labels["at"], pa.scalar(at, TIME))
+    labels = labels.set_column(labels.schema.get_field_index("at"), "at", made)
     return winners(labels.filter(is_truth(labels["source"]))).select(["_row_id", "label"])
 
 
@@ -286,7 +251,7 @@ def refuse_repeated(ids: pa.ChunkedArray) -> None:
 
 
 def check_columns(files: StagedFiles, tables: DeltaTables) -> None:
-    """Raise Conflict (``schema_changed``) when the rows table has a staged column with another type or spelling.
+    """Raise Conflict (``schema_changed``) when the rows table has a staged column with another type or case.
 
     Checked before a batch is numbered: one that no table takes could be neither finished nor taken back.
     """
@@ -298,6 +263,6 @@ def check_columns(files: StagedFiles, tables: DeltaTables) -> None:
         there = known.get(field.name.lower())
         if there is not None and (there.name != field.name or there.type != field.type):
             raise Conflict(
-                f"column {field.name!r} ({field.type}) is stored as {there.name!r} ({there.type}) in earlier rows",
+                f"column {field.name!r} ({field.type}) is {there.name!r} ({there.type}) in earlier rows",
                 code="schema_changed",
             )

@@ -1,4 +1,4 @@
-"""Rows, labels and predictions of projects: staged, committed as batches, read back at any dataset version."""
+"""Rows, labels and predictions of projects: staged, committed as batches, read back at any version."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Row, func, select
+from sqlalchemy import func, select
 
 from registry import reading, row_index, staging
-from registry.commits import Commits, newest_version, record, with_key
+from registry.batches import batch_record, held, newest_version, version_numbered, version_record, with_key
+from registry.commits import Commits
 from registry.database import Database
 from registry.delta_tables import DeltaTables
 from registry.errors import NotFound
@@ -36,7 +37,7 @@ class Datasets:
     # Writing
 
     def stage(self, project: Project) -> Staging:
-        """A place to write a batch's parts to. Use it as a context manager: what isn't committed is removed."""
+        """A place to write a batch's parts to; as a context manager it removes what isn't committed."""
         return staging.create(self._staging, project.id)
 
     def commit(
@@ -52,9 +53,9 @@ class Datasets:
         """Make a staged batch part of the dataset: durable, readable and acknowledged, or not there at all.
 
         With a key that was used before for the same request, that batch is returned and this one dropped.
-        Raises DuplicateRows (an id exists already, or twice in the batch), Conflict (``idempotency_mismatch``;
-        ``schema_changed``: a column is stored with another type), NotFound (the project was deleted); then
-        nothing was written. On OSError, DeltaError or Unavailable the batch may be finished later by
+        Raises DuplicateRows (an id exists already, or twice in the batch), Conflict
+        (``idempotency_mismatch``; ``schema_changed``: a column is stored with another type), NotFound (the
+        project was deleted); then nothing was written. On OSError, DeltaError or Unavailable the batch may be finished later by
         ``recover`` or by the project's next commit; with an idempotency key it is safe to try again.
         """
         with staging:
@@ -69,7 +70,7 @@ class Datasets:
             )
 
     def recover(self, at: datetime) -> tuple[Batch, ...]:
-        """Finish the batches that a crash left half-way and remove what was never committed. Call it at start.
+        """Finish the batches that a crash left half-way and remove what was never committed; for every start.
 
         Waits for live commits of the same projects. Raises Damaged when a batch can't be finished.
         """
@@ -81,10 +82,7 @@ class Datasets:
             tables = self._of(project_id)
             with self._commits.lock(project_id, tables):
                 done.extend(self._commits.roll_forward(project_id, tables, at))
-        with self._db.read() as connection:
-            query_uuid = select(batches.c.uuid).where(batches.c.status == "staged")
-            staged = frozenset(connection.execute(query_uuid).scalars())
-        staging.sweep(self._staging, staged)
+        staging.sweep(self._staging, self._is_staged)
         return tuple(done)
 
     def replay(self, project_id: int, idempotency_key: str, request_digest: str | None) -> Batch | None:
@@ -94,7 +92,7 @@ class Datasets:
         """
         with self._db.read() as connection:
             row = with_key(connection, project_id, idempotency_key, request_digest)
-        return None if row is None or row.status != "committed" else record(row)
+        return None if row is None or row.status != "committed" else batch_record(row)
 
     def maintain(
         self, project_id: int, *, pinned: Collection[int], at: datetime, retention: timedelta
@@ -116,7 +114,7 @@ class Datasets:
         )
 
     def drop(self, project: Project) -> None:
-        """Erase a deleted project's rows, labels and predictions; its batches and versions stay as history."""
+        """Erase a deleted project's rows, labels and predictions; records of its batches and versions stay."""
         tables = self._of(project.id)
         with self._commits.lock(project.id, tables):
             tables.remove()
@@ -142,7 +140,7 @@ class Datasets:
             row = connection.execute(query.where(batches.c.status == "committed")).one_or_none()
         if row is None:
             raise NotFound(f"there is no batch {number}")
-        return record(row)
+        return batch_record(row)
 
     def batches(self, project_id: int, limit: int = 50, before: int | None = None) -> tuple[Batch, ...]:
         """Committed batches, newest first; with ``before``, those with smaller numbers."""
@@ -151,12 +149,13 @@ class Datasets:
             query = query.where(batches.c.number < before)
         with self._db.read() as connection:
             return tuple(
-                map(record, connection.execute(query.order_by(batches.c.number.desc()).limit(limit)))
+                map(batch_record, connection.execute(query.order_by(batches.c.number.desc()).limit(limit)))
             )
 
     def version(self, project_id: int, number: int) -> DatasetVersion:
         """A dataset version. Raises NotFound."""
-        return _version(self._version_row(project_id, number))
+        with self._db.read() as connection:
+            return version_record(version_numbered(connection, project_id, number))
 
     def versions(
         self, project_id: int, limit: int = 50, before: int | None = None
@@ -167,13 +166,13 @@ class Datasets:
             query = query.where(dataset_versions.c.number < before)
         query = query.order_by(dataset_versions.c.number.desc()).limit(limit)
         with self._db.read() as connection:
-            return tuple(map(_version, connection.execute(query)))
+            return tuple(map(version_record, connection.execute(query)))
 
     def latest(self, project_id: int) -> DatasetVersion | None:
         """The newest dataset version; None before the first batch."""
         with self._db.read() as connection:
             row = newest_version(connection, project_id)
-        return None if row is None else _version(row)
+        return None if row is None else version_record(row)
 
     def facts(self, project_id: int) -> DatasetFacts:
         """Counts as of the newest version; ``truths`` counts rows that have theirs, not label entries."""
@@ -201,23 +200,17 @@ class Datasets:
         """The rows of a dataset version with the label that holds for each, exactly as they were then.
 
         Adds ``_label`` (canonical text), ``_label_source``, ``_confidence``, ``_teacher``; with ``labelled``
-        only rows that have a label (pseudo ones count), else all, with nulls. ``columns`` narrows the caller's
-        columns; the system columns are always there. Ordered by batch, arrival and row id, whatever files the
-        rows lie in. Raises NotFound, Damaged.
+        only rows that have a label (pseudo ones count), else all, with nulls. ``columns`` narrows the
+        caller's columns; the system columns are always there. Ordered by batch, arrival and row id, whatever
+        files the rows lie in. Raises NotFound, Damaged.
         """
-        at = self._version_row(project_id, version)
-        return reading.rows(self._of(project_id), _version(at), labelled=labelled, columns=columns)
+        point = self.version(project_id, version)
+        return reading.rows(self._of(project_id), point, labelled=labelled, columns=columns)
 
     def recent(self, project_id: int, n: int, source: str | None = None) -> pa.Table:
         """The newest ``n`` rows (of one ``_source``), oldest of them first. Raises Damaged."""
-        query = select(batches.c.number, batches.c.rows).where(
-            batches.c.project_id == project_id, batches.c.status == "committed", batches.c.rows > 0
-        )
-        with self._db.read() as connection:
-            held = [
-                (row.number, row.rows) for row in connection.execute(query.order_by(batches.c.number.desc()))
-            ]
-        return reading.recent(self._of(project_id), held, n, source)
+        batches_with_rows = held(self._db, project_id, "rows")
+        return reading.recent(self._of(project_id), self._upto(project_id), batches_with_rows, n, source)
 
     def scored(
         self,
@@ -233,27 +226,20 @@ class Datasets:
         Columns ``_row_id, model_version, value, score, probabilities, at, label, label_at``; without
         ``labelled`` also those whose truth hasn't come, with nulls. Raises Damaged.
         """
-        newest = self.latest(project_id)
-        upto = 0 if newest is None else newest.batch
-        return reading.scored(self._of(project_id), upto, since=since, limit=limit, labelled=labelled)
+        tables, upto = self._of(project_id), self._upto(project_id)
+        return reading.scored(tables, upto, since=since, limit=limit, labelled=labelled)
 
     def quarantine(self, project_id: int, limit: int = 100, batch: int | None = None) -> list[dict[str, Any]]:
-        """Refused rows, newest batch first, by line within it: ``batch, line, column, code, message, row, at``."""
-        query = select(batches.c.number, batches.c.quarantined).where(
-            batches.c.project_id == project_id, batches.c.status == "committed", batches.c.quarantined > 0
-        )
-        if batch is not None:
-            query = query.where(batches.c.number == batch)
-        with self._db.read() as connection:
-            held = [(row[0], row[1]) for row in connection.execute(query.order_by(batches.c.number.desc()))]
-        return reading.quarantine(self._of(project_id), held, limit)
+        """Refused rows, newest batch first, by line in it: ``batch, line, column, code, message, row, at``."""
+        refused = held(self._db, project_id, "quarantined")
+        return reading.quarantine(self._of(project_id), self._upto(project_id), refused, limit, batch)
 
     def verify(self, project_id: int, number: int) -> bool:
         """Whether the rows and labels of a version, read again from the tables, still give its content hash.
 
         Raises NotFound, Damaged (files are missing).
         """
-        version = _version(self._version_row(project_id, number))
+        version = self.version(project_id, number)
         query = (
             select(batches.c.number, batches.c.rows, batches.c.labels)
             .where(batches.c.project_id == project_id, batches.c.number <= version.batch)
@@ -263,15 +249,14 @@ class Datasets:
             members = [(row.number, row.rows, row.labels) for row in connection.execute(query)]
         return reading.chained_hash(self._of(project_id), version, members) == version.content_hash
 
-    def _version_row(self, project_id: int, number: int) -> Row[Any]:
-        query = select(dataset_versions).where(
-            dataset_versions.c.project_id == project_id, dataset_versions.c.number == number
-        )
+    def _is_staged(self, uuid: str) -> bool:
+        query = select(batches.c.id).where(batches.c.uuid == uuid, batches.c.status == "staged")
         with self._db.read() as connection:
-            row = connection.execute(query).one_or_none()
-        if row is None:
-            raise NotFound(f"there is no dataset version {number}")
-        return row
+            return connection.execute(query).first() is not None
+
+    def _upto(self, project_id: int) -> int:
+        newest = self.latest(project_id)
+        return 0 if newest is None else newest.batch
 
     def _of(self, project_id: int) -> DeltaTables:
         with self._guard:
@@ -286,17 +271,3 @@ class Datasets:
             raise NotFound(f"there is no project with id {project_id}")
         with self._guard:
             return self._open.setdefault(project_id, DeltaTables(self._tables / folder))
-
-
-def _version(row: Row[Any]) -> DatasetVersion:
-    return DatasetVersion(
-        project_id=row.project_id,
-        number=row.number,
-        rows_version=row.rows_version,
-        labels_version=row.labels_version,
-        content_hash=row.content_hash,
-        rows=row.rows,
-        labels=row.labels,
-        batch=row.batch,
-        created_at=row.created_at,
-    )

@@ -59,7 +59,7 @@ QUARANTINE = pa.schema(
     ]
 )
 SCHEMAS = {"rows": ROWS, "labels": LABELS, "predictions": PREDICTIONS, "quarantine": QUARANTINE}
-"""The columns each table has from the start; rows gain the caller's columns with the first batch that has them."""
+"""The columns each table has from the start; rows gain the caller's with the first batch that has them."""
 
 STREAM_ROWS = 8_192
 """Rows in memory at once while a table is written."""
@@ -193,7 +193,7 @@ class DeltaTables:
         return int(table.transaction_version(_APPLICATION) or 0)
 
     def _make_durable(self, name: str, versions: Iterable[int]) -> None:
-        """delta-rs renames without syncing; a batch is acknowledged only once its files would survive the machine."""
+        """delta-rs writes without syncing; a batch is acknowledged once its files would survive a power cut."""
         path = self.folder / name
         log = path / "_delta_log"
         for version in versions:

@@ -1,10 +1,10 @@
 """An append-only log of small records that survives kill -9: what is answered is written here first.
 
-A folder of numbered segments. A segment is ``INCJRNL1`` and then records of
-``length (u32) · crc32 of length and payload (u32) · crc32 of those eight bytes (u32) · payload``, little-endian.
+A folder of numbered segments. A segment is ``INCJRNL1`` and then records, little-endian:
+``length (u32) · crc32 of length and payload (u32) · crc32 of those eight bytes (u32) · payload``.
 All records of one append go to the kernel in one write, so a killed process leaves at most a torn tail, which
-readers stop at. Anything else that doesn't add up is Damaged: the header has its own checksum so that a broken
-length is not taken for a torn tail.
+readers stop at. Anything else that doesn't add up is Damaged: the header has its own checksum so that a
+broken length is not taken for a torn tail.
 
 Numbers never come back, because the segment in use always exists and has the largest. With ``id``, drawn when
 the folder was made, ``key(number)`` names a segment's content forever: what moves a segment into the tables
@@ -123,7 +123,7 @@ class Journal:
             self._size += len(data)
 
     def rotate(self) -> int | None:
-        """Seal the segment in use and begin the next. The sealed number, or None when there was nothing in it."""
+        """Seal the segment in use and begin the next. The sealed number; None when there was nothing in it."""
         with self._lock:
             if self._closed or self._size <= len(MAGIC):
                 return None

@@ -14,8 +14,8 @@ from registry.staging import is_truth
 
 
 def winners(labels: pa.Table) -> pa.Table:
-    """One entry a row id out of a labels table with ``_row_id``, ``label``, ``source``, ``at`` and, unless all
-    are of one batch, ``_batch``."""
+    """One entry a row id, out of labels with ``_row_id``, ``label``, ``source``, ``at`` and, unless all are of
+    one batch, ``_batch``."""
     codes = pc.dictionary_encode(labels["_row_id"].combine_chunks())
     if len(codes.dictionary) == labels.num_rows:
         return labels

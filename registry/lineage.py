@@ -1,15 +1,15 @@
 """The content hash: what a dataset version holds, whatever files it lies in.
 
-*Row.* A row is the concatenation of its cells, sorted by column name: name (u16 length, UTF-8), one byte for the
-type, the value. Values are little-endian: float64 as bits (every NaN as one), int64, bool as one byte, time as
-int64 microseconds since 1970 UTC, text as u32 length and UTF-8. A null cell is left out, so a column that is added
+*Row.* The concatenation of its cells, sorted by column name: name (u16 length, UTF-8), one byte for the type,
+the value. Values are little-endian: float64 as bits (every NaN as one), int64, bool as one byte, time as int64
+microseconds since 1970 UTC, text as u32 length and UTF-8. A null cell is left out, so a column that is added
 later doesn't change the rows before it. ``_batch`` is left out: it says where a row is, not what it is.
 
-*Batch.* Each row's SHA-256; these digests sorted (so order, chunks and files don't matter), first those of the
-rows, then those of the labels, each part preceded by its name and count; SHA-256 over all.
+*Batch.* Each row's SHA-256; these digests sorted (so order, chunks and files don't matter), first those of
+the rows, then those of the labels, each part preceded by its name and count; SHA-256 over all.
 
-*Version.* SHA-256 over the version before (32 zero bytes at the start) and the batch's hash: a chain, so equal
-hashes mean equal histories.
+*Version.* SHA-256 over the version before (32 zero bytes at the start) and the batch's hash: a chain, so
+equal hashes mean equal histories.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -43,7 +44,7 @@ def row_digests(batch: pa.RecordBatch) -> Digests:
     sha256 = hashlib.sha256
     offsets = np.frombuffer(joined.buffers()[1], np.int64)[joined.offset :][: len(joined) + 1].tolist()
     data = memoryview(joined.buffers()[2] or b"")
-    digests = b"".join([sha256(data[a:b]).digest() for a, b in zip(offsets, offsets[1:], strict=False)])
+    digests = b"".join([sha256(data[a:b]).digest() for a, b in pairwise(offsets)])
     return np.frombuffer(digests, np.uint8).reshape(-1, _DIGEST_BYTES)
 
 
@@ -59,7 +60,7 @@ def batch_hash(rows: Iterable[Digests], labels: Iterable[Digests]) -> str:
 
 
 def chain(previous: str, batch: str) -> str:
-    """The hash of the version that a batch makes of the version before it (``GENESIS`` when there is none)."""
+    """The hash of the version that a batch makes of the one before it (``GENESIS`` when there is none)."""
     return hashlib.sha256(bytes.fromhex(previous) + bytes.fromhex(batch)).hexdigest()
 
 

@@ -45,8 +45,8 @@ def maintain(
 ) -> MaintenanceReport:
     """Compact each table beside running appends, then, under ``lock``, vacuum it.
 
-    ``keep`` names for each table the versions whose files stay. ``retention`` (whole hours, rounded up) is how
-    long others stay too; it protects reads in progress, which fall back to the newest version otherwise.
+    ``keep`` names for each table the versions whose files stay. ``retention`` (whole hours, rounded up) is
+    how long others stay too; it protects reads in progress, which fall back to the newest version otherwise.
     Raises DeltaError, OSError.
     """
     if not tables.folder.is_dir():

@@ -45,7 +45,8 @@ def rows(
     )
     if version.rows and not labelled and found.num_rows != version.rows:
         raise Damaged(
-            f"{tables.folder / 'rows'} holds {found.num_rows} of {version.rows} rows of version {version.number}"
+            f"{tables.folder / 'rows'} holds {found.num_rows} of the {version.rows} rows"
+            f" of version {version.number}"
         )
     found = _in_order(found)
     place = pc.index_in(found["_row_id"], ids)
@@ -54,14 +55,16 @@ def rows(
     return found
 
 
-def recent(tables: DeltaTables, held: Sequence[tuple[int, int]], n: int, source: str | None) -> pa.Table:
+def recent(
+    tables: DeltaTables, upto: int, held: Iterable[tuple[int, int]], n: int, source: str | None
+) -> pa.Table:
     """The newest ``n`` rows; ``held`` is (batch, rows) of each batch with rows, newest first."""
-    upto = held[0][0] if held else 0
-    where = None if source is None else ds.field("_source") == source
-    found = ROWS.empty_table()
+    found = tables.scan("rows", upto=0)
     for since in _windows(held, n):
-        within = ds.field("_batch") >= since
-        found = tables.scan("rows", upto=upto, where=within if where is None else within & where)
+        where = ds.field("_batch") >= since
+        if source is not None:
+            where &= ds.field("_source") == source
+        found = tables.scan("rows", upto=upto, where=where)
         if found.num_rows >= n:
             break
     return _in_order(found).slice(max(0, found.num_rows - n))
@@ -93,24 +96,27 @@ def scored(
     return made.append_column("label_at", truths["at"].take(place))
 
 
-def quarantine(tables: DeltaTables, held: Sequence[tuple[int, int]], limit: int) -> list[dict[str, Any]]:
+def quarantine(
+    tables: DeltaTables, upto: int, held: Iterable[tuple[int, int]], limit: int, batch: int | None
+) -> list[dict[str, Any]]:
     """The newest entries; ``held`` is (batch, refused rows) of each batch that has some, newest first."""
-    if not held:
-        return []
     found = QUARANTINE.empty_table()
-    for since in _windows(held, limit):
-        within = (ds.field("_batch") >= since) & ds.field("_batch").isin([number for number, _ in held])
-        found = tables.scan("quarantine", upto=held[0][0], where=within)
-        if found.num_rows >= limit:
-            break
+    if batch is not None:
+        found = tables.scan("quarantine", upto=upto, where=ds.field("_batch") == batch)
+    else:
+        for since in _windows(held, limit):
+            found = tables.scan("quarantine", upto=upto, where=ds.field("_batch") >= since)
+            if found.num_rows >= limit:
+                break
     found = found.sort_by([("_batch", "descending"), ("line", "ascending"), ("column", "ascending")])
-    return found.slice(0, limit).rename_columns(["batch", *QUARANTINE.names[1:]]).to_pylist()
+    entries: list[dict[str, Any]] = found.slice(0, limit).rename_columns({"_batch": "batch"}).to_pylist()
+    return entries
 
 
 def chained_hash(
     tables: DeltaTables, version: DatasetVersion, members: Sequence[tuple[int, int, int]]
 ) -> str:
-    """The content hash recomputed from the tables; ``members`` is (batch, rows, labels) of each batch up to it."""
+    """The content hash, recomputed; ``members`` is (batch, rows, labels) of each batch up to the version."""
     current = GENESIS
     for group in _groups(members):
         span = (group[0], group[-1])
@@ -157,16 +163,16 @@ def _groups(members: Sequence[tuple[int, int, int]]) -> Iterator[list[int]]:
         yield group
 
 
-def _windows(held: Sequence[tuple[int, int]], n: int) -> Iterator[int]:
-    """Batch numbers to read from, each far enough back for twice as many entries as the one before."""
-    total, wanted = 0, max(1, n)
+def _windows(held: Iterable[tuple[int, int]], n: int) -> Iterator[int]:
+    """Batch numbers to read from, each so far back that it has four times what the one before had."""
+    total, wanted, number = 0, max(1, n), None
     for number, count in held:
         total += count
         if total >= wanted:
             yield number
             wanted = total * 4
-    if held and total < wanted:
-        yield held[-1][0]
+    if number is not None:
+        yield number
 
 
 def _in_order(found: pa.Table) -> pa.Table:

@@ -1,7 +1,7 @@
 """The SQL index over the Delta rows: which row ids exist, and which of them have their truth.
 
-Written in pieces, each a short transaction, so that a large batch never keeps other writers waiting; writing a
-batch's part again changes nothing. Ids are found by arrays (PostgreSQL) or JSON (SQLite), not by long IN lists.
+Written in pieces, each a short transaction, so that a large batch never keeps other writers waiting; writing
+a batch's part again changes nothing. Ids go as one array (PostgreSQL) or JSON text (SQLite), not as IN lists.
 """
 
 from __future__ import annotations
@@ -18,16 +18,24 @@ from registry.tables import row_index
 
 PIECE = 20_000
 
+_MARK = {"sqlite": "?", "postgresql": "%s"}
 _IDS = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(%s)"}
+_PAIRS = "unnest(%s::text[], %s::text[]) AS pair (row_id, truth)"
 _ADD = {
-    "sqlite": "INSERT INTO row_index (project_id, row_id, batch, truth) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-    "postgresql": "INSERT INTO row_index (project_id, row_id, batch, truth)"
-    " SELECT %s, u.row_id, %s, u.truth FROM unnest(%s::text[], %s::text[]) AS u (row_id, truth) ON CONFLICT DO NOTHING",
+    "sqlite": (
+        "INSERT INTO row_index (project_id, row_id, batch, truth) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    ),
+    "postgresql": (
+        "INSERT INTO row_index (project_id, row_id, batch, truth)"
+        f" SELECT %s, pair.row_id, %s, pair.truth FROM {_PAIRS} ON CONFLICT DO NOTHING"
+    ),
 }
 _SET = {
     "sqlite": "UPDATE row_index SET truth = ? WHERE project_id = ? AND row_id = ?",
-    "postgresql": "UPDATE row_index SET truth = u.truth FROM unnest(%s::text[], %s::text[]) AS u (row_id, truth)"
-    " WHERE row_index.project_id = %s AND row_index.row_id = u.row_id",
+    "postgresql": (
+        f"UPDATE row_index SET truth = pair.truth FROM {_PAIRS}"
+        " WHERE row_index.project_id = %s AND row_index.row_id = pair.row_id"
+    ),
 }
 
 
@@ -48,7 +56,7 @@ def set_truths(db: Database, project_id: int, ids: pa.ChunkedArray, truths: pa.C
     for some, texts in zip(_pieces(ids), _pieces(truths), strict=True):
         with db.write() as connection:
             kind = connection.dialect.name
-            query = f"SELECT count(*) FROM row_index WHERE project_id = {_mark(kind)} AND truth IS NULL AND row_id {_IDS[kind]}"
+            query = f"{_select('count(*)', kind)} AND truth IS NULL"
             fresh += int(connection.exec_driver_sql(query, (project_id, _ids(kind, some))).scalar_one())
             if kind == "sqlite":
                 values = [(truth, project_id, row_id) for row_id, truth in zip(some, texts, strict=True)]
@@ -64,7 +72,7 @@ def truths(db: Database, project_id: int, ids: Sequence[str]) -> dict[str, str |
     for start in range(0, len(ids), PIECE):
         with db.read() as connection:
             kind = connection.dialect.name
-            query = f"SELECT row_id, truth FROM row_index WHERE project_id = {_mark(kind)} AND row_id {_IDS[kind]}"
+            query = _select("row_id, truth", kind)
             some = _ids(kind, [row_id for row_id in ids[start : start + PIECE] if _can_exist(row_id)])
             found.update((row[0], row[1]) for row in connection.exec_driver_sql(query, (project_id, some)))
     return found
@@ -95,11 +103,8 @@ def _insert(
 
 def _of_others(connection: Connection, project_id: int, batch: int, ids: Sequence[str]) -> tuple[str, ...]:
     kind = connection.dialect.name
-    mark = _mark(kind)
-    query = (
-        f"SELECT row_id FROM row_index WHERE project_id = {mark} AND batch <> {mark} AND row_id {_IDS[kind]}"
-    )
-    found = connection.exec_driver_sql(query, (project_id, batch, _ids(kind, ids)))
+    query = f"{_select('row_id', kind)} AND batch <> {_MARK[kind]}"
+    found = connection.exec_driver_sql(query, (project_id, _ids(kind, ids), batch))
     return tuple(sorted(row[0] for row in found))
 
 
@@ -117,8 +122,8 @@ def _can_exist(row_id: str) -> bool:
     return "\0" not in row_id
 
 
-def _mark(kind: str) -> str:
-    return "?" if kind == "sqlite" else "%s"
+def _select(what: str, kind: str) -> str:
+    return f"SELECT {what} FROM row_index WHERE project_id = {_MARK[kind]} AND row_id {_IDS[kind]}"
 
 
 def _pieces(values: pa.ChunkedArray) -> Iterator[list[str]]:

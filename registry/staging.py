@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ from registry.delta_tables import BATCH, LABELS, PREDICTIONS, QUARANTINE, ROWS, 
 from registry.durable import fsync, locked, try_lock
 from registry.records import LabelSource
 
-Arrow = pa.Table | pa.RecordBatch
+Arrow: TypeAlias = pa.Table | pa.RecordBatch
 TRUTHS = tuple(source.value for source in LabelSource if source is not LabelSource.PSEUDO)
 MAX_ID_CHARACTERS = 255
 _LOCK = "lock"
@@ -44,7 +44,7 @@ class Staging:
 
     def write_rows(self, data: Arrow) -> None:
         """Typed rows: ``_row_id``, the schema's columns, and ``_arrived_at`` (default: when committed) and
-        ``_source`` (default: ``upload``). Raises ValueError for an unusable id or a type that no table takes."""
+        ``_source`` (default: ``upload``). Raises ValueError for an unusable id or a type no table takes."""
         table = _rows(_table(data))
         _check_ids(table["_row_id"])
         self._write("rows", table)
@@ -156,7 +156,10 @@ class StagedFiles:
         defaults = {"_batch": batch, **own}
         return pa.RecordBatchReader.from_batches(schema, self._batches(name, schema, defaults))
 
-    def column(self, name: str, columns: list[str]) -> pa.Table:
+    def count(self, name: str) -> int:
+        return int(pq.read_metadata(self._path(name)).num_rows) if self.has(name) else 0
+
+    def columns(self, name: str, columns: list[str]) -> pa.Table:
         """Some columns of a part, in memory."""
         return pq.read_table(self._path(name), columns=columns)
 
@@ -187,18 +190,20 @@ def create(root: Path, project_id: int) -> Staging:
     return Staging(folder, project_id, lock)
 
 
-def sweep(root: Path, keep: frozenset[str]) -> int:
-    """Remove the folders of processes that died before committing, except those named in ``keep``."""
+def sweep(root: Path, is_staged: Callable[[str], bool]) -> int:
+    """Remove the folders of processes that died before committing; ``is_staged`` ones await recovery."""
     gone = 0
     if not root.is_dir():
         return gone
     with locked(root / _LOCK):
-        for folder in [path for path in root.iterdir() if path.is_dir() and path.name not in keep]:
+        for folder in [path for path in root.iterdir() if path.is_dir()]:
             lock = try_lock(folder / _LOCK)
-            if lock is not None:
+            if lock is None:
+                continue
+            if not is_staged(folder.name):  # asked while we hold the lock: nobody can stage it any more
                 shutil.rmtree(folder, ignore_errors=True)
-                os.close(lock)
                 gone += 1
+            os.close(lock)
     return gone
 
 

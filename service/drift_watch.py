@@ -118,7 +118,10 @@ class DriftWatch:
                 "window": rule.window,
                 "reference_rows": REFERENCE_ROWS,
                 "share": rule.share,
-                "threshold": rule.threshold,
+                "numeric": rule.threshold,
+                "categorical": rule.threshold,
+                "missing": rule.threshold,
+                "min_reference": 100,
             },
         }
         (folder / "spec.json").write_text(json.dumps(spec))

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from registry.errors import Conflict
-from registry.records import Batch, BatchKind, LabelSource
+from registry.records import Batch, BatchKind, LabelSource, Project
 from registry.store import Registry
 from service.admission import label_table
 
@@ -83,7 +83,7 @@ class FeedbackDesk:
 
     def deliver(
         self,
-        project_id: int,
+        project: Project,
         answers: Sequence[Answer],
         *,
         digest: str,
@@ -99,62 +99,56 @@ class FeedbackDesk:
         """
         mine = _Delivery(answers=answers, source=source, replace=replace, key=key, digest=digest, at=at)
         with self._guard:
-            queue = self._queues.setdefault(project_id, _Queue())
+            queue = self._queues.setdefault(project.id, _Queue())
         with queue.guard:
             queue.waiting.append(mine)
         with queue.turn:
             while not mine.is_done:
-                self._serve(project_id, _next_group(queue))
+                self._serve(project, _next_group(queue))
         if mine.error is not None:
             raise mine.error
         assert mine.outcome is not None
         return mine.outcome
 
-    def _serve(self, project_id: int, group: list[_Delivery]) -> None:
+    def _serve(self, project: Project, group: list[_Delivery]) -> None:
         try:
-            self._commit(project_id, group)
+            self._commit(project, group)
         except Exception as error:
             if len(group) == 1:
                 group[0].error = error
                 return
             # One of them is at fault; alone, each gets its own answer.
             for delivery in group:
-                self._serve(project_id, [delivery])
+                self._serve(project, [delivery])
 
-    def _commit(self, project_id: int, group: list[_Delivery]) -> None:
-        datasets = self._registry.datasets
-        keyed = next((one for one in group if one.key is not None), None)
-        if keyed is not None and keyed.key is not None:
-            earlier = datasets.replay(project_id, keyed.key, keyed.digest)
+    def _commit(self, project: Project, group: list[_Delivery]) -> None:
+        key, digest = group[0].key, group[0].digest
+        if key is not None:
+            earlier = self._registry.datasets.replay(project.id, key, digest)
             if earlier is not None:
-                keyed.outcome = _replayed(earlier)
-                group = [one for one in group if one is not keyed]
-                keyed = None
-        if not group:
-            return
-        truths = self._truths(project_id, [answer.row_id for one in group for answer in one.answers])
+                group[0].outcome = _replayed(earlier)
+                return
+        truths = self._truths(project.id, [answer.row_id for one in group for answer in one.answers])
         sorted_out = [_sort_out(one, truths) for one in group]
-        batch = self._store(project_id, group, sorted_out, keyed)
+        batch = self._store(project, group, sorted_out)
         version = batch.dataset_version if batch is not None else None
         for one, (_, outcome) in zip(group, sorted_out, strict=True):
             one.outcome = _as_of(outcome, version)
 
     def _store(
         self,
-        project_id: int,
+        project: Project,
         group: list[_Delivery],
         sorted_out: list[tuple[list[Answer], Outcome]],
-        keyed: _Delivery | None,
     ) -> Batch | None:
         accepted = sum(outcome.accepted for _, outcome in sorted_out)
         if not accepted:
             return None
+        key = group[0].key
         details: dict[str, Any] = {"requests": len(group), "accepted": accepted}
-        for one, (_, outcome) in zip(group, sorted_out, strict=True):
-            if one is keyed:
-                details["answer"] = outcome.to_json()
-        staging = self._registry.datasets.stage(project_id)
-        try:
+        if key is not None:
+            details["answer"] = sorted_out[0][1].to_json()
+        with self._registry.datasets.stage(project) as staging:
             for one, (answers, _) in zip(group, sorted_out, strict=True):
                 if answers:
                     ids = pa.array([answer.row_id for answer in answers], pa.string())
@@ -164,12 +158,10 @@ class FeedbackDesk:
                 staging,
                 kind=BatchKind.FEEDBACK,
                 details=details,
-                idempotency_key=keyed.key if keyed is not None else None,
-                request_digest=keyed.digest if keyed is not None else None,
+                idempotency_key=key,
+                request_digest=group[0].digest if key is not None else None,
                 at=max(one.at for one in group),
             )
-        finally:
-            staging.discard()
 
     def _truths(self, project_id: int, row_ids: list[str]) -> dict[str, str | None]:
         wanted = list(dict.fromkeys(row_ids))
@@ -182,19 +174,14 @@ class FeedbackDesk:
 
 
 def _next_group(queue: _Queue) -> list[_Delivery]:
-    """The deliveries that wait, with at most one that has an idempotency key: a batch keeps only one."""
+    """The oldest delivery, and those that may go with it: a batch keeps one key, so a keyed one goes alone."""
     with queue.guard:
-        group: list[_Delivery] = []
-        left: deque[_Delivery] = deque()
-        has_key = False
-        for one in queue.waiting:
-            if one.key is not None and has_key:
-                left.append(one)
-                continue
-            has_key = has_key or one.key is not None
-            group.append(one)
-        queue.waiting = left
-    return group
+        first = queue.waiting.popleft()
+        if first.key is not None:
+            return [first]
+        others = [one for one in queue.waiting if one.key is None]
+        queue.waiting = deque(one for one in queue.waiting if one.key is not None)
+        return [first, *others]
 
 
 def _sort_out(delivery: _Delivery, truths: dict[str, str | None]) -> tuple[list[Answer], Outcome]:

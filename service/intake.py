@@ -59,10 +59,10 @@ def take_in(
             # Another upload stored some of these rows meanwhile: they are duplicates now.
             continue
         except Conflict as error:
-            # A conflict about the key is another request with it: the next turn answers with its batch.
-            if error.code != "schema_changed" and key is None:
+            latest = registry.projects.by_id(project.id)
+            if error.code != "schema_changed" or latest.revision == project.revision:
                 raise
-            project = registry.projects.by_id(project.id)
+            project = latest
     raise Problem(
         409,
         "busy",
@@ -91,8 +91,7 @@ def _attempt(
 ) -> Batch:
     contract = _contract(project, source)
     tally = Tally()
-    staging = registry.datasets.stage(project.id)
-    try:
+    with registry.datasets.stage(project) as staging:
         admission = Admission(registry.datasets, staging, project.id, contract.task, at)
         _admit_all(source, contract, admission, tally)
         tally.refuse_if_nothing_is_left()
@@ -105,9 +104,6 @@ def _attempt(
             request_digest=digest if key is not None else None,
             at=at,
         )
-    except BaseException:
-        staging.discard()
-        raise
 
 
 def _contract(project: Project, source: Source) -> _Contract:

@@ -169,7 +169,7 @@ class _Gather:
 
 
 def _lenient(text: bytes) -> Any:
-    """What msgspec refuses may still be Python's own JSON, which has NaN and Infinity; None when it is not."""
+    """What msgspec refuses may still be Python's JSON, which has NaN and Infinity; None when it is not."""
     try:
         data = json.loads(text)
         json.dumps(data, ensure_ascii=False).encode()  # half of a surrogate pair can't be stored

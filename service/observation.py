@@ -21,6 +21,7 @@ import pyarrow as pa
 from registry.errors import Damaged, DuplicateRows, NotFound, RegistryError
 from registry.journal import Journal
 from registry.records import BatchKind
+from registry.staging import Staging
 from registry.store import Registry
 from service.api.context import Clock
 from service.deployment import Deployment, Scores
@@ -108,13 +109,13 @@ class Observation:
     def _store(self, project_id: int, batches: list[pa.RecordBatch], key: str) -> None:
         datasets = self._registry.datasets
         try:
-            self._registry.projects.by_id(project_id)
+            project = self._registry.projects.by_id(project_id)
         except NotFound:  # deleted since
             return
         if datasets.replay(project_id, key, key) is not None:
             return
         for _ in range(3):
-            staging = datasets.stage(project_id)
+            staging = datasets.stage(project)
             try:
                 taken: set[str] = set()
                 for batch in batches:
@@ -132,7 +133,7 @@ class Observation:
                 continue
         raise RegistryError("rows of the prediction log kept colliding with uploads")
 
-    def _stage(self, staging: object, project_id: int, batch: pa.RecordBatch, taken: set[str]) -> None:
+    def _stage(self, staging: Staging, project_id: int, batch: pa.RecordBatch, taken: set[str]) -> None:
         table = pa.Table.from_batches([batch]).replace_schema_metadata(None)
         ids: list[str] = table["_row_id"].to_pylist()
         known = self._registry.datasets.known(project_id, ids)
@@ -146,7 +147,7 @@ class Observation:
         rows = rows.append_column("_arrived_at", at).append_column(
             "_source", pa.array(["prediction"] * len(ids))
         )
-        staging.write_rows(rows.filter(pa.array(fresh)))  # type: ignore[attr-defined]
+        staging.write_rows(rows.filter(pa.array(fresh)))
         version = pa.array([_meta(batch, "version")] * len(ids), pa.int32())
         predictions = pa.table(
             {
@@ -158,7 +159,7 @@ class Observation:
                 "at": at,
             }
         )
-        staging.write_predictions(predictions)  # type: ignore[attr-defined]
+        staging.write_predictions(predictions)
 
 
 def _open_journals(folder: Path) -> tuple[Journal, list[Journal]]:

@@ -1,4 +1,4 @@
-"""The AutoML engines, by name. Nothing of an engine's library is imported before :func:`engine` asks for it."""
+"""The AutoML engines, by name. An engine's library is imported only when :func:`engine` asks for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every engine does alike: matrices for the folds, scores by our metric, and minding the time.
+"""What every engine evaluates on: matrices for the folds in use, and scores by our metric.
 
 The preprocessing is fitted anew inside each fold, on its training part only, so that an encoder which
 looks at labels gives nothing of a validation row away.
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits
 
 from automl.engines.plain import spread
 from automl.engines.protocol import Folds, Problem
@@ -68,9 +66,31 @@ class Prepared:
     n_classes: int
 
     @property
+    def fold_rows(self) -> int:
+        """Rows trained on over all folds."""
+        return sum(len(fold.train.y) for fold in self.folds)
+
+    @property
     def refit_ratio(self) -> float:
         """How much longer training on all rows takes than training once on every fold."""
-        return len(self.full.y) / sum(len(fold.train.y) for fold in self.folds)
+        return len(self.full.y) / self.fold_rows
+
+    def cross_validate(self, fit: Callable[[Fold], Any]) -> tuple[float, float]:
+        """The mean score of the models ``fit`` gives, and the seconds of training alone.
+
+        A fold whose few validation rows leave the metric without a value is left out of the mean. Raises
+        ValueError when there is none with a value.
+        """
+        scores, training = [], 0.0
+        for fold in self.folds:
+            began = time.perf_counter()
+            model = fit(fold)
+            training += time.perf_counter() - began
+            scores.append(self.score(fold, model))
+        finite = [score for score in scores if math.isfinite(score)]
+        if not finite:
+            raise ValueError("the metric has no value on any fold")
+        return float(np.mean(finite)), training
 
     def score(self, fold: Fold, model: Any) -> float:
         """The metric, in its own sign, of a model trained on the fold's training part."""
@@ -81,14 +101,6 @@ class Prepared:
         if not np.isfinite(predicted).all():
             raise ValueError("the model predicts numbers that are not finite")
         return float(self.metric.score(fold.y, predicted, fold.weights))
-
-    @staticmethod
-    def mean(scores: Sequence[float]) -> float:
-        """The mean over the folds that have a score (one class among few validation rows gives none)."""
-        finite = [score for score in scores if math.isfinite(score)]
-        if not finite:
-            raise ValueError("the metric has no value on any fold")
-        return float(np.mean(finite))
 
     def loss(self, score: float) -> float:
         """The score as something to minimise."""
@@ -151,12 +163,13 @@ def _fold(
 def _sample(problem: Problem, rows: npt.NDArray[np.intp], seed: int) -> tuple[Sample, Pipeline]:
     preprocessing = preprocessor(problem.schema, problem.task, seed=seed)
     y = problem.y[rows]
-    X = np.asarray(preprocessing.fit_transform(problem.X.iloc[rows], y), dtype=np.float64)
+    try:
+        X = np.asarray(preprocessing.fit_transform(problem.X.iloc[rows], y), dtype=np.float64)
+    except ValueError as fault:
+        raise SearchFailed(f"the features can't be prepared: {fault}") from fault
     present = np.empty(0, dtype=np.int64)
     if problem.task.is_classification:
         present, y = np.unique(y, return_inverse=True)
-    if X.shape[1] == 0:
-        raise SearchFailed("no feature varies: every column is constant or empty")
     weights = None if problem.weights is None else problem.weights[rows]
     return Sample(X=X, y=y, present=present, weights=weights), preprocessing
 
@@ -164,52 +177,3 @@ def _sample(problem: Problem, rows: npt.NDArray[np.intp], seed: int) -> tuple[Sa
 def _at_most(rows: npt.NDArray[np.intp], most: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
     """A random draw that keeps the order."""
     return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
-
-
-@dataclass(slots=True, kw_only=True)
-class Allowance:
-    """How long the next trial may take, so that the best can still be trained on all rows in the budget.
-
-    ``refit_seconds`` is what training the best so far on all rows is expected to take.
-    """
-
-    budget_seconds: float
-    refit_ratio: float = 1.0
-    refit_seconds: float = 0.0
-    clock: Callable[[], float] = time.perf_counter
-    started: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.started = self.clock()
-
-    @property
-    def spent(self) -> float:
-        return self.clock() - self.started
-
-    @property
-    def left(self) -> float:
-        return self.budget_seconds - self.spent
-
-    def trial_seconds(self) -> float:
-        """Seconds of training for the next trial, over all folds; 0 when the search should end.
-
-        Never more than a third of the budget (a sixth once something has a score), and never so long that
-        training the trial's own winner, or the best so far, on all rows would not fit in what is left.
-        """
-        seconds = min(
-            self.left / (1.0 + self.refit_ratio),
-            self.left - self.refit_seconds,
-            self.budget_seconds / (6 if self.refit_seconds else 3),
-        )
-        return seconds if seconds > 0.02 * self.budget_seconds else 0.0
-
-    def refit_limit(self) -> float:
-        """Seconds the final training may take: what is left, and a quarter of the budget in need."""
-        return max(self.left, 0.0) + 0.25 * self.budget_seconds
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for BLAS and OpenMP: on a small machine two that wait for each other are far slower."""
-    with threadpool_limits(limits=1):
-        yield

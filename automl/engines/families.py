@@ -78,9 +78,13 @@ class Family:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What the choice of families depends on; ``n_classes`` is 0 for regression."""
+    """What the choice of families depends on; ``n_classes`` is 0 for regression.
+
+    ``fold_rows`` is the fewest rows a trial trains on: no family may ask for more neighbours or quantiles.
+    """
 
     rows: int
+    fold_rows: int
     columns: int
     n_classes: int
     weighted: bool
@@ -99,7 +103,7 @@ def _legal(domain: Any, value: Any) -> bool:
 
 
 def _transformers(shape: Shape) -> tuple[Family, ...]:
-    most = max(11, min(500, shape.rows // 4))
+    most = max(11, min(500, shape.fold_rows // 2))
     quantiles = Family(
         name="QuantileTransformer",
         method=QuantileTransformer,
@@ -257,7 +261,7 @@ def _forest(method: type, shape: Shape) -> Family:
 
 
 def _neighbours(method: type, shape: Shape) -> Family:
-    most = max(3, min(100, shape.rows // 4))
+    most = max(2, min(100, shape.fold_rows // 2))
     return Family(
         name=method.__name__,
         method=method,

@@ -11,10 +11,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,10 +21,9 @@ from flaml.automl.model import ElasticNetEstimator, LRL2Classifier
 from flaml.automl.task.generic_task import GenericTask
 
 from automl.candidate import Candidate
-from automl.engines.evaluation import Allowance, Prepared, one_thread, prepare
-from automl.engines.plain import plain, requirements
+from automl.engines.evaluation import Fold, Prepared, Sample, prepare
 from automl.engines.protocol import Problem, Start, Trial
-from automl.errors import SearchFailed
+from automl.engines.trials import Allowance, SearchOver, Tried, Trials, quiet
 
 _LINEAR_ROWS = 100_000
 _TREES = ("lgbm", "xgboost", "extra_tree", "rf", "xgb_limitdepth")
@@ -43,127 +40,6 @@ _POINTS: Mapping[str, Mapping[str, Any]] = {
         "colsample_bylevel": 1.0,
     },
 }
-
-
-class _TimeIsUp(Exception):
-    """Ends FLAML's loop; never leaves this module."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Best:
-    learner: str
-    config: Mapping[str, Any]
-    score: float
-
-
-@dataclass(slots=True, kw_only=True)
-class _Trials:
-    """Runs and remembers the trials of one search."""
-
-    prepared: Prepared
-    allowance: Allowance
-    report: Callable[[Trial], None]
-    max_trials: int | None
-    best: _Best | None = None
-    errors: list[str] = field(default_factory=list)
-    count: int = 0
-
-    def run(self, learner: str, config: Mapping[str, Any], estimator: Any) -> float:
-        """The loss of a configuration, infinite when it fails. Raises _TimeIsUp instead of overrunning."""
-        seconds = self.allowance.trial_seconds()
-        if not seconds or (self.max_trials is not None and self.count >= self.max_trials):
-            raise _TimeIsUp
-        self.count += 1
-        began = time.perf_counter()
-        score, error, training = None, None, 0.0
-        try:
-            score, training = self._cross_validate(estimator, seconds)
-        except Exception as failure:  # a learner may refuse a configuration in any way it likes
-            error = f"{type(failure).__name__}: {failure}"
-            self.errors.append(f"{learner}: {error}")
-        tried = {**_jsonable(config), **_rounds_of(estimator, config)}
-        self.report(
-            Trial(
-                engine="flaml",
-                estimator=learner,
-                score=score,
-                seconds=time.perf_counter() - began,
-                config=tried,
-                error=error,
-            )
-        )
-        if score is None:
-            return math.inf
-        loss = self.prepared.loss(score)
-        if self.best is None or loss < self.prepared.loss(self.best.score):
-            self.best = _Best(learner=learner, config=tried, score=score)
-            self.allowance.refit_seconds = training * self.prepared.refit_ratio
-        return loss
-
-    def _cross_validate(self, estimator: Any, seconds: float) -> tuple[float, float]:
-        """Mean score over the folds, and the seconds of training."""
-        folds = self.prepared.folds
-        rows = sum(len(fold.train.y) for fold in folds)
-        scores, rounds, training = [], [], 0.0
-        for fold in folds:
-            estimator.cleanup()
-            share = seconds * len(fold.train.y) / rows
-            began = time.perf_counter()
-            estimator.fit(fold.train.X, fold.train.y, budget=share, **fold.train.fit_params)
-            training += time.perf_counter() - began
-            rounds.append(_rounds(estimator.model))
-            scores.append(self.prepared.score(fold, estimator.model))
-        score = self.prepared.mean(scores)
-        if all(rounds) and "n_estimators" in estimator.params:
-            # A fit cut short by its limit is a model of fewer trees: what is kept must be that model.
-            estimator.params["n_estimators"] = max(1, round(float(np.mean(rounds))))
-        return score, training
-
-
-class _Logistic(LRL2Classifier):  # type: ignore[misc]
-    """FLAML's, without its process-wide memory limit and alarm, and at the cost it has on scaled columns."""
-
-    limit_resource = False
-
-    @classmethod
-    def cost_relative2lgbm(cls) -> float:
-        return 1.5
-
-
-class _ElasticNet(ElasticNetEstimator):  # type: ignore[misc]
-    """FLAML's, at the cost it has on scaled columns."""
-
-    @classmethod
-    def cost_relative2lgbm(cls) -> float:
-        return 1.0
-
-
-class _FoldedTask(GenericTask):  # type: ignore[misc]
-    """FLAML's task, evaluating on folds of ours."""
-
-    def __init__(self, name: str, trials: _Trials) -> None:
-        super().__init__(name)
-        self._trials = trials
-        self._estimators = {**self.estimators, "lrl2": _Logistic, "enet": _ElasticNet}
-
-    def evaluate_model_CV(  # noqa: N802 (FLAML's name)
-        self, config: dict[str, Any], estimator: Any, *_: Any, **__: Any
-    ) -> tuple[float, dict[str, Any], float, float]:
-        began = time.perf_counter()
-        loss = self._trials.run(_learner_name(self, estimator), config, estimator)
-        return loss, {}, time.perf_counter() - began, 0.0
-
-
-class _AnyFolds:
-    """Stands where FLAML wants a splitter; :class:`_FoldedTask` never asks it for a split."""
-
-    shuffle = False
-
-    def get_n_splits(self, *_: Any) -> int:
-        return 2
-
-    def split(self, *_: Any) -> Iterator[Any]:
-        raise NotImplementedError
 
 
 class FlamlEngine:
@@ -192,35 +68,27 @@ class FlamlEngine:
         start: Start | None = None,
     ) -> Candidate:
         allowance = Allowance(budget_seconds=budget_seconds)
-        with _quiet(), one_thread():
+        with quiet(), _no_log():
             prepared = prepare(problem, seed=seed)
-            allowance.refit_ratio = prepared.refit_ratio
-            trials = _Trials(
-                prepared=prepared, allowance=allowance, report=report, max_trials=self._max_trials
+            trials = Trials(
+                engine=self.name,
+                prepared=prepared,
+                allowance=allowance,
+                report=report,
+                max_trials=self._max_trials,
             )
             task = _FoldedTask(_flaml_name(prepared), trials)
-            self._propose(task, prepared, budget_seconds, seed, _usable(start))
-            if trials.best is None:
-                raise SearchFailed(_why(trials.errors, budget_seconds))
-            model = _refit(task, trials.best, prepared, allowance.refit_limit())
-        pipeline = plain(
-            prepared.preprocessing, model, present=prepared.full.present, n_classes=prepared.n_classes
-        )
-        return Candidate(
-            engine=self.name,
-            estimator=trials.best.learner,
-            pipeline=pipeline,
-            score=trials.best.score,
-            config=trials.best.config,
-            requirements=requirements(pipeline),
-        )
+            self._propose(
+                task, prepared, seed, start if start is not None and start.engine == self.name else None
+            )
+            return trials.winner(lambda tried, seconds: _refit(task, tried, prepared.full, seconds))
 
-    def _propose(
-        self, task: _FoldedTask, prepared: Prepared, budget: float, seed: int, start: Start | None
-    ) -> None:
+    def _propose(self, task: _FoldedTask, prepared: Prepared, seed: int, start: Start | None) -> None:
         """Let FLAML propose configurations until the time or the trials are used up."""
         learners = _learners(prepared, start)
-        limits = {"time_budget": 3 * budget} if self._max_trials is None else {"max_iter": 100_000}
+        # Three budgets: ours must be the one that ends the search.
+        budget = 3 * task.trials.allowance.budget_seconds
+        limits = {"time_budget": budget} if self._max_trials is None else {"max_iter": 100_000}
         try:
             AutoML().fit(
                 prepared.full.X,
@@ -230,9 +98,7 @@ class FlamlEngine:
                 starting_points=_starting_points(task, learners, prepared, start),
                 eval_method="cv",
                 split_type=_AnyFolds(),
-                metric="r2"
-                if not prepared.n_classes
-                else "log_loss",  # never computed: a trial brings its loss
+                metric="log_loss" if prepared.n_classes else "r2",  # never computed: trials bring their loss
                 skip_transform=True,
                 auto_augment=False,
                 n_jobs=1,
@@ -242,14 +108,107 @@ class FlamlEngine:
                 mlflow_logging=False,
                 **limits,
             )
-        except _TimeIsUp:
+        except SearchOver:
             return
 
 
+class _Logistic(LRL2Classifier):  # type: ignore[misc]
+    """FLAML's, without its process-wide memory limit and alarm, and at the cost it has on scaled columns."""
+
+    limit_resource = False
+
+    @classmethod
+    def cost_relative2lgbm(cls) -> float:
+        return 1.5
+
+
+class _ElasticNet(ElasticNetEstimator):  # type: ignore[misc]
+    """FLAML's, at the cost it has on scaled columns."""
+
+    @classmethod
+    def cost_relative2lgbm(cls) -> float:
+        return 1.0
+
+
+class _FoldedTask(GenericTask):  # type: ignore[misc]
+    """FLAML's task, evaluating on folds of ours."""
+
+    def __init__(self, name: str, trials: Trials) -> None:
+        super().__init__(name)
+        self.trials = trials
+        self._estimators = {**self.estimators, "lrl2": _Logistic, "enet": _ElasticNet}
+
+    def evaluate_model_CV(  # noqa: N802 (FLAML's name)
+        self, config: dict[str, Any], estimator: Any, *_: Any, **__: Any
+    ) -> tuple[float, dict[str, Any], float, float]:
+        began = time.perf_counter()
+        learner = next(name for name, cls in self.estimators.items() if cls is type(estimator))
+        loss = self.trials.run(
+            learner,
+            lambda seconds: _attempt(estimator, self.trials.prepared, seconds),
+            lambda: _as_trained(config, estimator),
+        )
+        return math.inf if loss is None else loss, {}, time.perf_counter() - began, 0.0
+
+
+class _AnyFolds:
+    """Stands where FLAML wants a splitter; :class:`_FoldedTask` never asks it for a split."""
+
+    shuffle = False
+
+    def get_n_splits(self, *_: Any) -> int:
+        return 2
+
+    def split(self, *_: Any) -> Iterator[Any]:
+        raise NotImplementedError
+
+
+def _attempt(estimator: Any, prepared: Prepared, seconds: float) -> tuple[float, float]:
+    """Cross-validate one of FLAML's estimators; boosting that would take longer ends with fewer rounds."""
+    rounds = []
+
+    def fit(fold: Fold) -> Any:
+        estimator.cleanup()
+        share = seconds * len(fold.train.y) / prepared.fold_rows
+        estimator.fit(fold.train.X, fold.train.y, budget=share, **fold.train.fit_params)
+        rounds.append(_rounds(estimator.model))
+        return estimator.model
+
+    result = prepared.cross_validate(fit)
+    if all(rounds):
+        # What had a score was a model of so many rounds: FLAML, the report and the refit must know.
+        estimator.params["n_estimators"] = max(1, round(float(np.mean(rounds))))
+    return result
+
+
+def _rounds(model: Any) -> int:
+    """Boosting rounds a model really has; 0 for models that don't boost."""
+    if hasattr(model, "booster_"):
+        return int(model.best_iteration_ or model.booster_.current_iteration())
+    if hasattr(model, "get_booster"):
+        return int(model.get_booster().num_boosted_rounds())
+    return 0
+
+
+def _as_trained(config: Mapping[str, Any], estimator: Any) -> dict[str, Any]:
+    """The configuration, JSON-able, with the size a time limit left."""
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in config.items()}
+    return (
+        {**plain, "n_estimators": int(estimator.params["n_estimators"])} if "n_estimators" in plain else plain
+    )
+
+
+def _refit(task: _FoldedTask, tried: Tried, full: Sample, seconds: float) -> Any:
+    """Trained on all rows; boosting that would overrun ends with fewer rounds."""
+    learner = task.estimator_class_from_str(tried.estimator)(**tried.config, task=task, n_jobs=1)
+    learner.fit(full.X, full.y, budget=seconds, **full.fit_params)
+    return learner.model
+
+
 def _learners(prepared: Prepared, start: Start | None) -> list[str]:
-    """The learners to search, the start's first. Linear ones only where they are quick."""
-    linear = ("lrl2",) if prepared.n_classes else ("enet",)
-    names = [*_TREES, *(linear if len(prepared.full.y) <= _LINEAR_ROWS else ())]
+    """The learners to search, the start's first. A linear one only where it is quick."""
+    linear = "lrl2" if prepared.n_classes else "enet"
+    names = [*_TREES, *((linear,) if len(prepared.full.y) <= _LINEAR_ROWS else ())]
     if start is not None and start.estimator in names:
         names.remove(start.estimator)
         names.insert(0, start.estimator)
@@ -293,61 +252,21 @@ def _inside(config: Mapping[str, Any], space: Mapping[str, Any]) -> dict[str, An
     return point
 
 
-def _refit(task: _FoldedTask, best: _Best, prepared: Prepared, seconds: float) -> Any:
-    """The winner trained on all rows; a boosting run that would overrun ends with fewer trees."""
-    learner = task.estimator_class_from_str(best.learner)(**best.config, task=task, n_jobs=1)
-    sample = prepared.full
-    learner.fit(sample.X, sample.y, budget=seconds, **sample.fit_params)
-    return learner.model
-
-
 def _flaml_name(prepared: Prepared) -> str:
     if not prepared.n_classes:
         return "regression"
     return "binary" if len(prepared.full.present) == 2 else "multiclass"
 
 
-def _learner_name(task: GenericTask, estimator: Any) -> str:
-    return next(name for name, cls in task.estimators.items() if cls is type(estimator))
-
-
-def _usable(start: Start | None) -> Start | None:
-    return start if start is not None and start.engine == "flaml" else None
-
-
-def _rounds(model: Any) -> int:
-    """Boosting rounds a model really has; 0 for models that don't boost."""
-    if hasattr(model, "booster_"):
-        return int(model.best_iteration_ or model.booster_.current_iteration())
-    if hasattr(model, "get_booster"):
-        return int(model.get_booster().num_boosted_rounds())
-    return 0
-
-
-def _rounds_of(estimator: Any, config: Mapping[str, Any]) -> dict[str, Any]:
-    return {"n_estimators": int(estimator.params["n_estimators"])} if "n_estimators" in config else {}
-
-
-def _jsonable(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in config.items()}
-
-
-def _why(errors: list[str], budget: float) -> str:
-    if not errors:
-        return f"no configuration could be tried within {budget:.3g} s: raise the budget or send fewer rows"
-    return f"every configuration failed ({len(errors)}), the last with {errors[-1]}"
-
-
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """No warnings and no log lines of FLAML's or its learners', only while it runs."""
-    logger = logging.getLogger("flaml")
-    level, disabled = logger.level, logger.disabled
+def _no_log() -> Iterator[None]:
+    """Nothing of FLAML's log, which goes to stdout, while it runs; afterwards as it was."""
+    logger = logging.getLogger("flaml.automl")
+    before = logger.level, logger.disabled, list(logger.handlers)
     logger.disabled = True
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
-        logger.disabled = disabled
-        logger.setLevel(level)
+        logger.disabled = before[1]
+        logger.setLevel(before[0])
+        logger.handlers[:] = before[2]

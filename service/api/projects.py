@@ -75,7 +75,7 @@ def change(project: ProjectInPath, body: ProjectChange, context: Ctx) -> dict[st
 def delete(project: ProjectInPath, context: Ctx) -> None:
     """Forget the project, its rows and its models. Its ledgers stay in the database."""
     context.registry.projects.delete(project.name, at=context.clock())
-    context.registry.datasets.drop(project.id)
+    context.registry.datasets.drop(project)
     context.serving.nudge()
 
 

@@ -12,7 +12,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.commands.options import connect, settings
+from service.commands.console import CommandError
+from service.commands.options import connect, opened, settings
 
 if TYPE_CHECKING:
     from registry.store import Registry
@@ -99,27 +100,16 @@ def _space(home: Path) -> Finding:
 
 def _store(wanted: Settings) -> Iterator[Finding]:
     """The registry, its key, and the champions' bytes, each checked against its signature."""
-    from registry.store import Registry
-
     if wanted.database_url is None and not (wanted.home / "registry.db").exists():
         yield Finding(check="registry", ok=None, detail="none yet")
         return
     yield _signing_key(wanted.home / "keys" / "signing.key")
     try:
-        registry = Registry.open(wanted.home, database_url=wanted.database_url)
-    except Exception as error:
-        yield Finding(
-            check="registry",
-            ok=False,
-            detail=f"{type(error).__name__}: {error}",
-            remedy="Check INCUMBENT_DATABASE_URL, or restore the home folder from a backup.",
-        )
-        return
-    try:
-        yield Finding(check="registry", ok=True, detail=f"{len(registry.projects.list())} project(s)")
-        yield _champions(registry)
-    finally:
-        registry.close()
+        with opened(wanted) as registry:
+            yield Finding(check="registry", ok=True, detail=f"{len(registry.projects.list())} project(s)")
+            yield _champions(registry)
+    except CommandError as error:
+        yield Finding(check="registry", ok=False, detail=str(error), remedy=error.remedy)
 
 
 def _signing_key(path: Path) -> Finding:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from service.commands.console import CommandError, Exit, out, show, show_json, show_table
-from service.commands.options import AsJson, Home, settings
+from service.commands.options import AsJson, Home, opened, settings
 
 if TYPE_CHECKING:
     from registry.records import ApiKey
-    from registry.store import Registry
 
 app = typer.Typer(help="API keys, made on the server's own home folder.", no_args_is_help=True)
 
@@ -35,7 +31,7 @@ def create(
         raise CommandError(
             f"There is no scope {unknown[0]!r}.", remedy=f"Choose from {', '.join(SCOPES)}.", code=Exit.USAGE
         )
-    with _registry(home) as registry:
+    with opened(settings(home=home)) as registry:
         key, secret = registry.keys.create(frozenset(scope), label=label, at=datetime.now(UTC))
     if as_json:
         show_json({**_facts(key), "secret": secret})
@@ -49,7 +45,7 @@ def create(
 @app.command("list")
 def list_(home: Home = None, as_json: AsJson = False) -> None:
     """List the keys, never their secrets."""
-    with _registry(home) as registry:
+    with opened(settings(home=home)) as registry:
         found = [_facts(key) for key in registry.keys.list()]
     if as_json:
         show_json({"keys": found})
@@ -73,7 +69,7 @@ def revoke(
     """Make a key useless, at once."""
     from registry.errors import NotFound
 
-    with _registry(home) as registry:
+    with opened(settings(home=home)) as registry:
         try:
             registry.keys.revoke(prefix, at=datetime.now(UTC))
         except NotFound as error:
@@ -81,19 +77,6 @@ def revoke(
                 str(error), remedy="'incumbent key list' shows the keys there are.", code=Exit.REFUSED
             ) from error
     show({"revoked": prefix}, as_json)
-
-
-@contextmanager
-def _registry(home: Path | None) -> Iterator[Registry]:
-    """The registry of the home folder, opened beside a running server if there is one."""
-    from registry.store import Registry
-
-    wanted = settings(home=home)
-    registry = Registry.open(wanted.home, database_url=wanted.database_url)
-    try:
-        yield registry
-    finally:
-        registry.close()
 
 
 def _facts(key: ApiKey) -> dict[str, Any]:

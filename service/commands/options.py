@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.commands.console import CommandError, Exit
+
 if TYPE_CHECKING:
+    from registry.store import Registry
     from service.client import Incumbent
     from service.settings import Settings
 
@@ -36,7 +41,6 @@ def settings(**words: Any) -> Settings:
     """The server's settings: what the command says, else ``INCUMBENT_*``, else the defaults."""
     from pydantic import ValidationError
 
-    from service.commands.console import CommandError, Exit
     from service.settings import Settings
 
     try:
@@ -49,3 +53,22 @@ def settings(**words: Any) -> Settings:
             remedy=f"Set --{name.replace('_', '-')} or INCUMBENT_{name.upper()} to something else.",
             code=Exit.USAGE,
         ) from error
+
+
+@contextmanager
+def opened(wanted: Settings) -> Iterator[Registry]:
+    """The registry that these settings name, also beside a running server. Raises CommandError if it can't."""
+    from registry.errors import RegistryError
+    from registry.store import Registry
+
+    try:
+        registry = Registry.open(wanted.home, database_url=wanted.database_url)
+    except (RegistryError, ValueError, OSError) as error:
+        raise CommandError(
+            f"The registry in {wanted.home} can't be opened: {error}.",
+            remedy="Check --home (INCUMBENT_HOME) and INCUMBENT_DATABASE_URL.",
+        ) from error
+    try:
+        yield registry
+    finally:
+        registry.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.commands.console import CommandError, Exit, show_json
-from service.commands.options import settings
+from service.commands.options import opened, settings
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -34,14 +34,9 @@ def start(*, host: str | None, port: int | None, home: Path | None, log_level: s
 
 def _demand_key(wanted: Settings) -> None:
     """Beyond this machine nobody may be let in without a key."""
-    from registry.store import Registry
-
-    registry = Registry.open(wanted.home, database_url=wanted.database_url)
-    try:
+    with opened(wanted) as registry:
         if registry.keys.any():
             return
-    finally:
-        registry.close()
     raise CommandError(
         f"Refusing to listen on {wanted.host}: without an API key, anyone who reaches it may do anything.",
         remedy=f"Make one first: incumbent key create --scope admin --home {wanted.home}",

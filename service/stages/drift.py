@@ -19,7 +19,13 @@ def run(desk: Desk, detail: str) -> None:
     desk.ready()
     reference = frame(pq.read_table(desk.folder / "reference.parquet"), schema)
     current = frame(pq.read_table(desk.folder / "current.parquet"), schema)
-    names = list(schema.feature_names(task))
-    report = drift(reference[names], current[names], schema, DriftRule(**spec["rule"]), seed=spec["seed"])
+    report = drift(
+        reference,
+        current,
+        schema,
+        DriftRule(**spec["rule"]),
+        seed=spec["seed"],
+        columns=schema.feature_names(task),
+    )
     (desk.folder / "drift.json").write_text(json.dumps(report.to_json()))
     desk.tell("drift", share=report.share)

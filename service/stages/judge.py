@@ -6,13 +6,12 @@ import json
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.pipeline import Pipeline
 
-from automl.judge import Rules, Scored, judge, spent_alpha
+from automl.judge import Rules, Scored, judge, naive_baseline, spent_alpha
 from automl.schema import Schema, frame
 from automl.scoring import aligned, latency_ms, predictions
 from automl.task import Label, Task
@@ -52,7 +51,7 @@ def run(desk: Desk, detail: str) -> None:
         seed=spec["seed"],
         task=task,
         groups=entities(holdout, task),
-        baseline=_baseline(train, len(holdout), schema, task),
+        train_prior=naive_baseline(encoded_labels(train, schema, task), task, spec["rules"]["metric"]),
     )
     _write_golden(desk, challenger, holdout, schema, task)
     _write_reference(desk, train, schema)
@@ -66,15 +65,6 @@ def _champion(champion: Pipeline, rows: pd.DataFrame, task: Task, known: list[La
     if task.is_classification:
         scores = aligned(scores, known, task.classes)
     return Scored(predictions=scores, latency_ms=None, size_bytes=None)
-
-
-def _baseline(train: pa.Table, rows: int, schema: Schema, task: Task) -> npt.NDArray[np.float64]:
-    """What a model without any feature would say: the class shares of the training rows, or their mean."""
-    y = encoded_labels(train, schema, task)
-    if not task.is_classification:
-        return np.full(rows, float(np.mean(y)))
-    shares = np.bincount(y, minlength=len(task.classes)) / len(y)
-    return np.tile(shares, (rows, 1))
 
 
 def _write_golden(desk: Desk, challenger: Pipeline, holdout: pa.Table, schema: Schema, task: Task) -> None:

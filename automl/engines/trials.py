@@ -1,0 +1,177 @@
+"""One search's trials: the time each may take, what each gave, and the winner trained on all rows."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from automl.candidate import Candidate
+from automl.engines.evaluation import Prepared
+from automl.engines.plain import plain, requirements
+from automl.engines.protocol import Trial
+from automl.errors import AutoMLError, SearchFailed
+
+
+class SearchOver(AutoMLError):
+    """The time, or the trials, are used up. Ends an engine's own loop and never leaves ``automl.engines``."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Allowance:
+    """How long the next trial may take, so that the best can still be trained on all rows in the budget.
+
+    Seconds count from when the allowance is made. ``refit_ratio`` is how much longer training on all rows
+    takes than a trial's training, ``refit_seconds`` what it is expected to take for the best so far.
+    """
+
+    budget_seconds: float
+    refit_ratio: float = 1.0
+    refit_seconds: float = 0.0
+    clock: Callable[[], float] = time.perf_counter
+    started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    @property
+    def left(self) -> float:
+        return self.budget_seconds - (self.clock() - self.started)
+
+    def trial_seconds(self) -> float:
+        """Seconds of training for the next trial, over all folds; 0 when the search should end.
+
+        Never more than a third of the budget (a sixth once something has a score), and never so long that
+        training the trial's own winner, or the best so far, on all rows would not fit in what is left.
+        """
+        seconds = min(
+            self.left / (1.0 + self.refit_ratio),
+            self.left - self.refit_seconds,
+            self.budget_seconds / (6 if self.refit_seconds else 3),
+        )
+        return seconds if seconds > 0.02 * self.budget_seconds else 0.0
+
+    def refit_limit(self) -> float:
+        """Seconds the final training may take: what is left, and a quarter of the budget in need."""
+        return max(self.left, 0.0) + 0.25 * self.budget_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """A trial that has a score, in the metric's own sign."""
+
+    estimator: str
+    config: Mapping[str, Any]
+    score: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Trials:
+    """Runs, reports and remembers the trials of one search."""
+
+    engine: str
+    prepared: Prepared
+    allowance: Allowance
+    report: Callable[[Trial], None]
+    max_trials: int | None = None
+    tried: list[Tried] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        self.allowance.refit_ratio = self.prepared.refit_ratio
+
+    def run(
+        self,
+        estimator: str,
+        attempt: Callable[[float], tuple[float, float]],
+        config: Callable[[], Mapping[str, Any]],
+    ) -> float | None:
+        """The loss of one configuration, None when it failed.
+
+        ``attempt`` gets the seconds it may train for and gives score and seconds of training; ``config`` is
+        asked afterwards. Raises SearchOver instead of beginning what can't end in time.
+        """
+        seconds = self.allowance.trial_seconds()
+        if not seconds or (self.max_trials is not None and self.count >= self.max_trials):
+            raise SearchOver("no time, or no trial, is left")
+        self.count += 1
+        began = time.perf_counter()
+        score, error, training = None, None, 0.0
+        try:
+            score, training = attempt(seconds)
+        except Exception as failure:  # a configuration may fail in any way it likes
+            error = f"{type(failure).__name__}: {failure}"
+            self.errors.append(f"{estimator}: {error}")
+        took = time.perf_counter() - began
+        made = config()
+        self.report(
+            Trial(
+                engine=self.engine,
+                estimator=estimator,
+                score=score,
+                seconds=took,
+                config=made,
+                error=error,
+            )
+        )
+        if score is None:
+            return None
+        self.tried.append(Tried(estimator=estimator, config=made, score=score))
+        if self.ranked()[0] is self.tried[-1]:
+            self.allowance.refit_seconds = training * self.prepared.refit_ratio
+        return self.prepared.loss(score)
+
+    def ranked(self) -> list[Tried]:
+        """What has a score, best first; the earlier of equals first."""
+        return sorted(self.tried, key=lambda tried: self.prepared.loss(tried.score))
+
+    def winner(self, fit: Callable[[Tried, float], Any]) -> Candidate:
+        """The best configuration that can be trained on all rows in the time left, as a candidate.
+
+        ``fit`` trains one on all rows within so many seconds. Raises SearchFailed when none can be.
+        """
+        for tried in self.ranked():
+            try:
+                model = fit(tried, self.allowance.refit_limit())
+            except Exception as failure:  # what worked on every fold may still fail on all rows
+                self.errors.append(f"{tried.estimator} on all rows: {type(failure).__name__}: {failure}")
+                continue
+            return self._candidate(tried, model)
+        raise SearchFailed(self._why())
+
+    def _candidate(self, tried: Tried, model: Any) -> Candidate:
+        pipeline = plain(
+            self.prepared.preprocessing,
+            model,
+            present=self.prepared.full.present,
+            n_classes=self.prepared.n_classes,
+        )
+        return Candidate(
+            engine=self.engine,
+            estimator=tried.estimator,
+            pipeline=pipeline,
+            score=tried.score,
+            config=tried.config,
+            requirements=requirements(pipeline),
+        )
+
+    def _why(self) -> str:
+        budget = self.allowance.budget_seconds
+        if not self.errors:
+            return f"nothing could be tried within {budget:.3g} s: raise the budget or send fewer rows"
+        return f"everything tried failed ({len(self.errors)} times), the last with {self.errors[-1]}"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings, and one thread for BLAS and OpenMP: on a small machine two that wait for each other are
+    far slower than one."""
+    with warnings.catch_warnings(), threadpool_limits(limits=1):
+        warnings.simplefilter("ignore")
+        yield

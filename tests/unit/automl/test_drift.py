@@ -1,0 +1,173 @@
+"""Drift: pinned effect sizes over fixed windows, by the real Evidently."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import wasserstein_distance
+
+from automl import drift as doorway
+from automl.drift import DriftRule, DriftShapeError, drift
+from automl.schema import Column, ColumnKind, Schema, TargetSpec
+from automl.task import TaskKind
+
+KINDS = {
+    "age": ColumnKind.NUMERIC,
+    "tiny": ColumnKind.NUMERIC,
+    "constant": ColumnKind.NUMERIC,
+    "colour": ColumnKind.CATEGORICAL,
+    "airport": ColumnKind.CATEGORICAL,
+    "active": ColumnKind.BOOLEAN,
+    "note": ColumnKind.TEXT,
+    "seen_at": ColumnKind.DATETIME,
+    'a"</script>': ColumnKind.NUMERIC,
+}
+SCHEMA = Schema(
+    columns=tuple(Column(name=name, kind=kind) for name, kind in KINDS.items()),
+    target=TargetSpec(kind=TaskKind.REGRESSION, type="number"),
+)
+RULE = DriftRule()
+
+
+def rows(n: int, seed: int) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "age": random.normal(40, 10, n),
+            "tiny": random.normal(0, 1e-6, n),
+            "constant": np.full(n, 7.0),
+            "colour": random.choice(["red", "green", "blue"], n, p=[0.5, 0.3, 0.2]),
+            "airport": [f"A{i}" for i in random.zipf(1.3, n) % 500],
+            "active": random.random(n) < 0.3,
+            "note": ["w" * int(length) for length in random.integers(5, 80, n)],
+            "seen_at": pd.Timestamp("2026-01-01", tz="UTC")
+            + pd.to_timedelta(random.integers(0, 999, n), unit="h"),
+            'a"</script>': random.lognormal(0, 1, n),
+        }
+    )
+    frame.loc[random.random(n) < 0.1, "age"] = np.nan
+    frame["colour"] = frame["colour"].where(random.random(n) > 0.1, None)
+    return frame
+
+
+def column(report: Any, name: str) -> Any:
+    return next(each for each in report.columns if each.name == name)
+
+
+def test_window_that_is_not_full_is_refused_with_the_numbers() -> None:
+    with pytest.raises(ValueError, match="full window of 1,000 rows is needed, 60 are there"):
+        drift(rows(2000, 0), rows(60, 1), SCHEMA, RULE, seed=0)
+    with pytest.raises(ValueError, match="at least 500 rows is needed, 499"):
+        drift(rows(499, 0), rows(1000, 1), SCHEMA, RULE, seed=0)
+    assert RULE.lacking(reference=500, current=1000) is None
+
+
+def test_no_column_to_compare_is_refused() -> None:
+    with pytest.raises(ValueError, match="no column"):
+        drift(rows(600, 0), rows(1000, 1), SCHEMA, RULE, seed=0, columns=[])
+
+
+def test_dates_alone_are_compared_by_their_missing_share_without_evidently() -> None:
+    new = rows(1000, 1)
+    new.loc[:299, "seen_at"] = pd.NaT
+    report = drift(rows(600, 0), new, SCHEMA, RULE, seed=0, columns=["seen_at"])
+    found = column(report, "seen_at")
+    assert (found.method, found.score, found.drifted) == ("missing_share", 0.3, True)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {},
+        {"metrics": None},
+        {"metrics": [{"value": 0.1}]},
+        {"metrics": [{"config": {"column": "c0", "method": "wasserstein"}, "value": {"score": 0.1}}]},
+        {"metrics": [{"config": {"column": "c0", "method": "ks"}, "value": 0.1}]},
+        {"metrics": [{"config": {"column": "c9", "method": "wasserstein"}, "value": 0.1}]},
+        {"metrics": [{"config": {"column": "c0", "method": "wasserstein"}, "value": float("nan")}]},
+        {"metrics": []},
+    ],
+)
+def test_result_of_an_unknown_shape_is_an_error_that_says_so(result: Any) -> None:
+    with pytest.raises(DriftShapeError, match="evidently"):
+        doorway._read(result, {"c0": "wasserstein"})
+
+
+def test_importing_the_doorway_imports_no_evidently() -> None:
+    code = "import sys, automl.drift; assert not any(m.startswith('evidently') for m in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+def test_unchanged_rows_do_not_drift_and_the_report_is_plain_json() -> None:
+    report = drift(rows(6000, 0), rows(1500, 1), SCHEMA, RULE, seed=0)
+    assert (report.share, report.drifted, report.drifted_columns) == (0.0, False, ())
+    assert (report.rows_reference, report.rows_current) == (5000, 1000)
+    assert [each.name for each in report.columns] == list(KINDS)
+    kept = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert kept["columns"][0]["method"] == "wasserstein"
+    assert kept["rule"]["window"] == 1000
+    assert os.environ["DO_NOT_TRACK"] == "1"
+
+
+@pytest.mark.slow
+def test_every_kind_of_change_is_seen_in_its_column_and_no_other() -> None:
+    old, new = rows(5000, 0), rows(1000, 1)
+    new["age"] = new["age"] * 1000  # another unit
+    new["tiny"] = new["tiny"] + 1e-6  # one deviation, however small the unit
+    new["constant"] = 8.0
+    new["colour"] = new["colour"].where(new["colour"] != "blue", "violet")  # a category never seen
+    new["airport"] = "A1"
+    new["active"] = ~new["active"]
+    new["note"] = new["note"] * 3
+    new.loc[:199, "seen_at"] = pd.NaT
+    report = drift(old, new, SCHEMA, RULE, seed=0)
+    assert report.drifted
+    assert set(report.drifted_columns) == set(KINDS) - {'a"</script>'}
+    assert report.drifted_columns[0] == "constant" or column(report, "age").score > 100
+
+
+@pytest.mark.slow
+def test_scores_are_the_pinned_distances_of_present_values() -> None:
+    old, new = rows(5000, 0), rows(1000, 1)
+    new["age"] = new["age"] + 3
+    report = drift(old, new, SCHEMA, RULE, seed=0)
+    there, here = old["age"].dropna(), new["age"].dropna()
+    distance = wasserstein_distance(there, here) / there.std(ddof=0)
+    assert column(report, "age").score == pytest.approx(distance)
+    shares = [frame["colour"].value_counts(normalize=True).sort_index() for frame in (old, new)]
+    assert column(report, "colour").score == pytest.approx(jensenshannon(*shares), abs=1e-3)
+    assert column(report, "age").missing_reference == old["age"].isna().mean()
+
+
+@pytest.mark.slow
+def test_column_gone_missing_drifts_and_an_absent_one_is_missing_throughout() -> None:
+    old, new = rows(2000, 0), rows(1000, 1)
+    new.loc[new.index % 3 == 0, "active"] = None
+    new = new.drop(columns=["note"])
+    report = drift(old, new, SCHEMA, RULE, seed=0)
+    assert set(report.drifted_columns) == {"note", "active"}
+    assert column(report, "note").method == "missing_share"
+    assert column(report, "note").missing_current == 1.0
+
+
+@pytest.mark.slow
+def test_same_rows_and_seed_give_the_same_report() -> None:
+    old, new = rows(7000, 0), rows(1000, 1)
+    assert drift(old, new, SCHEMA, RULE, seed=3) == drift(old, new, SCHEMA, RULE, seed=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reference", [500, 5000])
+def test_windows_without_change_are_never_called_drifted(reference: int) -> None:
+    shares = [drift(rows(reference, s), rows(1000, 500 + s), SCHEMA, RULE, seed=s).share for s in range(10)]
+    assert max(shares) < RULE.share
+    assert np.mean(shares) < 0.05
