@@ -43,7 +43,8 @@ class DriftRule:
     The newest ``window`` rows against a sample of at most ``reference_rows`` (at least ``min_reference``).
     ``numeric`` is a Wasserstein distance in standard deviations of the reference, ``categorical`` a
     Jensen-Shannon distance, ``missing`` a difference of missing shares. The whole drifts when at least
-    ``share`` of the columns do.
+    ``share`` of the columns do. Few values are noisy ones, so a number also has to move by ``chance``
+    standard errors of the difference of two means: 0.121 for full windows, 0.192 for 500 rows of reference.
     """
 
     window: int = 1000
@@ -53,6 +54,7 @@ class DriftRule:
     numeric: float = 0.1
     categorical: float = 0.1
     missing: float = 0.1
+    chance: float = 3.5
 
     def lacking(self, *, reference: int, current: int) -> str | None:
         """Why rows of these numbers can't be compared yet, or None."""
@@ -62,12 +64,11 @@ class DriftRule:
             return f"a reference of at least {self.min_reference:,} rows is needed, {reference:,} are there"
         return None
 
-    def threshold(self, method: str) -> float:
-        return {
-            "wasserstein": self.numeric,
-            "jensenshannon": self.categorical,
-            _MISSING_SHARE: self.missing,
-        }[method]
+    def threshold(self, method: str, *, reference: int, current: int) -> float:
+        """From where on a score of this method counts, for so many values in the windows."""
+        if method == "wasserstein":
+            return max(self.numeric, self.chance * math.sqrt(1 / reference + 1 / current))
+        return self.categorical if method == "jensenshannon" else self.missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +171,7 @@ def _column(
     vanished = abs(after - before)
     method = _MISSING_SHARE if score is None else _VALUE_METHODS[kind]
     value = vanished if score is None else score
-    threshold = rule.threshold(method)
+    threshold = rule.threshold(method, reference=int(old.count()), current=int(new.count()))
     return ColumnDrift(
         name=name,
         kind=kind,
@@ -187,10 +188,10 @@ def _value_scores(
     old: pd.DataFrame, new: pd.DataFrame, kinds: Mapping[str, ColumnKind], rule: DriftRule
 ) -> dict[str, float]:
     """The pinned effect size of each column whose values can be compared."""
-    levels = _levels(len(old), len(new), rule.categorical)
     ready: dict[str, tuple[pd.Series[Any], pd.Series[Any]]] = {}
     for name, kind in kinds.items():
         if kind in _VALUE_METHODS and old[name].notna().any() and new[name].notna().any():
+            levels = _levels(int(old[name].count()), int(new[name].count()), rule.categorical)
             ready[name] = _prepared(old[name], new[name], kind, levels)
     if not ready:
         return {}
@@ -201,7 +202,6 @@ def _value_scores(
         pd.DataFrame({alias: ready[name][0] for alias, name in aliases.items()}),
         pd.DataFrame({alias: ready[name][1] for alias, name in aliases.items()}),
         methods,
-        rule,
     )
     return {aliases[alias]: score for alias, score in _read(result, methods).items()}
 
@@ -223,7 +223,10 @@ def _prepared(
     if kind in (ColumnKind.TEXT, ColumnKind.NUMERIC):
         old, new = (values.astype("float64").clip(-_LARGEST, _LARGEST) for values in (old, new))
         # evidently divides by the deviation, but never by less than 0.001: small units would hide a change
-        middle, spread = float(old.mean()), float(old.std(ddof=0)) or 1.0
+        middle, spread = float(old.mean()), float(old.std(ddof=0))
+        if spread <= 1e-12 * abs(middle):  # all the same but for rounding
+            spread = abs(middle)
+        spread = spread or 1.0
         return (old - middle) / spread, (new - middle) / spread
     old, new = (values.astype(object).map(str, na_action="ignore") for values in (old, new))
     kept = set(old.value_counts().index[:levels])
@@ -232,9 +235,7 @@ def _prepared(
     )
 
 
-def _evidently(
-    old: pd.DataFrame, new: pd.DataFrame, methods: Mapping[str, str], rule: DriftRule
-) -> Mapping[str, Any]:
+def _evidently(old: pd.DataFrame, new: pd.DataFrame, methods: Mapping[str, str]) -> Mapping[str, Any]:
     os.environ["DO_NOT_TRACK"] = "1"  # read at import: evidently reports its use otherwise
     from evidently import DataDefinition, Dataset, Report
     from evidently.metrics import ValueDrift
@@ -243,10 +244,7 @@ def _evidently(
     definition = DataDefinition(
         numerical_columns=numbers, categorical_columns=[alias for alias in methods if alias not in numbers]
     )
-    asked = [
-        ValueDrift(column=alias, method=method, threshold=rule.threshold(method))
-        for alias, method in methods.items()
-    ]
+    asked = [ValueDrift(column=alias, method=method) for alias, method in methods.items()]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         snapshot = Report(asked).run(

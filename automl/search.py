@@ -8,10 +8,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
-from automl.candidate import Candidate
-from automl.engines.protocol import Problem
 from automl.metrics import metric
+from automl.task import Task
+
+
+class Found(Protocol):
+    """What is asked of a candidate here: :class:`automl.candidate.Candidate`, or a card of one kept elsewhere."""
+
+    @property
+    def engine(self) -> str: ...
+
+    @property
+    def estimator(self) -> str: ...
+
+    @property
+    def score(self) -> float: ...
+
+
+F = TypeVar("F", bound=Found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,52 +60,48 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineOutcome:
+class EngineOutcome(Generic[F]):
     """How one engine's part ended: with a candidate, or with an error that says why there is none.
 
     ``seconds`` is what it took, ``trials`` how many configurations it tried.
     """
 
     engine: str
-    candidate: Candidate | None = None
+    candidate: F | None = None
     error: str | None = None
     seconds: float = 0.0
     trials: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchResult:
+class SearchResult(Generic[F]):
     """All outcomes in order, the best candidate (None when every engine failed), and the reason in words."""
 
-    outcomes: tuple[EngineOutcome, ...]
-    best: Candidate | None
+    outcomes: tuple[EngineOutcome[F], ...]
+    best: F | None
     reason: str
 
 
-def search(problem: Problem, plan: Plan, run_engine: Callable[[str, float], EngineOutcome]) -> SearchResult:
+def search(
+    task: Task, plan: Plan, run_engine: Callable[[str, float], EngineOutcome[F]]
+) -> SearchResult[F]:
     """Run each engine of the plan in turn and choose the candidate with the best cross-validated score.
 
-    Seconds that an engine leaves unused go to the next. An engine that fails, in its outcome or by raising,
-    leaves the others' results as they are; all failing is a result too, whose reason says each why.
+    Seconds that an engine leaves unused go to the next. ``run_engine`` returns an engine's failure as an
+    outcome, which leaves the others' results as they are; what it raises (a cancelled run) ends the search.
+    All engines failing is a result too, whose reason says each why.
     """
-    outcomes: list[EngineOutcome] = []
+    outcomes: list[EngineOutcome[F]] = []
     unused = 0.0
     for engine, seconds in plan.allotments():
-        outcome = _run(run_engine, engine, seconds + unused)
+        outcome = run_engine(engine, seconds + unused)
         unused = max(0.0, seconds + unused - outcome.seconds)
         outcomes.append(outcome)
-    best = _best(problem, outcomes)
-    return SearchResult(outcomes=tuple(outcomes), best=best, reason=_reason(problem, outcomes, best))
+    best = _best(task, outcomes)
+    return SearchResult(outcomes=tuple(outcomes), best=best, reason=_reason(task, outcomes, best))
 
 
-def _run(run_engine: Callable[[str, float], EngineOutcome], engine: str, seconds: float) -> EngineOutcome:
-    try:
-        return run_engine(engine, seconds)
-    except Exception as failure:  # whatever breaks one engine must not take the other's work with it
-        return EngineOutcome(engine=engine, error=f"{type(failure).__name__}: {failure}", seconds=seconds)
-
-
-def _best(problem: Problem, outcomes: list[EngineOutcome]) -> Candidate | None:
+def _best(task: Task, outcomes: list[EngineOutcome[F]]) -> F | None:
     found = [
         outcome.candidate
         for outcome in outcomes
@@ -97,22 +109,21 @@ def _best(problem: Problem, outcomes: list[EngineOutcome]) -> Candidate | None:
     ]
     if not found:
         return None
-    sign = 1.0 if metric(problem.task.metric).greater_is_better else -1.0
+    sign = 1.0 if metric(task.metric).greater_is_better else -1.0
     return max(found, key=lambda candidate: sign * candidate.score)
 
 
-def _reason(problem: Problem, outcomes: list[EngineOutcome], best: Candidate | None) -> str:
+def _reason(task: Task, outcomes: list[EngineOutcome[F]], best: F | None) -> str:
     said = "; ".join(
         f"{outcome.engine}: {_said(outcome)}" for outcome in outcomes if outcome.candidate is not best
     )
     if best is None:
         return f"no engine found a model ({said})"
-    name = problem.task.metric
-    won = f"{best.engine}'s {best.estimator} has the best cross-validated {name}, {best.score:.4f}"
+    won = f"{best.engine}'s {best.estimator} has the best cross-validated {task.metric}, {best.score:.4f}"
     return f"{won} ({said})" if said else won
 
 
-def _said(outcome: EngineOutcome) -> str:
+def _said(outcome: EngineOutcome[F]) -> str:
     if outcome.candidate is None:
         return outcome.error or "ended without a candidate"
     return f"{outcome.candidate.estimator} {outcome.candidate.score:.4f}"

@@ -82,8 +82,8 @@ def with_key(connection: Connection, project_id: int, key: str | None, digest: s
 
 
 def held(db: Database, project_id: int, column: str) -> Iterator[tuple[int, int]]:
-    """Number and count of each committed batch whose ``column`` (``rows``, ``quarantined``) isn't zero, newest
-    first, fetched as they are asked for."""
+    """Number and count of each committed batch whose ``column`` (``rows``, ``quarantined``) isn't zero,
+    newest first, fetched as they are asked for."""
     count = batches.c[column]
     query = select(batches.c.number, count).where(
         batches.c.project_id == project_id, batches.c.status == "committed", count > 0

@@ -55,8 +55,9 @@ class Datasets:
         With a key that was used before for the same request, that batch is returned and this one dropped.
         Raises DuplicateRows (an id exists already, or twice in the batch), Conflict
         (``idempotency_mismatch``; ``schema_changed``: a column is stored with another type), NotFound (the
-        project was deleted); then nothing was written. On OSError, DeltaError or Unavailable the batch may be finished later by
-        ``recover`` or by the project's next commit; with an idempotency key it is safe to try again.
+        project was deleted); then nothing was written. On OSError, DeltaError or Unavailable the batch may be
+        finished later by ``recover`` or by the project's next commit; with an idempotency key it is safe to
+        try again.
         """
         with staging:
             return self._commits.commit(
@@ -99,22 +100,20 @@ class Datasets:
     ) -> MaintenanceReport:
         """Compact a project's tables and remove files that only dataset versions not ``pinned`` refer to and
         that went out of use more than ``retention`` ago. Every version stays readable (see ``read``); the
-        pinned and the newest keep their very files. Does nothing while another process is at it."""
+        pinned keep their very files. Does nothing while another process is at it."""
         tables = self._of(project_id)
-        numbers = set(pinned)
+        query = select(dataset_versions).where(
+            dataset_versions.c.project_id == project_id, dataset_versions.c.number.in_(set(pinned))
+        )
         with self._db.read() as connection:
-            newest = newest_version(connection, project_id)
-            if newest is not None:
-                numbers.add(newest.number)
-            query = select(dataset_versions).where(dataset_versions.c.project_id == project_id)
-            kept = [row for row in connection.execute(query) if row.number in numbers]
+            kept = connection.execute(query).all()
         keep = {"rows": {row.rows_version for row in kept}, "labels": {row.labels_version for row in kept}}
         return maintain(
             tables, keep, lambda: self._commits.lock(project_id, tables), at=at, retention=retention
         )
 
     def drop(self, project: Project) -> None:
-        """Erase a deleted project's rows, labels and predictions; records of its batches and versions stay."""
+        """Erase a deleted project's rows, labels and predictions; the records of its batches stay."""
         tables = self._of(project.id)
         with self._commits.lock(project.id, tables):
             tables.remove()
@@ -230,7 +229,7 @@ class Datasets:
         return reading.scored(tables, upto, since=since, limit=limit, labelled=labelled)
 
     def quarantine(self, project_id: int, limit: int = 100, batch: int | None = None) -> list[dict[str, Any]]:
-        """Refused rows, newest batch first, by line in it: ``batch, line, column, code, message, row, at``."""
+        """Refused rows, newest batch first: ``batch, line, column, code, message, row, at``."""
         refused = held(self._db, project_id, "quarantined")
         return reading.quarantine(self._of(project_id), self._upto(project_id), refused, limit, batch)
 

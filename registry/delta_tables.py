@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -172,13 +172,13 @@ class DeltaTables:
 
     def scan_batches(
         self, name: str, *, batches: tuple[int, int], version: int | None
-    ) -> Iterable[pa.RecordBatch]:
+    ) -> Iterator[pa.RecordBatch]:
         """Record batches of a table, of the batches from ``batches[0]`` to ``batches[1]`` inclusive."""
         condition = (ds.field("_batch") >= batches[0]) & (ds.field("_batch") <= batches[1])
         scanner = self.dataset(name, version).scanner(
             filter=condition, batch_size=STREAM_ROWS * 4, batch_readahead=2
         )
-        return iter(scanner.to_batches())
+        yield from scanner.to_batches()
 
     def _create(self, name: str) -> DeltaTable:
         path = self.folder / name
@@ -193,7 +193,7 @@ class DeltaTables:
         return int(table.transaction_version(_APPLICATION) or 0)
 
     def _make_durable(self, name: str, versions: Iterable[int]) -> None:
-        """delta-rs writes without syncing; a batch is acknowledged once its files would survive a power cut."""
+        """delta-rs writes without syncing; what is acknowledged has to survive a power cut."""
         path = self.folder / name
         log = path / "_delta_log"
         for version in versions:

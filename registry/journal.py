@@ -123,7 +123,7 @@ class Journal:
             self._size += len(data)
 
     def rotate(self) -> int | None:
-        """Seal the segment in use and begin the next. The sealed number; None when there was nothing in it."""
+        """Seal the segment in use and begin the next. The sealed number; None when it was empty."""
         with self._lock:
             if self._closed or self._size <= len(MAGIC):
                 return None

@@ -1,9 +1,9 @@
 """The content hash: what a dataset version holds, whatever files it lies in.
 
 *Row.* The concatenation of its cells, sorted by column name: name (u16 length, UTF-8), one byte for the type,
-the value. Values are little-endian: float64 as bits (every NaN as one), int64, bool as one byte, time as int64
-microseconds since 1970 UTC, text as u32 length and UTF-8. A null cell is left out, so a column that is added
-later doesn't change the rows before it. ``_batch`` is left out: it says where a row is, not what it is.
+the value. Values are little-endian: float64 as bits (every NaN as one), int64, bool as one byte, time as
+int64 microseconds since 1970 UTC, text as u32 length and UTF-8. A null cell is left out, so a column that is
+added later doesn't change the rows before it. ``_batch`` is left out: it says where a row is, not what it is.
 
 *Batch.* Each row's SHA-256; these digests sorted (so order, chunks and files don't matter), first those of
 the rows, then those of the labels, each part preceded by its name and count; SHA-256 over all.

@@ -59,15 +59,20 @@ def recent(
     tables: DeltaTables, upto: int, held: Iterable[tuple[int, int]], n: int, source: str | None
 ) -> pa.Table:
     """The newest ``n`` rows; ``held`` is (batch, rows) of each batch with rows, newest first."""
-    found = tables.scan("rows", upto=0)
+    where = ds.scalar(False)
+    newest = ROWS.empty_table()
     for since in _windows(held, n):
         where = ds.field("_batch") >= since
         if source is not None:
             where &= ds.field("_source") == source
-        found = tables.scan("rows", upto=upto, where=where)
-        if found.num_rows >= n:
+        newest = tables.scan(
+            "rows", upto=upto, columns=ROWS.names, where=where
+        )  # not yet the caller's columns
+        if newest.num_rows >= n:
             break
-    return _in_order(found).slice(max(0, found.num_rows - n))
+    newest = _in_order(newest).slice(max(0, newest.num_rows - n))
+    these = ds.field("_row_id").isin(newest["_row_id"].combine_chunks())
+    return _in_order(tables.scan("rows", upto=upto, where=where & these))
 
 
 def scored(

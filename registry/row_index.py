@@ -39,7 +39,7 @@ _SET = {
 }
 
 
-def add(db: Database, project_id: int, batch: int, ids: pa.ChunkedArray, truths: pa.ChunkedArray) -> None:
+def add(db: Database, project_id: int, batch: int, ids: pa.Array, truths: pa.Array) -> None:
     """Enter a batch's new rows, with their truth or null. Raises DuplicateRows when another batch has an id;
     what was entered before that stays, see :func:`remove`."""
     for some, texts in zip(_pieces(ids), _pieces(truths), strict=True):
@@ -50,7 +50,7 @@ def add(db: Database, project_id: int, batch: int, ids: pa.ChunkedArray, truths:
                     raise DuplicateRows(taken)
 
 
-def set_truths(db: Database, project_id: int, ids: pa.ChunkedArray, truths: pa.ChunkedArray) -> int:
+def set_truths(db: Database, project_id: int, ids: pa.Array, truths: pa.Array) -> int:
     """Give rows their truth (ids are distinct). How many had none before; unknown ids are passed over."""
     fresh = 0
     for some, texts in zip(_pieces(ids), _pieces(truths), strict=True):
@@ -126,6 +126,6 @@ def _select(what: str, kind: str) -> str:
     return f"SELECT {what} FROM row_index WHERE project_id = {_MARK[kind]} AND row_id {_IDS[kind]}"
 
 
-def _pieces(values: pa.ChunkedArray) -> Iterator[list[str]]:
+def _pieces(values: pa.Array) -> Iterator[list[str]]:
     for start in range(0, len(values), PIECE):
         yield values.slice(start, PIECE).to_pylist()

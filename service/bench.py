@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from automl.search import EngineOutcome
+from automl.search import EngineOutcome, Plan
+from automl.task import Task
 from registry.records import Model, NewModel, NewPromotion, Project, PromotionKind, Run, RunStatus
 from registry.store import Registry
 from service.children import End, Event, Limits, run_child
@@ -104,13 +105,12 @@ class Bench:
         self._snapshot: Mapping[str, Any] = {}
 
     @property
-    def budget_seconds(self) -> float:
-        return float(self._run.plan["budget_seconds"])
+    def task(self) -> Task:
+        return Task.from_json(self._project.task)
 
     @property
-    def shares(self) -> Mapping[str, float]:
-        shares: Mapping[str, float] = self._run.plan["engines"]
-        return shares
+    def plan(self) -> Plan:
+        return Plan(budget_seconds=self._run.plan["budget_seconds"], shares=self._run.plan["engines"])
 
     @property
     def _holdout_epoch(self) -> str:
@@ -220,7 +220,13 @@ class Bench:
                 "requirements": challenger.requirements,
                 "size_bytes": challenger.size_bytes,
                 "outcome": judgement.outcome,
-                **{name: self._snapshot[name] for name in ("cut", "hash", "train_rows", "holdout_rows")},
+                **{name: self._snapshot[name] for name in (
+                    "cut",
+                    "trained_until",
+                    "hash",
+                    "train_rows",
+                    "holdout_rows",
+                )},
             },
             attachments={"golden": golden, "reference": reference},
         )
@@ -308,7 +314,11 @@ class Bench:
 
 def _reigning(champion: Model) -> dict[str, Any]:
     details = champion.details
-    return {"version": champion.version, "cut": details["cut"], "classes": details["task"]["classes"]}
+    return {
+        "version": champion.version,
+        "trained_until": details["trained_until"],
+        "classes": details["task"]["classes"],
+    }
 
 
 def _start(champion: Model) -> dict[str, Any]:

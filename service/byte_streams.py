@@ -9,7 +9,7 @@ import os
 import tempfile
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from service.chunks import Limits
 from service.problems import Problem
@@ -65,16 +65,28 @@ def _promised_size(file: IO[bytes]) -> int:
     return int.from_bytes(file.read(4), "little")
 
 
-class _Counted(io.RawIOBase):
+class _Stream(io.RawIOBase):
+    """A raw stream that is told by :meth:`read` alone."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def read(self, size: int = -1) -> bytes:
+        raise NotImplementedError
+
+
+class _Counted(_Stream):
     """Reads through, and stops with a problem at the size limit or where the gzip stream is broken."""
 
     def __init__(self, source: IO[bytes] | gzip.GzipFile, limits: Limits) -> None:
         self._source = source
         self._limits = limits
         self._size = 0
-
-    def readable(self) -> bool:
-        return True
 
     def read(self, size: int = -1) -> bytes:
         try:
@@ -94,16 +106,13 @@ class _Counted(io.RawIOBase):
         return piece
 
 
-class TextStream(io.RawIOBase):
+class TextStream(_Stream):
     """Bytes that are UTF-8 text as far as they were read; otherwise a problem that names the line."""
 
     def __init__(self, source: io.RawIOBase) -> None:
         self._source = source
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._lines = 0
-
-    def readable(self) -> bool:
-        return True
 
     def read(self, size: int = -1) -> bytes:
         piece = self._source.read(size) or b""

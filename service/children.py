@@ -63,8 +63,9 @@ def run_child(
     *,
     on_event: Callable[[Event], None],
     cancelled: Callable[[], bool],
+    worker: str = "service.worker",
 ) -> Ended:
-    """Run ``service.worker`` on a work folder until it ends, is cancelled, or passes a limit.
+    """Run ``worker`` (a module) on a work folder until it ends, is cancelled, or passes a limit.
 
     ``secrets`` (the run's key, the database URL) go over standard input: never to a file or the process list.
     Blocks the calling thread, which must live as long as the child: the child dies with it.
@@ -72,7 +73,7 @@ def run_child(
     read_end, write_end = os.pipe()
     with (folder / f"{stage}.log").open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "service.worker", stage, str(folder), str(write_end), str(os.getpid())],
+            [sys.executable, "-m", worker, stage, str(folder), str(write_end), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -181,8 +181,9 @@ class Incumbent:
         body = {word: value for word, value in asked.items() if value is not None}
         return cast(RunState, self._post(_path(project, "runs"), body))
 
-    def runs(self, project: str) -> list[dict[str, Any]]:
-        return _items(self._get(_path(project, "runs")), "runs")
+    def runs(self, project: str, *, limit: int = 50) -> list[dict[str, Any]]:
+        """Newest first, without their trials."""
+        return _items(self._get(_path(project, f"runs?limit={limit}")), "runs")
 
     def run(self, project: str, number: int) -> RunState:
         return cast(RunState, self._get(_path(project, "runs", number)))
@@ -216,13 +217,13 @@ class Incumbent:
     def champion(self, project: str) -> dict[str, Any]:
         return self._get(_path(project, "champion"))
 
-    def promotions(self, project: str) -> list[dict[str, Any]]:
+    def promotions(self, project: str, *, limit: int = 50) -> list[dict[str, Any]]:
         """The ledger, newest first."""
-        return _items(self._get(_path(project, "promotions")), "promotions")
+        return _items(self._get(_path(project, f"promotions?limit={limit}")), "promotions")
 
-    def decisions(self, project: str) -> list[dict[str, Any]]:
+    def decisions(self, project: str, *, limit: int = 50) -> list[dict[str, Any]]:
         """Why a run was started or not, newest first."""
-        return _items(self._get(_path(project, "decisions")), "decisions")
+        return _items(self._get(_path(project, f"decisions?limit={limit}")), "decisions")
 
     # the look of things
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from automl.search import Plan, search
+from automl.search import search
 from service.bench import Bench, Conclusion, Interruption
 
 
 def turn(bench: Bench) -> Conclusion:
     """What becomes of a run. Everything that can go wrong on the way is a conclusion with its reason."""
     try:
-        snapshot = bench.take_snapshot()
-        plan = Plan(budget_seconds=bench.budget_seconds, shares=bench.shares)
-        challenger = (found := search(snapshot, plan, bench.run_engine)).best
+        bench.take_snapshot()
+        found = search(bench.task, bench.plan, bench.run_engine)
+        challenger = found.best
         if challenger is None:
             return bench.failed(found.reason)
         verdict = bench.judge(challenger)

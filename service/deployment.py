@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
@@ -48,6 +48,11 @@ class Deployment:
     schema: Schema
     classes: tuple[Label, ...]
     pipeline: Any
+
+    @property
+    def unkeyed_task(self) -> Task:
+        """The task without its id column: what prediction rows are checked by."""
+        return replace(self.task, id_column=None)
 
     def predict(self, table: pa.Table) -> Scores:
         """Answers for a table that :func:`automl.schema.check` has typed."""
@@ -102,7 +107,7 @@ def _check_requirements(requirements: Mapping[str, str]) -> None:
 
 def _check_golden(deployment: Deployment, golden: Mapping[str, Any]) -> None:
     """Also warms the model: every lazy part of it has run once before the swap."""
-    checked = check(table_from_rows(golden["rows"]), deployment.schema, deployment.task)
+    checked = check(table_from_rows(golden["rows"]), deployment.schema, deployment.unkeyed_task)
     if checked.faults:
         raise CannotDeploy(f"its golden rows no longer fit the schema: {checked.faults[0].message}")
     deployment.predict(checked.table.slice(0, 1))

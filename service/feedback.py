@@ -174,7 +174,7 @@ class FeedbackDesk:
 
 
 def _next_group(queue: _Queue) -> list[_Delivery]:
-    """The oldest delivery, and those that may go with it: a batch keeps one key, so a keyed one goes alone."""
+    """The oldest delivery and those that may go with it: a batch keeps one key, so a keyed one goes alone."""
     with queue.guard:
         first = queue.waiting.popleft()
         if first.key is not None:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
+from automl.columns import scalar_text
 from automl.errors import SchemaError
 from automl.schema import Checked, check, table_from_rows
+from service.admission import LONGEST_ID
 from service.deployment import Deployment, Scores
 from service.problems import Problem
 from service.row_ids import row_id
@@ -56,7 +57,7 @@ class Predictor:
         if not rows:
             return []
         try:
-            checked = check(table_from_rows(rows), deployment.schema, deployment.task)
+            checked = _checked(deployment, rows)
         except SchemaError:
             return None
         if checked.faults:
@@ -73,7 +74,7 @@ class Predictor:
             problem = _missing_column(deployment, rows)
             if problem is not None:
                 return problem
-            checked = check(table_from_rows(rows), deployment.schema, deployment.task)
+            checked = _checked(deployment, rows)
             if checked.faults:
                 return _faulty(checked)
             return self._answer(deployment, checked, rows)
@@ -96,6 +97,14 @@ class Predictor:
             probabilities=None if scores.probabilities is None else scores.probabilities.tolist(),
             classes=[deployment.schema.target.text(label) for label in deployment.classes],
         )
+
+
+def _checked(deployment: Deployment, rows: Sequence[Row]) -> Checked:
+    """Rows of a prediction call may repeat an id or have none: it names the answer, not a new row."""
+    named = deployment.task.id_column
+    if named is not None and named not in rows[0]:
+        rows = [{**rows[0], named: None}, *rows[1:]]
+    return check(table_from_rows(rows), deployment.schema, deployment.unkeyed_task)
 
 
 def _part(answer: Answer, start: int, stop: int) -> Answer:

@@ -23,9 +23,9 @@ def edited(
 ) -> tuple[Schema, Task]:
     """The schema and task with the changes made.
 
-    ``columns`` name what changes of each column (``kind``, ``optional``, ``categories``); columns that are not
-    named stay. ``classes``, when given, are all classes: new ones may be added, none removed. A kind may change
-    freely before rows are stored, later only between kinds that are stored alike. Raises a problem otherwise.
+    ``columns`` name what changes of each column (``kind``, ``optional``, ``categories``); columns that are
+    not named stay. ``classes``, when given, are all classes: new ones may be added, none removed. A kind may
+    change before rows are stored, later only between kinds that are stored alike. Raises a problem otherwise.
     """
     changed = dict(schema.by_name)
     for at, change in enumerate(columns):
@@ -91,7 +91,7 @@ def _target(target: TargetSpec, classes: Sequence[Label]) -> TargetSpec:
     for label in classes:
         if type(label) is not wanted or (isinstance(label, str) and not label.strip()):
             raise _bad_classes(f"The class {label!r} is not {target.type}.", "Use the type of the others.")
-    distinct = sorted({label.strip() if isinstance(label, str) else label for label in classes})  # type: ignore[type-var]
+    distinct = sorted({label.strip() if isinstance(label, str) else label for label in classes})
     if len(distinct) > MOST_CLASSES:
         raise _bad_classes(
             f"{len(distinct)} classes are more than {MOST_CLASSES}.", "Group rare classes into one."

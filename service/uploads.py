@@ -73,6 +73,20 @@ async def receive(request: Request, folder: Path, limit: int) -> Upload:
         raise
 
 
+async def read_body(request: Request, limit: int) -> bytes:
+    """A small body, in memory. Raises a problem (413) as soon as it is known to be larger than ``limit``."""
+    _check_headers(request, limit, limit, True)
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > limit:
+                raise too_large(limit)
+    except ClientDisconnect:
+        raise _cut_off() from None
+    return bytes(body)
+
+
 @contextmanager
 def storage_problems() -> Iterator[None]:
     """A full disk is a 507 problem, not an unexpected error."""
@@ -101,18 +115,18 @@ def too_large(limit: int) -> Problem:
     )
 
 
-def _check_headers(request: Request, most: int, limit: int, is_form: bool) -> None:
+def _check_headers(request: Request, most: int, limit: int, is_plain: bool) -> None:
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > most:
         raise too_large(limit)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "", "gzip", "x-gzip") or (is_form and "gzip" in encoding):
+    if encoding not in ("identity", "", "gzip", "x-gzip") or (is_plain and "gzip" in encoding):
         raise Problem(
             415,
             "unknown_encoding",
             f"The content encoding {encoding!r} is not read here.",
             field="Content-Encoding",
-            remedy="Send the file with gzip or no encoding; in a form, gzip the file itself.",
+            remedy="Send it without; a file in a form may be gzipped itself, a file that is the body too.",
         )
 
 

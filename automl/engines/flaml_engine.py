@@ -23,7 +23,7 @@ from flaml.automl.task.generic_task import GenericTask
 from automl.candidate import Candidate
 from automl.engines.evaluation import Fold, Prepared, Sample, prepare
 from automl.engines.protocol import Problem, Start, Trial
-from automl.engines.trials import Allowance, SearchOver, Tried, Trials, quiet
+from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
 
 _LINEAR_ROWS = 100_000
 _TREES = ("lgbm", "xgboost", "extra_tree", "rf", "xgb_limitdepth")

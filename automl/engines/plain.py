@@ -90,7 +90,7 @@ def plain(preprocessing: Pipeline, model: Any, *, present: Array, n_classes: int
     for step in steps:
         if _package(step) in _ENGINE_PACKAGES:
             raise SearchFailed(f"{type(step).__name__} of {_package(step)} can't be served without it")
-        if "n_jobs" in step.get_params(deep=False):
+        if step.get_params(deep=False).get("n_jobs") not in (None, 1):
             step.set_params(n_jobs=1)
     *between, final = steps
     if len(present) < n_classes:

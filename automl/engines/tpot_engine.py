@@ -24,7 +24,7 @@ from automl.engines.evaluation import Fold, Prepared, Sample, prepare
 from automl.engines.families import Shape
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.recipes import Menu, Recipe
-from automl.engines.trials import Allowance, SearchOver, Tried, Trials, quiet
+from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
 
 _POPULATION = 10
 _OBJECTIVE = "score"
@@ -116,9 +116,9 @@ def _evolve(trials: Trials, menu: Menu, seed: int, start: Recipe | None) -> None
         _Evolver(score, _individuals(menu, seed, start), seed).optimize()
     except SearchOver:
         return
-    except Exception:
-        # TPOT gives up, in words of its own, when a whole first generation fails; the trials say more.
-        if not trials.errors:
+    except Exception as failure:
+        # TPOT gives up with a bare Exception when a whole first generation fails; the trials say more.
+        if type(failure) is not Exception or not trials.errors:
             raise
 
 

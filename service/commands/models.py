@@ -112,7 +112,7 @@ def models(project: ProjectName, url: Url = None, key: Key = None, as_json: AsJs
     """List the models; the champion is marked."""
     with connect(url, key) as server:
         found = server.models(project)
-    words = ("version", "aliases", "engine", "estimator", "score", "run", "created_at")
+    words = ("version", "aliases", "engine", "estimator", "outcome", "metric", "score", "run", "created_at")
     _listed("models", found, words, "No model yet. Start a run: incumbent retrain PROJECT --watch", as_json)
 
 
@@ -120,7 +120,7 @@ def promotions(project: ProjectName, url: Url = None, key: Key = None, as_json: 
     """List how the champion changed, newest first."""
     with connect(url, key) as server:
         found = server.promotions(project)
-    words = ("at", "kind", "from_version", "to_version", "reason", "actor")
+    words = ("at", "kind", "from", "to", "reason", "actor")
     _listed("promotions", found, words, "No champion yet.", as_json)
 
 
@@ -157,8 +157,4 @@ def _listed(
 
 
 def _word(trigger: Any) -> Any:
-    return (
-        trigger.get("trigger") or trigger.get("name") or trigger.get("kind")
-        if isinstance(trigger, Mapping)
-        else trigger
-    )
+    return trigger.get("kind") if isinstance(trigger, Mapping) else trigger

@@ -57,7 +57,7 @@ def settings(**words: Any) -> Settings:
 
 @contextmanager
 def opened(wanted: Settings) -> Iterator[Registry]:
-    """The registry that these settings name, also beside a running server. Raises CommandError if it can't."""
+    """The registry that these settings name, also beside a server. Raises CommandError if it can't."""
     from registry.errors import RegistryError
     from registry.store import Registry
 

@@ -23,7 +23,7 @@ Metric = Annotated[str | None, typer.Option(help="roc_auc, log_loss, accuracy, r
 def create(
     name: ProjectName,
     target: Annotated[str, typer.Option(help="Column to predict.")],
-    task: Annotated[str, typer.Option(help="classification, regression or forecasting.")] = "classification",
+    task: Annotated[str, typer.Option(help="classification or regression.")] = "classification",
     metric: Metric = None,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows.")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column with the rows' own ids.")] = None,
@@ -31,7 +31,6 @@ def create(
     sensitive: Annotated[
         list[str] | None, typer.Option(help="Column kept for auditing, never learnt from; may be repeated.")
     ] = None,
-    horizon: Annotated[int | None, typer.Option(help="Steps ahead, for forecasting.")] = None,
     policy: PolicyText = None,
     url: Url = None,
     key: Key = None,
@@ -44,7 +43,6 @@ def create(
         id_column=id_column,
         entity_column=entity_column,
         sensitive=sensitive or None,
-        horizon=horizon,
         policy=policy_of(policy),
     )
     with connect(url, key) as server:
@@ -77,16 +75,15 @@ def show_one(name: ProjectName, url: Url = None, key: Key = None, as_json: AsJso
 @app.command("set")
 def set_(
     name: ProjectName,
-    metric: Metric = None,
     policy: PolicyText = None,
     url: Url = None,
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change a project's metric or policy."""
-    changes = given(metric=metric, policy=policy_of(policy))
+    """Change parts of a project's policy; what isn't named stays."""
+    changes = given(policy=policy_of(policy))
     if not changes:
-        raise CommandError("Nothing to change.", remedy="Give --metric or --policy.", code=Exit.USAGE)
+        raise CommandError("Nothing to change.", remedy="Give --policy.", code=Exit.USAGE)
     with connect(url, key) as server:
         show(server.update_project(name, **changes), as_json)
 

@@ -124,8 +124,8 @@ def show(report: Report) -> None:
     console.print(_months(report.lines))
     console.print("Promotions", style="bold")
     for promotion in reversed(report.promotions):
-        before = promotion.get("from_version")
-        step = f"v{promotion['to_version']}" if before is None else f"v{before} → v{promotion['to_version']}"
+        before, after = promotion["from"], promotion["to"]
+        step = f"v{after}" if before is None else f"v{before} → v{after}"
         console.print(f"  {step:<10} {promotion['reason']}", markup=False)
     console.print()
     ends = ", ".join(f"{count} {end}" for end, count in report.outcomes().items())

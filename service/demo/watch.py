@@ -91,10 +91,10 @@ def state_of(server: Incumbent, project: str) -> str:
     """Champion, newest run and newest decision in one line."""
     champion = server.project(project).get("champion")
     parts = [f"champion v{champion}" if champion is not None else "no champion yet"]
-    runs = server.runs(project)
+    runs = server.runs(project, limit=1)
     if runs:
         parts.append(_run(runs[0]))
-    decisions = server.decisions(project)
+    decisions = server.decisions(project, limit=1)
     if decisions:
         parts.append(_short(f"{decisions[0]['outcome']}: {decisions[0]['reason']}"))
     return " · ".join(parts)

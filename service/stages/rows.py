@@ -1,4 +1,4 @@
-"""Reading the rows of a snapshot: their order in time, their labels, their entities."""
+"""Reading the rows of a snapshot: their order, their entities, their labels."""
 
 from __future__ import annotations
 
@@ -14,42 +14,14 @@ from automl.schema import Schema
 from automl.task import Task
 
 
-def times(table: pa.Table, task: Task) -> npt.NDArray[np.int64]:
-    """Nanoseconds since 1970 of each row: its time column where there is one and it is known, else its arrival."""
-    arrived = table["_arrived_at"]
-    moments = arrived if task.time_column is None else _event_times(table, task.time_column)
-    filled = pc.fill_null(moments, 0) if moments is arrived else pc.coalesce(moments, arrived)
-    micros = pc.cast(pc.cast(filled, pa.timestamp("us", tz="UTC")), pa.int64())
-    return np.asarray(micros.to_numpy(), dtype=np.int64) * 1000
+def tie_breaks(table: pa.Table) -> list[str]:
+    """A fixed shuffle of rows of the same moment.
 
-
-def _event_times(table: pa.Table, column: str) -> Any:
-    values = table[column]
-    if pa.types.is_timestamp(values.type):
-        return pc.cast(values, pa.timestamp("us", tz="UTC"))
-    # A numeric time column (a step or an epoch) keeps its order; the unit does not matter for that.
-    return pc.cast(pc.cast(values, pa.float64()), pa.int64(), safe=False).cast(pa.timestamp("us", tz="UTC"))
-
-
-def tie_breaks(table: pa.Table) -> npt.NDArray[np.uint64]:
-    """A fixed shuffle of rows of the same moment: files are often sorted by something that matters."""
+    The rows of one upload without a time column all arrived at once, and files are often sorted by something
+    that matters: the last lines of a file must not become the holdout.
+    """
     ids = table["_row_id"].to_numpy(zero_copy_only=False).astype(object)
-    return np.asarray(pd.util.hash_array(ids), dtype=np.uint64)
-
-
-def oldest_first(table: pa.Table, task: Task) -> pa.Table:
-    """The rows in the order in which they are split, with ``_time`` (ns) and ``_tie`` added."""
-    moments, ties = times(table, task), tie_breaks(table)
-    positions = np.lexsort((ties, moments))
-    ordered = table.take(pa.array(positions))
-    return ordered.append_column("_time", pa.array(moments[positions])).append_column(
-        "_tie", pa.array(ties[positions])
-    )
-
-
-def order_values(table: pa.Table, task: Task) -> npt.NDArray[np.int64]:
-    """Nanoseconds of each row of a table that :func:`oldest_first` made."""
-    return np.asarray(table["_time"].to_numpy(), dtype=np.int64)
+    return [f"{number:016x}" for number in pd.util.hash_array(ids).tolist()]
 
 
 def entities(table: pa.Table, task: Task) -> npt.NDArray[Any] | None:

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 from automl.engines import engine
 from automl.engines.protocol import Problem, Start, Trial
 from automl.schema import Schema, frame
-from automl.snapshot import folds
+from automl.snapshot import folds, row_order
 from automl.task import Task
 from service.desk import Desk
 from service.sealed import seal_object
-from service.stages.rows import encoded_labels, entities, order_values
+from service.stages.rows import encoded_labels, entities
 
 
 def run(desk: Desk, detail: str) -> None:
@@ -56,7 +56,7 @@ def _problem(desk: Desk) -> Problem:
         folds=folds(
             y,
             task=task,
-            order=order_values(table, task) if task.time_column else None,
+            order=row_order(table, task) if task.time_column else None,
             entities=entities(table, task),
             seed=desk.spec["seed"],
         ),

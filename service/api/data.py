@@ -1,0 +1,316 @@
+"""Rows come in, and what became of them is read back: batches, quarantine, schema, versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import Field
+
+from automl.schema import ColumnKind, Schema
+from automl.task import Task
+from registry.errors import Conflict
+from registry.records import Batch, BatchKind, DatasetVersion, Project
+from service.api.context import Context, Ctx, ProjectInPath, require
+from service.api.schemas import Body
+from service.chunks import Limits
+from service.intake import Receipt, answer, take_in
+from service.problems import Problem
+from service.readers import Source, open_source, rows_source
+from service.schema_edit import edited
+from service.uploads import Upload, receive, storage_problems, too_large
+
+router = APIRouter(dependencies=[Depends(require("data"))])
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="the same key and the same body store nothing twice and get the same answer",
+    ),
+]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Before = Annotated[int | None, Query(ge=1, description="only those with a smaller number")]
+
+UPLOADS_AT_ONCE = 4
+"""More wait their turn; each may need some hundred megabytes."""
+
+_threads: RunVar[CapacityLimiter] = RunVar("incumbent_intake_threads")
+
+_REQUEST_BODY = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {"file": {"type": "string", "format": "binary"}},
+            }
+        },
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["rows"],
+                "properties": {"rows": {"type": "array", "items": {"type": "object"}}},
+            }
+        },
+        "text/csv": {"schema": {"type": "string"}},
+        "application/x-ndjson": {"schema": {"type": "string"}},
+        "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+
+
+@router.post("/{project}/data", status_code=201, openapi_extra={"requestBody": _REQUEST_BODY})
+async def upload(
+    request: Request, project: ProjectInPath, context: Ctx, response: Response, key: Key = None
+) -> dict[str, Any]:
+    """Store rows, with or without their labels.
+
+    A form with one `file` (CSV, Parquet or JSON Lines, each also gzipped), such a file as the body itself
+    (gzip allowed as Content-Encoding), or JSON `{"rows": [{…}]}`. The first upload sets the schema.
+    """
+    is_json = _media_type(request.headers.get("content-type")) == "application/json"
+    limit = _json_limit(context) if is_json else context.settings.max_upload_bytes
+    folder = context.settings.home.resolve() / "spool"
+    received = await receive(request, folder, limit)
+    try:
+        receipt = await run_sync(_store, context, project, received, folder, key, limiter=_intake_threads())
+    finally:
+        received.close()
+    response.headers["Location"] = f"/v1/projects/{project.name}/data/{receipt.batch.number}"
+    if receipt.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return answer(receipt.batch)
+
+
+@router.get("/{project}/data")
+def batches(project: ProjectInPath, context: Ctx, limit: Limit = 50, before: Before = None) -> dict[str, Any]:
+    """What was stored, newest first: uploads, logged predictions, feedback."""
+    found = context.registry.datasets.batches(project.id, limit, before)
+    facts = context.registry.datasets.facts(project.id)
+    return {
+        "rows": facts.rows,
+        "labelled": facts.truths,
+        "predictions": facts.predictions,
+        "dataset_version": facts.version,
+        "batches": [_batch(batch) for batch in found],
+    }
+
+
+@router.get("/{project}/data/{batch}")
+def batch(batch: int, project: ProjectInPath, context: Ctx) -> dict[str, Any]:
+    return _batch(context.registry.datasets.batch(project.id, batch))
+
+
+@router.get("/{project}/quarantine")
+def quarantine(
+    project: ProjectInPath,
+    context: Ctx,
+    limit: Limit = 100,
+    batch: Annotated[int | None, Query(ge=1, description="only the rows of this batch")] = None,
+) -> dict[str, Any]:
+    """Refused rows, newest first, each with the column, the reason and the row as it came."""
+    return {"rows": context.registry.datasets.quarantine(project.id, limit, batch)}
+
+
+@router.get("/{project}/versions")
+def versions(
+    project: ProjectInPath, context: Ctx, limit: Limit = 50, before: Before = None
+) -> dict[str, Any]:
+    """Dataset versions, newest first; each can be read again exactly."""
+    found = context.registry.datasets.versions(project.id, limit, before)
+    return {"versions": [_version(version) for version in found]}
+
+
+@router.get("/{project}/schema")
+def schema(project: ProjectInPath) -> dict[str, Any]:
+    """The columns and the target that every upload and prediction is held to."""
+    return _schema(project)
+
+
+class ColumnChange(Body):
+    """A column and what changes of it; parts that are left out stay."""
+
+    name: str
+    kind: ColumnKind | None = None
+    optional: bool | None = None
+    categories: list[str] | None = Field(default=None, max_length=1000)
+    integer: bool | None = Field(default=None, description="told by the data; ignored")
+    categories_complete: bool | None = Field(default=None, description="told by the data; ignored")
+
+
+class TargetChange(Body):
+    """All classes, the new ones with the known ones."""
+
+    classes: list[bool | int | float | str] | None = Field(default=None, max_length=1000)
+    kind: str | None = Field(default=None, description="can't change; ignored")
+    type: str | None = Field(default=None, description="can't change; ignored")
+
+
+class SchemaChange(Body):
+    """What GET gives, edited; columns that are left out stay as they are."""
+
+    columns: list[ColumnChange] = Field(default=[], max_length=10_000)
+    target: TargetChange = TargetChange()
+    schema_version: int | None = Field(
+        default=None, description="when given, the change is made only to this version"
+    )
+
+
+@router.put("/{project}/schema")
+def edit_schema(body: SchemaChange, project: ProjectInPath, context: Ctx) -> dict[str, Any]:
+    """Make columns optional, add classes or categories, correct a kind while no rows are stored."""
+    if project.schema is None:
+        raise _no_schema(project)
+    if body.schema_version is not None and body.schema_version != project.schema_version:
+        raise Problem(
+            409,
+            "schema_changed",
+            f"The schema is at version {project.schema_version}, not {body.schema_version}.",
+            field="schema_version",
+            remedy="Read the schema again and repeat the change.",
+        )
+    facts = context.registry.datasets.facts(project.id)
+    new, task = edited(
+        Schema.from_json(project.schema),
+        Task.from_json(project.task),
+        columns=[column.model_dump() for column in body.columns],
+        classes=_classes(body.target.classes, project),
+        rows_stored=facts.rows > 0,
+    )
+    if new.to_json() == dict(project.schema):
+        return _schema(project)
+    try:
+        updated = context.registry.projects.update(
+            project.name, schema=new.to_json(), task=task.to_json(), expected_revision=project.revision
+        )
+    except Conflict as conflict:
+        raise Problem(
+            409, conflict.code, str(conflict), remedy="Read the schema again and repeat the change."
+        ) from None
+    _nudge(context)
+    return _schema(updated)
+
+
+def _store(context: Context, project: Project, received: Upload, folder: Path, key: str | None) -> Receipt:
+    with storage_problems():
+        source = _source(context, project, received, folder)
+        receipt = take_in(
+            context.registry, project, source, digest=received.digest, key=key, at=context.clock()
+        )
+    if not receipt.replayed:
+        if context.metrics is not None and receipt.batch.labelled:
+            context.metrics.labels.labels(project.name, "given").inc(receipt.batch.labelled)
+        _nudge(context)
+    return receipt
+
+
+def _source(context: Context, project: Project, received: Upload, folder: Path) -> Source:
+    limits = Limits.of(context.settings)
+    if _is_rows(received):
+        if received.size > _json_limit(context):
+            raise too_large(_json_limit(context))
+        small = Limits(expanded_bytes=_json_limit(context), rows=limits.rows, columns=limits.columns)
+        return rows_source(received.file, limits=small, folder=folder)
+    return open_source(
+        received.file,
+        filename=received.filename,
+        media_type=received.media_type,
+        known=_known_names(project),
+        limits=limits,
+        folder=folder,
+    )
+
+
+def _is_rows(received: Upload) -> bool:
+    """Whether the body is JSON rows; what ``curl -d`` sends without saying so too."""
+    if received.filename is not None:
+        return False
+    media_type = _media_type(received.media_type)
+    if media_type == "application/json":
+        return True
+    received.file.seek(0)
+    return media_type == "application/x-www-form-urlencoded" and received.file.read(64).lstrip()[:1] == b"{"
+
+
+def _known_names(project: Project) -> set[str]:
+    task = Task.from_json(project.task)
+    named = {task.target, task.time_column, task.id_column, task.entity_column, *task.sensitive}
+    columns = Schema.from_json(project.schema).names if project.schema is not None else ()
+    return {name for name in named if name is not None} | set(columns)
+
+
+def _media_type(header: str | None) -> str:
+    return (header or "").partition(";")[0].strip().lower()
+
+
+def _json_limit(context: Context) -> int:
+    # JSON bodies are held in memory, files are not.
+    return min(context.settings.max_predict_bytes, context.settings.max_upload_bytes)
+
+
+def _intake_threads() -> CapacityLimiter:
+    try:
+        return _threads.get()
+    except LookupError:
+        limiter = CapacityLimiter(UPLOADS_AT_ONCE)
+        _threads.set(limiter)
+        return limiter
+
+
+def _nudge(context: Context) -> None:
+    if context.scheduler is not None:
+        context.scheduler.nudge()
+
+
+def _batch(batch: Batch) -> dict[str, Any]:
+    told = (
+        answer(batch)
+        if batch.kind is BatchKind.UPLOAD
+        else {
+            "batch": batch.number,
+            "rows": batch.rows,
+            "labelled": batch.labelled,
+            "dataset_version": batch.dataset_version,
+        }
+    )
+    return {**told, "kind": batch.kind, "content_hash": batch.content_hash, "created_at": batch.created_at}
+
+
+def _version(version: DatasetVersion) -> dict[str, Any]:
+    return {
+        "version": version.number,
+        "rows": version.rows,
+        "labels": version.labels,
+        "batch": version.batch,
+        "content_hash": version.content_hash,
+        "created_at": version.created_at,
+    }
+
+
+def _schema(project: Project) -> dict[str, Any]:
+    if project.schema is None:
+        raise _no_schema(project)
+    return {"schema_version": project.schema_version, **project.schema}
+
+
+def _no_schema(project: Project) -> Problem:
+    return Problem(
+        404,
+        "no_schema",
+        f"The project {project.name!r} has no schema yet.",
+        remedy="Upload labelled rows first; the schema is inferred from them.",
+    )
+
+
+def _classes(given: list[Any] | None, project: Project) -> list[Any] | None:
+    """The classes asked for; None when they are those there are, so that GET's answer can be sent back."""
+    known = project.schema["target"]["classes"] if project.schema is not None else []
+    return None if given is None or given == known else given

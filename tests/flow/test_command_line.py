@@ -1,0 +1,138 @@
+"""The command line against a real server, with a real search of a few seconds."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from service.cli import app
+from service.demo import child
+
+pytestmark = pytest.mark.slow
+
+POLICY = {
+    "triggers": {"schedule": None, "new_labels": None},
+    "cooldown": "PT0S",
+    "search": {"budget_seconds": 3, "engines": {"flaml": 1}},
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with child.server(tmp_path_factory.mktemp("home"), 0) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def incumbent(server: str) -> object:
+    def call(*arguments: str) -> Result:
+        return CliRunner().invoke(
+            app, list(arguments), env={"INCUMBENT_URL": server, "INCUMBENT_KEY": None, "COLUMNS": "200"}
+        )
+
+    return call
+
+
+def customers(path: Path, count: int) -> Path:
+    """Customers who leave when they pay much and stay short, mostly; with holes."""
+    random = np.random.default_rng(7)
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["customer", "plan", "months", "bill", "left"])
+        for number in range(count):
+            months, bill = int(random.integers(1, 60)), round(float(random.normal(60, 20)), 2)
+            left = bill - months + random.normal(0, 15) > 35
+            out.writerow(
+                [f"c{number}", random.choice(["basic", "plus", ""]), months, bill, "yes" if left else "no"]
+            )
+    return path
+
+
+def test_from_a_new_project_to_a_rollback(incumbent: object, tmp_path: Path) -> None:
+    assert callable(incumbent)
+
+    def done(*arguments: str) -> Result:
+        result: Result = incumbent(*arguments)
+        assert result.exit_code == 0, result.output
+        return result
+
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps(POLICY))
+    created = done(
+        "project", "create", "churn", "--target", "left", "--id-column", "customer", "--policy", f"@{policy}"
+    )
+    assert "churn" in created.stdout
+    assert "churn" in done("project", "list").stdout
+
+    refused = incumbent("predict", "churn", "--row", '{"months": 3, "bill": 80, "plan": "plus"}')
+    assert refused.exit_code == 4
+    assert "no_champion" in refused.stderr
+    assert "→" in refused.stderr
+
+    file = customers(tmp_path / "customers.csv", 1200)
+    receipt = json.loads(done("upload", "churn", str(file), "--json").stdout)
+    assert receipt["rows"] == receipt["labelled"] == 1200
+
+    first = json.loads(done("runs", "churn", "--json").stdout)["runs"]
+    if not first:
+        done("retrain", "churn", "--watch")
+    number = 1
+    while json.loads(done("runs", "churn", "--json").stdout)["runs"][-1]["status"] in ("queued", "running"):
+        pass
+    run = json.loads(done("runs", "churn", "--json").stdout)["runs"][-1]
+    assert run["run"] == number
+    assert run["verdict"]["outcome"] == "promoted", run
+
+    again = incumbent("retrain", "churn", "--engine", "flaml", "--budget", "2", "--watch")
+    assert again.exit_code == 0, again.output
+    assert "flaml" in again.stdout
+    assert "gate" in again.stdout
+
+    answered = json.loads(done("predict", "churn", str(customers(tmp_path / "more.csv", 3)), "--json").stdout)
+    assert answered["model_version"] >= 1
+    assert len(answered["predictions"]) == 3
+    new = json.loads(
+        done(
+            "predict",
+            "churn",
+            "--row",
+            '{"customer": "new", "months": 3, "bill": 90, "plan": null}',
+            "--json",
+        ).stdout
+    )
+    assert new["predictions"][0]["id"] == "new"
+    told = json.loads(done("feedback", "churn", "--label", "new=yes", "--label", "ghost=no", "--json").stdout)
+    assert told["accepted"] == 1
+    assert told["unknown"] == ["ghost"]
+
+    models = json.loads(done("models", "churn", "--json").stdout)["models"]
+    champion = next(model["version"] for model in models if "champion" in model["aliases"])
+    other = next((model["version"] for model in models if model["version"] != champion), None)
+    assert f"{champion}" in done("models", "churn").stdout
+    if other is not None:
+        done("promote", "churn", str(other), "--reason", "a test")
+        done("rollback", "churn")
+    assert "promotion" in done("promotions", "churn").stdout
+    assert "first_champion" in done("decisions", "churn").stdout
+    assert "PT1S" in done("project", "set", "churn", "--policy", '{"cooldown": "PT1S"}', "--json").stdout
+    assert done("doctor").exit_code == 0
+    done("project", "delete", "churn", "--yes")
+    gone = incumbent("project", "show", "churn")
+    assert gone.exit_code == 4
+    assert "not_found" in gone.stderr
+
+
+def test_a_file_that_is_no_table_is_refused_with_field_or_remedy(incumbent: object, tmp_path: Path) -> None:
+    assert callable(incumbent)
+    incumbent("project", "create", "bad", "--target", "y")
+    empty = tmp_path / "empty.csv"
+    empty.write_text("")
+    result = incumbent("upload", "bad", str(empty))
+    assert result.exit_code == 4
+    assert "→" in result.stderr
