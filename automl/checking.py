@@ -108,8 +108,8 @@ def refuse_duplicates(names: Sequence[str]) -> None:
     """Raises SchemaError ``duplicate_columns`` for names that are equal or differ only in case."""
     seen: dict[str, str] = {}
     for name in names:
-        earlier = seen.setdefault(name.casefold(), name)
-        if earlier is not name:
+        earlier = seen.get(name.casefold())
+        if earlier is not None:
             same = "twice" if earlier == name else f"beside {earlier!r}, which differs only in case"
             raise SchemaError(
                 f"column {name!r} stands {same}",
@@ -117,6 +117,7 @@ def refuse_duplicates(names: Sequence[str]) -> None:
                 column=name,
                 remedy="give each column a name of its own, in more than case",
             )
+        seen[name.casefold()] = name
 
 
 def _missing(columns: Sequence[Column], present: frozenset[str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
@@ -102,13 +103,21 @@ def _many(task: Task, seed: int) -> BaseEstimator:
 
 
 def _topics(seed: int) -> Pipeline:
-    return Pipeline(
+    return Topics(
         [
             ("words", HashingVectorizer(n_features=_WORDS, norm=None, alternate_sign=False)),
             ("weights", TfidfTransformer(sublinear_tf=True)),
             ("topics", TruncatedSVD(n_components=TOPICS, random_state=seed)),
         ]
     )
+
+
+class Topics(Pipeline):  # type: ignore[misc]
+    """Words to topics. Hashed words have no names, so a pipeline can't pass them on; topics have numbers."""
+
+    def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
+        names: npt.NDArray[np.object_] = self.steps[-1][1].get_feature_names_out()
+        return names
 
 
 class Present:

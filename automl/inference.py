@@ -38,7 +38,8 @@ def infer(table: pa.Table, task: Task) -> tuple[Schema, Task]:
     ``no_labels``, ``one_class``, ``too_many_classes``, ``constant_target``, ``unparsable_labels``,
     ``unordered_time_column``, ``unsupported_type``.
     """
-    table = table.select([name for name in table.column_names if not _PANDAS_INDEX.match(name)])
+    kept = [at for at, name in enumerate(table.column_names) if not _PANDAS_INDEX.match(name)]
+    table = table.select(kept)
     _check_names(table, task)
     if table.num_rows == 0:
         raise SchemaError(

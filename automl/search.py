@@ -15,7 +15,7 @@ from automl.task import Task
 
 
 class Found(Protocol):
-    """What is asked of a candidate here: :class:`automl.candidate.Candidate`, or a card of one kept elsewhere."""
+    """What is asked of a candidate: :class:`automl.candidate.Candidate`, or a card of one kept elsewhere."""
 
     @property
     def engine(self) -> str: ...
@@ -82,9 +82,7 @@ class SearchResult(Generic[F]):
     reason: str
 
 
-def search(
-    task: Task, plan: Plan, run_engine: Callable[[str, float], EngineOutcome[F]]
-) -> SearchResult[F]:
+def search(task: Task, plan: Plan, run_engine: Callable[[str, float], EngineOutcome[F]]) -> SearchResult[F]:
     """Run each engine of the plan in turn and choose the candidate with the best cross-validated score.
 
     Seconds that an engine leaves unused go to the next. ``run_engine`` returns an engine's failure as an

@@ -96,7 +96,7 @@ def _sortable(numbers: npt.NDArray[np.float64]) -> Order:
 def split(
     order: Order,
     *,
-    row_ids: Sequence[str] | pa.Array | None = None,
+    row_ids: Sequence[str] | pa.Array | pa.ChunkedArray | None = None,
     entities: npt.NDArray[Any] | pa.Array | None = None,
     rule: HoldoutRule | None = None,
     trained_until: Mark | None = None,
@@ -114,7 +114,7 @@ def split(
     Raises SplitError with the numbers when rows are too few.
     """
     rule = rule or HoldoutRule()
-    ids = pa.array(row_ids, pa.string()) if row_ids is not None else pa.array([""] * order.size)
+    ids = _texts(row_ids, order.size)
     by_age = np.lexsort((_ranks(ids), order))
     fresh = by_age if trained_until is None else by_age[_beyond(order, ids, trained_until)[by_age]]
     size = min(rule.wanted(order.size), fresh.size)
@@ -132,6 +132,12 @@ def split(
         cut=_mark(order, ids, holdout[0]),
         trained_until=_mark(order, ids, train[-1]),
     )
+
+
+def _texts(row_ids: Sequence[str] | pa.Array | pa.ChunkedArray | None, rows: int) -> pa.Array:
+    if isinstance(row_ids, pa.ChunkedArray):
+        return row_ids.combine_chunks()
+    return pa.array([""] * rows if row_ids is None else row_ids, pa.string())
 
 
 def _mark(order: Order, ids: pa.Array, row: np.intp) -> Mark:

@@ -82,6 +82,8 @@ def _cells(name: str, column: pa.Array) -> list[pa.Array]:
         text = column.cast(pa.large_binary())
         lengths = pc.fill_null(pc.binary_length(text), 0).to_numpy(zero_copy_only=False)
         return [_fixed(name, b"s", lengths.astype("<u4"), column), text]
+    if pa.types.is_null(kind):
+        return []
     raise ValueError(f"column {name!r} of type {kind} has no canonical form")
 
 

@@ -128,6 +128,7 @@ def _admit_all(source: Source, contract: _Contract, admission: Admission, tally:
             admission.admit(chunk, table, checked, tally)
         else:
             admission.refuse_broken(chunk, tally)
+        tally.refuse_if_hopeless()
     if patient and seen:
         tally.missing = _absent(seen, contract)
 

@@ -10,6 +10,9 @@ from automl.schema import Checked
 from service.problems import MOST_ERRORS, Problem
 from service.readers import Chunk
 
+HOPELESS_ROWS = 100_000
+"""An upload whose first rows, so many, are all at fault is given up."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
@@ -71,6 +74,11 @@ class Tally:
             "quarantine_reasons": self.codes(),
         }
 
+    def refuse_if_hopeless(self) -> None:
+        """Raises a problem when very many rows came and none was good; called while rows are read."""
+        if not self.stored and self.rows >= HOPELESS_ROWS:
+            raise self._all_refused("Every one of the first")
+
     def refuse_if_nothing_is_left(self) -> None:
         """Raises a problem when there was no row, or when every row is at fault: it names the worst fault."""
         if self.stored:
@@ -83,11 +91,14 @@ class Tally:
                 field="file",
                 remedy="Send at least one row; in CSV below a header line.",
             )
+        raise self._all_refused("Every one of the")
+
+    def _all_refused(self, every: str) -> Problem:
         (code, column), count = self.reasons.most_common(1)[0]
         example = self.examples[code, column]
         where = f" in column {column!r}" if column else ""
-        rows = "The only row" if self.rows == 1 else f"Every one of the {self.rows:,} rows"
-        raise Problem(
+        rows = "The only row" if self.rows == 1 else f"{every} {self.rows:,} rows"
+        return Problem(
             422,
             "all_rows_refused",
             f"{rows} was refused; most often ({count:,}) for {code}{where}, "

@@ -9,7 +9,9 @@ chance: the start, where it can be used, and each model's good default come firs
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -55,7 +57,7 @@ class TpotEngine:
         start: Start | None = None,
     ) -> Candidate:
         allowance = Allowance(budget_seconds=budget_seconds)
-        with quiet():
+        with quiet(), _unheard_timeouts():
             prepared = prepare(problem, seed=seed)
             trials = Trials(
                 engine=self.name,
@@ -172,6 +174,22 @@ def _within(seconds: float, call: Callable[..., Any], *arguments: Any) -> Any:
         return func_timeout(seconds, call, args=arguments)
     except FunctionTimedOut:
         raise TimeoutError(f"stopped after {seconds:.2g} s") from None
+
+
+@contextmanager
+def _unheard_timeouts() -> Iterator[None]:
+    """Python prints an exception that hits a callback of native code to stderr; not these."""
+    before = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if not issubclass(unraisable.exc_type, FunctionTimedOut):
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _shape(prepared: Prepared, seed: int) -> Shape:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -25,13 +23,16 @@ from sklearn.metrics import roc_auc_score
 
 from automl.candidate import Candidate
 from automl.engines import ENGINES, engine
+from automl.engines.families import Shape, steps
 from automl.engines.protocol import Problem, Start, Trial
+from automl.engines.recipes import defaults, to_config
 from automl.engines.trials import quiet
 from automl.errors import SearchFailed
 from automl.metrics import metric
 
 pytestmark = pytest.mark.slow
 
+TREES = ("lgbm", "xgboost", "extra_tree", "rf", "xgb_limitdepth")
 Search = Callable[..., tuple[Candidate, list[Trial]]]
 
 
@@ -193,7 +194,7 @@ def test_a_failing_metric_fails_every_trial_and_says_why(search: Search) -> None
     positives = np.flatnonzero(problem.y == 1)
     folds = tuple((train, np.intersect1d(valid, positives)) for train, valid in problem.folds)
     with pytest.raises(SearchFailed, match=r"everything tried failed .* no value on any fold"):
-        search(replace(problem, folds=folds), budget=2, trials=12)
+        search(replace(problem, folds=folds), budget=30, trials=12)
 
 
 def test_columns_of_probabilities_stay_in_order_when_a_fold_lacks_a_class(search: Search) -> None:
@@ -237,14 +238,17 @@ def test_rows_of_no_weight_teach_nothing(search: Search) -> None:
 
 def test_a_start_of_its_own_is_the_first_trial_and_scores_as_before(name: str, search: Search) -> None:
     problem = problems.mixed()
-    before, _ = search(problem, trials=20, budget=30)
+    before, _ = search(problem, trials=12, budget=30)
     stored = json.loads(json.dumps(dict(before.config)))
     start = Start(engine=name, estimator=before.estimator, config=stored)
     after, trials = search(problem, trials=5, budget=30, start=start)
     assert trials[0].estimator == before.estimator
-    assert trials[0].config == before.config
-    assert trials[0].score == pytest.approx(before.score, rel=1e-9)
-    assert metric("log_loss").gain(after.score, before.score) >= 0
+    assert trials[0].score == pytest.approx(before.score, rel=1e-6)
+    if name == "flaml":  # searches logarithms: the last digit of a number may differ
+        assert trials[0].config == pytest.approx(before.config)
+    else:
+        assert trials[0].config == before.config
+    assert metric("log_loss").gain(after.score, before.score) > -1e-6
 
 
 @pytest.mark.parametrize(
@@ -302,33 +306,43 @@ READER = textwrap.dedent(
 
     sys.meta_path.insert(0, Blocker())
     with open(sys.argv[1], "rb") as stored:
-        pipeline, rows, expected = pickle.load(stored)
-    found = pipeline.predict_proba(rows)
-    assert abs(found - expected).max() < 1e-12
+        rows, models = pickle.load(stored)
+    for pipeline, expected in models:
+        assert abs(pipeline.predict_proba(rows) - expected).max() < 1e-12
     assert not {"flaml", "tpot", "dask", "distributed", "ConfigSpace"} & set(sys.modules)
     print("ok")
     """
 )
 
 
-@pytest.mark.parametrize("make", [problems.mixed, problems.multiclass], ids=lambda f: f.__name__)
-def test_the_pipeline_is_read_and_predicts_where_the_engine_can_not_be_imported(
-    search: Search, make: Callable[[], Problem], tmp_path: Path
-) -> None:
-    problem = make()
-    candidate, _ = search(problem, trials=25, budget=8)
-    stored = tmp_path / "model.pickle"
-    stored.write_bytes(
-        pickle.dumps((candidate.pipeline, problem.X, candidate.pipeline.predict_proba(problem.X)))
+def starts(name: str, problem: Problem) -> list[Start]:
+    """One for each kind of model the engine may end with."""
+    if name == "flaml":
+        return [Start(engine=name, estimator=learner, config={}) for learner in (*TREES, "lrl2")]
+    shape = Shape(
+        rows=len(problem.y), fold_rows=len(problem.y) // 2, columns=20, n_classes=2, weighted=False, seed=5
     )
-    root = str(Path(importlib.util.find_spec("automl").origin).parent.parent)  # type: ignore[union-attr, arg-type]
+    menu = steps(shape)
+    recipes = [*defaults(menu), *(((step, step.default), *next(defaults(menu))[1:]) for step in menu[0])]
+    recipes.append((*next(defaults(menu))[:1], (menu[1][1], menu[1][1].default), *next(defaults(menu))[2:]))
+    return [Start(engine=name, estimator="", config=to_config(recipe)) for recipe in recipes]
+
+
+def test_every_kind_of_pipeline_is_read_and_predicts_where_no_engine_can_be_imported(
+    name: str, search: Search, tmp_path: Path
+) -> None:
+    problem = problems.mixed()
+    found = [search(problem, trials=1, budget=60, start=start) for start in starts(name, problem)]
+    for (_, trials), start in zip(found, starts(name, problem), strict=True):
+        assert start.estimator in ("", trials[0].estimator)
+        assert trials[0].config == start.config or name == "flaml"
+    pipelines = [candidate.pipeline for candidate, _ in found]
+    stored = tmp_path / "models.pickle"
+    stored.write_bytes(
+        pickle.dumps((problem.X, [(each, each.predict_proba(problem.X)) for each in pipelines]))
+    )
     done = subprocess.run(
-        [sys.executable, "-c", READER, str(stored)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": root},
+        [sys.executable, "-c", READER, str(stored)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "ok"

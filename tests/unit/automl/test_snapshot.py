@@ -19,6 +19,7 @@ BINARY = Task(kind=TaskKind.CLASSIFICATION, target="y", metric="roc_auc", classe
 NUMBER = Task(kind=TaskKind.REGRESSION, target="y", metric="rmse")
 SMALL = HoldoutRule(share=0.2, min_rows=3, max_rows=20, min_train=3)
 
+sightings = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 12)), min_size=8, max_size=150)
 orders = st.lists(st.integers(0, 40), min_size=6, max_size=120)
 
 

@@ -1,0 +1,254 @@
+"""How often does the judge promote noise, and how often does it see a real gain?
+
+    python benchmarks/judge.py [--histories 400] [--looks 50] [--rows 2000] [--seeds 400] [--jobs N]
+
+Null histories: one holdout, one champion, and challengers that are exactly as good as it, judged one after
+the other on the same rows. Power: challengers that are better by twice the minimum effect, on holdouts of the
+size that was planned for an 80% chance. Takes some minutes on two cores; --quick takes a tenth of that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri
+
+from automl.judge import Rules, Scored, Verdict, judge, naive_baseline, spent_alpha
+from automl.task import Task, TaskKind
+
+ALPHA = 0.05
+POWER = 0.8
+BINARY = Task(kind=TaskKind.CLASSIFICATION, target="y", metric="accuracy", classes=(0, 1))
+NUMBER = Task(kind=TaskKind.REGRESSION, target="y", metric="rmse")
+Rows = tuple[Any, Any, Any]
+
+
+def decide(rows: Rows, name: str, *, seed: int, **rules: Any) -> Verdict:
+    y, champion, challenger = rows
+    task = NUMBER if name == "rmse" else BINARY
+    return judge(
+        Scored(predictions=champion),
+        Scored(predictions=challenger),
+        y,
+        Rules(metric=name, **rules),
+        seed=seed,
+        task=task,
+        train_prior=naive_baseline(y, task, name),
+    )
+
+
+# -- rows of a known truth ------------------------------------------------------------------------------
+
+
+def right_and_wrong(random: Any, right: Any, *, disagreement: float, gain: float) -> Any:
+    """Where a second model is right, that disagrees on a share of the rows and gains so much accuracy."""
+    lost, won = (disagreement - gain) / 2 / 0.8, (disagreement + gain) / 2 / 0.2
+    chance = random.random(len(right))
+    return np.where(right, chance >= lost, chance < won)
+
+
+def accuracy_rows(random: Any, n: int, *, disagreement: float, gain: float) -> Rows:
+    right = random.random(n) < 0.8
+    other = right_and_wrong(random, right, disagreement=disagreement, gain=gain)
+    return np.zeros(n, dtype=int), np.eye(2)[(~right).astype(int)], np.eye(2)[(~other).astype(int)]
+
+
+def logit_rows(random: Any, n: int, *, champion_noise: float, challenger_noise: float) -> Rows:
+    """Both models know the same signal, each through noise of its own: equal noise, equal models."""
+    y = (random.random(n) < 0.3).astype(int)
+    signal = random.normal(size=n) + 1.5 * y
+
+    def probabilities(noise: float) -> Any:
+        p = 1 / (1 + np.exp(-(signal + noise * random.normal(size=n))))
+        return np.column_stack([1 - p, p])
+
+    return y, probabilities(champion_noise), probabilities(challenger_noise)
+
+
+def number_rows(random: Any, n: int, *, champion_noise: float, challenger_noise: float) -> Rows:
+    y = random.normal(size=n)
+    shared = 0.4 * random.standard_t(5, size=n)
+    return (
+        y,
+        y + shared + champion_noise * random.normal(size=n),
+        y + shared + challenger_noise * random.normal(size=n),
+    )
+
+
+# -- null histories -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class History:
+    """False promotions of one history, by rule."""
+
+    higher_wins: int
+    each_time: int
+    spending: int
+    default: int
+
+
+def accuracy_history(seed: int, *, looks: int, rows: int) -> History:
+    random = np.random.default_rng([1, seed])
+    right = random.random(rows) < 0.8
+    pairs = []
+    for _ in range(looks):
+        other = right_and_wrong(random, right, disagreement=0.06, gain=0.0)
+        pairs.append(
+            (np.zeros(rows, dtype=int), *(np.eye(2)[(~each).astype(int)] for each in (right, other)))
+        )
+    return history(pairs, "accuracy", seed)
+
+
+def auc_history(seed: int, *, looks: int, rows: int) -> History:
+    random = np.random.default_rng([2, seed])
+    y, champion, _ = logit_rows(random, rows, champion_noise=0.0, challenger_noise=0.0)
+    signal = np.log(champion[:, 1] / champion[:, 0])
+
+    def model() -> Any:
+        p = 1 / (1 + np.exp(-(signal + 0.5 * random.normal(size=rows))))
+        return np.column_stack([1 - p, p])
+
+    champion = model()
+    return history([(y, champion, model()) for _ in range(looks)], "roc_auc", seed)
+
+
+def history(pairs: Iterable[Rows], name: str, seed: int) -> History:
+    counts = np.zeros(4, dtype=int)
+    for look, rows in enumerate(pairs, start=1):
+        asked = partial(decide, rows, name, seed=1000 * seed + look)
+        each_time = asked(alpha=ALPHA, min_effect=0.0)
+        higher = each_time.difference is not None and each_time.difference.estimate > 0
+        # what is not shown at 5% is not shown at a part of it either, so those looks need no second judgement
+        spent = spent_alpha(ALPHA, look)
+        spending = each_time.promotes and asked(alpha=spent, min_effect=0.0).promotes
+        default = spending and asked(alpha=spent).promotes
+        counts += np.array([higher, each_time.promotes, spending, default], dtype=int)
+    return History(*(int(count) for count in counts))
+
+
+def null_table(histories: Sequence[History], looks: int) -> list[Sequence[str]]:
+    rules = (
+        ("higher score wins", [each.higher_wins for each in histories]),
+        ("5% test at each look", [each.each_time for each in histories]),
+        ("5% spent over all looks", [each.spending for each in histories]),
+        ("the same, min effect 0.002 (default)", [each.default for each in histories]),
+    )
+    return [
+        (name, f"{np.mean(np.array(counts) > 0):.1%}", f"{np.mean(counts):.2f} of {looks}")
+        for name, counts in rules
+    ]
+
+
+# -- power ----------------------------------------------------------------------------------------------
+
+
+def planned_rows(rows: Rows, name: str, *, gain: float, min_effect: float) -> int:
+    """The holdout that shows ``gain`` at the first look with 80% chance, from the spread in a pilot."""
+    alpha = spent_alpha(ALPHA, 1)
+    difference = decide(rows, name, seed=0, alpha=alpha).difference
+    assert difference is not None
+    z = float(ndtri(1 - alpha) + ndtri(POWER))
+    return math.ceil(len(rows[0]) * (z * difference.error / (gain - min_effect)) ** 2)
+
+
+def promoted(seed: int, *, make: Callable[..., Rows], n: int, name: str, min_effect: float) -> bool:
+    rows = make(np.random.default_rng([3, seed]), n)
+    return decide(rows, name, seed=seed, alpha=spent_alpha(ALPHA, 1), min_effect=min_effect).promotes
+
+
+def power_cases() -> list[tuple[str, str, Callable[..., Rows], float, float]]:
+    """Title, metric, rows, true gain and the minimum effect as the rules take it: half of the gain."""
+    cases: list[tuple[str, str, Callable[..., Rows], float, float]] = []
+    for min_effect, disagreement in ((0.002, 0.02), (0.005, 0.06), (0.01, 0.06)):
+        make = partial(accuracy_rows, disagreement=disagreement, gain=2 * min_effect)
+        title = f"accuracy, {disagreement:.0%} of rows disagreed on"
+        cases.append((title, "accuracy", make, 2 * min_effect, min_effect))
+    logits = partial(logit_rows, champion_noise=0.8, challenger_noise=0.6)
+    numbers = partial(number_rows, champion_noise=0.5, challenger_noise=0.4)
+    for name, make in (("roc_auc", logits), ("log_loss", logits), ("rmse", numbers)):
+        many = make(np.random.default_rng(4), 400_000)
+        verdict = decide(many, name, seed=0, resamples=100)
+        assert verdict.difference is not None
+        assert verdict.baseline_score is not None
+        gain = verdict.difference.estimate
+        unit = verdict.baseline_score if name == "rmse" else 1.0
+        cases.append((name, name, make, gain, gain / 2 / unit))
+    return cases
+
+
+def power_table(run: Callable[..., Iterable[bool]], seeds: int) -> list[Sequence[str]]:
+    lines = []
+    for title, name, make, gain, min_effect in power_cases():
+        unit = gain / 2 / min_effect
+        pilot = make(np.random.default_rng(5), 20_000)
+        n = planned_rows(pilot, name, gain=gain, min_effect=min_effect * unit)
+        fraction = np.mean(
+            list(run(partial(promoted, make=make, n=n, name=name, min_effect=min_effect), range(seeds)))
+        )
+        lines.append((title, f"{gain:.4f}", f"{gain / 2:.4f}", f"{n:,}", f"{fraction:.1%}"))
+    return lines
+
+
+# -- the command ----------------------------------------------------------------------------------------
+
+
+def show(title: str, head: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(line[i]) for line in (head, *lines)) for i in range(len(head))]
+    print(f"\n{title}\n")
+    for line in (head, ["-" * width for width in widths], *lines):
+        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def timed() -> str:
+    rows = logit_rows(np.random.default_rng(0), 10_000, champion_noise=0.8, challenger_noise=0.6)
+    started = time.perf_counter()
+    decide(rows, "roc_auc", seed=0)
+    return f"2,000 resamples of 10,000 rows, roc_auc: {time.perf_counter() - started:.2f} s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--histories", type=int, default=400)
+    parser.add_argument("--looks", type=int, default=50)
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--seeds", type=int, default=400)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the histories and seeds")
+    options = parser.parse_args()
+    part = 10 if options.quick else 1
+    histories, seeds = options.histories // part, options.seeds // part
+    print(timed())
+    with ProcessPoolExecutor(options.jobs) as pool:
+        run = partial(pool.map, chunksize=4)
+        head = ("rule", "histories with a false promotion", "noise promoted")
+        for name, one, count, rows in (
+            ("accuracy", accuracy_history, histories, options.rows),
+            ("roc_auc", auc_history, max(histories // 4, 1), options.rows // 4),
+        ):
+            results = list(run(partial(one, looks=options.looks, rows=rows), range(count)))
+            show(
+                f"{count} null histories of {options.looks} equal challengers, {name}, holdout of {rows:,} rows",
+                head,
+                null_table(results, options.looks),
+            )
+        show(
+            f"A gain of twice the minimum effect, holdout planned for {POWER:.0%}, {seeds} seeds",
+            ("metric", "true gain", "min effect", "rows planned", "promoted"),
+            power_table(run, seeds),
+        )
+
+
+if __name__ == "__main__":
+    main()
