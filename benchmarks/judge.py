@@ -187,7 +187,7 @@ def power_cases() -> list[tuple[str, str, Callable[..., Rows], float, float]]:
 
 
 def power_table(run: Callable[..., Iterable[bool]], seeds: int) -> list[Sequence[str]]:
-    lines = []
+    lines: list[Sequence[str]] = []
     for title, name, make, gain, min_effect in power_cases():
         unit = gain / 2 / min_effect
         pilot = make(np.random.default_rng(5), 20_000)
@@ -239,7 +239,7 @@ def main() -> None:
         ):
             results = list(run(partial(one, looks=options.looks, rows=rows), range(count)))
             show(
-                f"{count} null histories of {options.looks} equal challengers, {name}, holdout of {rows:,} rows",
+                f"{count} null histories of {options.looks} equal challengers, {name}, {rows:,} rows",
                 head,
                 null_table(results, options.looks),
             )

@@ -9,7 +9,6 @@ import json
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from automl.task import Task
 from registry.records import Model, NewModel, NewPromotion, Project, PromotionKind, Run, RunStatus
 from registry.store import Registry
 from service.children import End, Event, Limits, run_child
+from service.conclusion import Challenger, Conclusion, Interruption, Judgement
 from service.policy import Policy
 from service.run_log import RunLog
 from service.sealed import seal, unseal
@@ -27,51 +27,6 @@ STARTUP_SECONDS = 120.0
 DEADLINE_FACTOR = 1.5
 SNAPSHOT_SECONDS = 600.0
 JUDGE_SECONDS = 600.0
-
-
-class Interruption(Exception):
-    """The run can't go on: it was cancelled, its server stops, or a step that nothing can replace failed."""
-
-    def __init__(self, status: RunStatus, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Challenger:
-    """What is known of an engine's best once it is a sealed file in the run's folder."""
-
-    engine: str
-    estimator: str
-    score: float
-    config: Mapping[str, Any]
-    requirements: Mapping[str, str]
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    outcome: str
-    reason: str
-    verdict: Mapping[str, Any]
-
-    @property
-    def promotes(self) -> bool:
-        return self.outcome == "promoted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conclusion:
-    """What :meth:`registry.runs.conclude` writes in one transaction."""
-
-    status: RunStatus
-    error: str | None = None
-    verdict: Mapping[str, Any] | None = None
-    model: NewModel | None = None
-    promotion: NewPromotion | None = None
-    judgement: tuple[str, int, float] | None = None
-    events: tuple[tuple[str, Mapping[str, Any]], ...] = field(default=())
 
 
 class Bench:
@@ -190,14 +145,29 @@ class Bench:
         self, challenger: Challenger, judgement: Judgement, promotion: NewPromotion | None
     ) -> Conclusion:
         look = (self._holdout_epoch, self._look, float(judgement.verdict["alpha_spent"]))
+        events = self._ended_event(judgement.outcome, judgement.reason)
         return Conclusion(
             status=RunStatus.COMPLETED,
             verdict=judgement.verdict,
             model=self._model(challenger, judgement),
             promotion=promotion,
             judgement=look,
-            events=self._ended_event(judgement.outcome, judgement.reason),
+            events=(*events, *self._model_events(judgement, promotion)),
         )
+
+    def _model_events(
+        self, judgement: Judgement, promotion: NewPromotion | None
+    ) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        # One run of a project is active at a time, so nobody else takes the next version number.
+        version = (
+            max((model.version for model in self._registry.models.list(self._project.id)), default=0) + 1
+        )
+        named = {"project": self._project.name, "run": self._run.number, "version": version}
+        created = ("incumbent.model_version.created", {**named, "outcome": judgement.outcome})
+        if promotion is None:
+            return (created,)
+        change = {"from": self._project.champion, "to": version, "kind": promotion.kind.value}
+        return (created, ("incumbent.champion.changed", {**named, **change, "reason": promotion.reason}))
 
     def _model(self, challenger: Challenger, judgement: Judgement) -> NewModel:
         now = self._log.now()
@@ -220,13 +190,10 @@ class Bench:
                 "requirements": challenger.requirements,
                 "size_bytes": challenger.size_bytes,
                 "outcome": judgement.outcome,
-                **{name: self._snapshot[name] for name in (
-                    "cut",
-                    "trained_until",
-                    "hash",
-                    "train_rows",
-                    "holdout_rows",
-                )},
+                **{
+                    name: self._snapshot[name]
+                    for name in ("cut", "trained_until", "hash", "train_rows", "holdout_rows")
+                },
             },
             attachments={"golden": golden, "reference": reference},
         )

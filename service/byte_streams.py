@@ -26,8 +26,15 @@ def is_gzip(file: IO[bytes]) -> bool:
 def expanded(file: IO[bytes], limits: Limits) -> io.RawIOBase:
     """The file's bytes from its start, decompressed when they are gzip, never more than the limit."""
     packed = is_gzip(file)
-    if packed:
-        limits.check_expanded(_promised_size(file))
+    if packed and _promised_size(file) > limits.expanded_bytes:
+        # A bomb, or a file that was cut off: found out without parsing a byte of it.
+        through = _counted(file, True, limits)
+        while through.read(PIECE):
+            pass
+    return _counted(file, packed, limits)
+
+
+def _counted(file: IO[bytes], packed: bool, limits: Limits) -> io.RawIOBase:
     file.seek(0)
     return _Counted(gzip.GzipFile(fileobj=file, mode="rb") if packed else file, limits)
 
@@ -57,7 +64,7 @@ def expanded_copy(file: IO[bytes], limits: Limits, folder: Path) -> IO[bytes]:
 
 
 def _promised_size(file: IO[bytes]) -> int:
-    """What gzip's trailer says of the last member's size (modulo 2³²): an honest bomb is known at once."""
+    """What gzip's trailer says of the last member's size (modulo 2³²); anything, when it was cut off."""
     end = file.seek(0, os.SEEK_END)
     if end < 18:
         return 0

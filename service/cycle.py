@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from automl.search import search
-from service.bench import Bench, Conclusion, Interruption
+from service.bench import Bench
+from service.conclusion import Conclusion, Interruption
 
 
 def turn(bench: Bench) -> Conclusion:

@@ -27,6 +27,7 @@ def first_schema(source: Source, task: Task) -> tuple[Schema, Task]:
     chunks = read(source, chunk_rows=SAMPLE_ROWS)
     sample = _sample(chunks)
     if task.target in sample.column_names:
+        _refuse_nul(sample.column(task.target), task.target)
         more = _other_labels(chunks, sample.column(task.target), task.target)
         if more:
             sample = together([sample, pa.table({task.target: more})])
@@ -77,6 +78,17 @@ def _other_labels(chunks: Iterator[Chunk], known: pa.ChunkedArray, target: str) 
             labels += fresh[: MOST_LABELS - len(labels)]
             seen.update(fresh)
     return labels
+
+
+def _refuse_nul(labels: pa.ChunkedArray, target: str) -> None:
+    if any("\0" in text for text in _texts(labels)):
+        raise Problem(
+            422,
+            "nul_character",
+            f"A label in {target!r} holds a NUL character.",
+            field=target,
+            remedy="Remove it; labels are plain text.",
+        )
 
 
 def _texts(column: pa.ChunkedArray) -> list[str]:

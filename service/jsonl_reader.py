@@ -105,7 +105,12 @@ class _Gather:
 
     def add(self, line: int, source: bytes | Any) -> Iterator[Chunk]:
         row = self._decode(source) if isinstance(source, bytes) else source
-        if isinstance(row, dict):
+        if isinstance(row, dict) and _has_nul(row, source):
+            message = "the row holds a NUL character"
+            self._broken.append(
+                BrokenRow(line=line, code="nul_character", message=message, row=repr(row)[:200])
+            )
+        elif isinstance(row, dict):
             self._rows.append(row)
             self._lines.append(line)
             if not row.keys() <= self._names.keys():
@@ -176,6 +181,12 @@ def _lenient(text: bytes) -> Any:
     except (ValueError, RecursionError):
         return None
     return data
+
+
+def _has_nul(row: Row, source: bytes | Any) -> bool:
+    if isinstance(source, bytes) and b"\\u0000" not in source:
+        return False
+    return any("\0" in text for text in (*row.keys(), *row.values()) if isinstance(text, str))
 
 
 def _nested(row: Row) -> str | None:

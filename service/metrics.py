@@ -12,32 +12,48 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        named = {"registry": self.registry}
         self.predictions = Counter(
-            "incumbent_predictions_total", "Rows predicted.", ["project", "model"], **named
+            "incumbent_predictions_total", "Rows predicted.", ["project", "model"], registry=self.registry
         )
         self.duration = Histogram(
             "incumbent_prediction_duration_seconds",
             "From the read body to the encoded answer.",
             ["project"],
             buckets=_SECONDS,
-            **named,
+            registry=self.registry,
         )
         self.refused = Counter(
-            "incumbent_predictions_refused_total", "Calls refused.", ["project", "code"], **named
+            "incumbent_predictions_refused_total",
+            "Calls refused.",
+            ["project", "code"],
+            registry=self.registry,
         )
         self.decisions = Counter(
-            "incumbent_decisions_total", "Trigger decisions.", ["project", "trigger", "outcome"], **named
+            "incumbent_decisions_total",
+            "Trigger decisions.",
+            ["project", "trigger", "outcome"],
+            registry=self.registry,
         )
-        self.promotions = Counter("incumbent_promotions_total", "Promotions.", ["project"], **named)
-        self.rollbacks = Counter("incumbent_rollbacks_total", "Rollbacks.", ["project"], **named)
-        self.runs = Counter("incumbent_runs_total", "Ended runs.", ["project", "outcome"], **named)
-        self.labels = Counter("incumbent_labels_total", "Labels stored.", ["project", "source"], **named)
+        self.promotions = Counter(
+            "incumbent_promotions_total", "Promotions.", ["project"], registry=self.registry
+        )
+        self.rollbacks = Counter(
+            "incumbent_rollbacks_total", "Rollbacks.", ["project"], registry=self.registry
+        )
+        self.runs = Counter(
+            "incumbent_runs_total", "Ended runs.", ["project", "outcome"], registry=self.registry
+        )
+        self.labels = Counter(
+            "incumbent_labels_total", "Labels stored.", ["project", "source"], registry=self.registry
+        )
         self.drift_share = Gauge(
-            "incumbent_drift_share", "Share of features that moved.", ["project"], **named
+            "incumbent_drift_share", "Share of features that moved.", ["project"], registry=self.registry
         )
         self.champion = Gauge(
-            "incumbent_champion_version", "Version that serves in this process.", ["project"], **named
+            "incumbent_champion_version",
+            "Version that serves in this process.",
+            ["project"],
+            registry=self.registry,
         )
 
     def text(self) -> bytes:

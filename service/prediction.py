@@ -119,13 +119,7 @@ def _part(answer: Answer, start: int, stop: int) -> Answer:
 
 def _own_id(row: Row, named: str | None) -> str | None:
     value = row.get(named) if named is not None else None
-    if value is None:
-        return None
-    return (
-        str(int(value))
-        if isinstance(value, float) and np.isfinite(value) and value == int(value)
-        else str(value)
-    )
+    return None if value is None else scalar_text(value)[:LONGEST_ID] or None
 
 
 def _missing_column(deployment: Deployment, rows: Sequence[Row]) -> Problem | None:

@@ -35,7 +35,7 @@ logger = logging.getLogger("incumbent.problems")
 Handler = Callable[[Request, Any], Awaitable[Response]]
 
 
-class Problem(Exception):  # noqa: N818  (it is an answer, not a defect)
+class Problem(Exception):
     """An answer that is not a success.
 
     ``code`` is a stable word for programs, ``detail`` one sentence for people, ``field`` the input at fault,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -160,7 +160,7 @@ class Scheduler:
         outcome: str,
         trigger: str,
         reason: str,
-        evidence: dict[str, object],
+        evidence: Mapping[str, object],
         run: int | None,
         now: datetime,
     ) -> None:

@@ -11,7 +11,8 @@ from registry.errors import NotFound, StaleEpoch, StaleFence
 from registry.records import Run, RunStatus
 from registry.store import Registry
 from service.api.context import Clock
-from service.bench import Bench, Conclusion
+from service.bench import Bench
+from service.conclusion import Conclusion
 from service.cycle import turn
 from service.metrics import Metrics
 from service.run_log import RunLog

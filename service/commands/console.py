@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from service.client import IncumbentError
 
 
+WIDTH = 120
+"""Columns when the output is no terminal."""
+
+
 class Exit(IntEnum):
     """Exit codes; 2 is the usual one for a wrong call."""
 
@@ -38,7 +42,7 @@ class CommandError(Exception):
 def out() -> Console:
     from rich.console import Console
 
-    return Console(soft_wrap=False, highlight=False)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 
 
 def err() -> Console:

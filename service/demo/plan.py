@@ -25,7 +25,7 @@ class Plan:
     months: int
     batch_rows: int
     search_seconds: float
-    engines: dict[str, float] = field(default_factory=lambda: {"flaml": 0.7, "tpot": 0.3})
+    engines: dict[str, float] = field(default_factory=lambda: {"flaml": 0.6, "tpot": 0.4})
     new_labels: int
     truth_days: int = 2
     clients: int = 2
@@ -49,8 +49,21 @@ class Plan:
 
 
 FULL = Plan(
-    seconds=320, table_seconds=20, every=1, months=12, batch_rows=250, search_seconds=8, new_labels=20_000
+    seconds=320,
+    table_seconds=20,
+    every=1,
+    months=12,
+    batch_rows=250,
+    search_seconds=14,
+    new_labels=20_000,
 )
 FAST = Plan(
-    seconds=80, table_seconds=6, every=3, months=6, batch_rows=150, search_seconds=3, new_labels=6_000
+    seconds=78,
+    table_seconds=6,
+    every=3,
+    months=6,
+    batch_rows=150,
+    search_seconds=3,
+    engines={"flaml": 1.0},  # so short a search leaves nothing for a second engine
+    new_labels=5_000,
 )

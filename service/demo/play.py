@@ -51,6 +51,7 @@ def _year(server: Incumbent, plan: Plan, home: Path, began: float) -> Report:
         watch.say("reading 336,776 flights, weather and planes")
         january, later = _tables(plan)
         _make_project(server, plan)
+        watch.follow()
         watch.say(f"uploading January: {len(january):,} labelled flights")
         _upload(server, january, home)
         watch.say("searching for the first champion")
@@ -58,7 +59,7 @@ def _year(server: Incumbent, plan: Plan, home: Path, began: float) -> Report:
 
         from service.demo.stream import Pace, days_of, play_days
 
-        watch.follow(sum(1 for _ in days_of(later)))
+        watch.days(sum(1 for _ in days_of(later)))
         left = plan.seconds - plan.table_seconds - (time.monotonic() - began)
         answers = play_days(server, PROJECT, later, plan, Pace(seconds=max(left, 1.0)), watch.day)
         watch.say("scoring the same flights with the frozen January champion")

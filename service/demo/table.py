@@ -126,7 +126,7 @@ def show(report: Report) -> None:
     for promotion in reversed(report.promotions):
         before, after = promotion["from"], promotion["to"]
         step = f"v{after}" if before is None else f"v{before} → v{after}"
-        console.print(f"  {step:<10} {promotion['reason']}", markup=False)
+        console.print(f"  {step:<10} {promotion['reason']}", markup=False, soft_wrap=True)
     console.print()
     ends = ", ".join(f"{count} {end}" for end, count in report.outcomes().items())
     rows_each = report.rows / max(1, report.requests)
@@ -149,7 +149,15 @@ def _months(lines: Sequence[Line]) -> Any:
         title_justify="left",
     )
     table.add_column("month")
-    for name in ("flights", "late", "AUC frozen", "AUC live", "gain", "log loss frozen", "log loss live"):
+    for name in (
+        "flights",
+        "late",
+        "AUC\nfrozen",
+        "AUC\nlive",
+        "gain",
+        "log loss\nfrozen",
+        "log loss\nlive",
+    ):
         table.add_column(name, justify="right")
     table.add_column("champions")
     for line in lines:

@@ -39,7 +39,16 @@ class Server:
         }
         with (self.home.parent / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "service.cli", "serve", "--port", str(self.port), "--home", str(self.home)],
+                [
+                    sys.executable,
+                    "-m",
+                    "service.cli",
+                    "serve",
+                    "--port",
+                    str(self.port),
+                    "--home",
+                    str(self.home),
+                ],
                 env=environment,
                 stdout=log,
                 stderr=log,

@@ -10,7 +10,11 @@ import pandas as pd
 from sklearn.datasets import load_breast_cancer
 
 FAST: dict[str, Any] = {
-    "triggers": {"schedule": None, "new_labels": {"count": 150}, "drift": {"window": 100, "action": "annotate"}},
+    "triggers": {
+        "schedule": None,
+        "new_labels": {"count": 150},
+        "drift": {"window": 100, "action": "annotate"},
+    },
     "cooldown": "PT0S",
     "min_fresh_labels": 50,
     "search": {"budget_seconds": 12, "engines": {"flaml": 0.5, "tpot": 0.5}},

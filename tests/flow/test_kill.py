@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import threading
 import time
@@ -161,7 +162,7 @@ def test_promotions_killed_in_the_middle_leave_a_ledger_that_reads_as_one_story(
         server.start()
         story = server.get("/v1/projects/tumours/promotions", limit=500)["promotions"][::-1]
         assert [entry["epoch"] for entry in story] == list(range(1, len(story) + 1))
-        for before, after in zip(story, story[1:], strict=False):
+        for before, after in itertools.pairwise(story):
             assert after["from"] == before["to"]
         now = server.get("/v1/projects/tumours")
         assert (now["champion"], now["epoch"]) == (story[-1]["to"], len(story))

@@ -10,6 +10,7 @@ from sklearn.datasets import load_diabetes
 
 pytestmark = pytest.mark.slow
 
+
 def test_rows_come_in_a_champion_is_found_truth_comes_back_and_it_searches_again(server: Server) -> None:
     frame = tumours()
     server.post(
@@ -75,17 +76,23 @@ def test_numbers_are_learnt_too_and_a_rollback_takes_less_than_a_second(server: 
     server.post("/v1/projects/diabetes/data", 201, json={"rows": rows(frame)})
     assert server.ended_run("diabetes", 1)["verdict"]["outcome"] == "promoted"
 
-    asked = server.post("/v1/projects/diabetes/runs", 202, json={"reason": "a second look", "budget_seconds": 3})
+    asked = server.post(
+        "/v1/projects/diabetes/runs", 202, json={"reason": "a second look", "budget_seconds": 3}
+    )
     second = server.ended_run("diabetes", asked["run"])
     assert second["status"] == "completed", second
     assert second["trigger"]["kind"] == "manual"
-    server.post(f"/v1/projects/diabetes/models/{second['challenger']}/promote", 200, json={"reason": "a test"})
+    server.post(
+        f"/v1/projects/diabetes/models/{second['challenger']}/promote", 200, json={"reason": "a test"}
+    )
     server.wait_for(lambda: server.get("/v1/projects/diabetes/champion")["served"] == second["challenger"])
 
     server.post("/v1/projects/diabetes/rollback", 200, json={"reason": "another test"})
     served = server.wait_for(lambda: server.get("/v1/projects/diabetes/champion")["served"] == 1, within=1)
     assert served
-    answer = server.post("/v1/projects/diabetes/predict", 200, json={"rows": rows(frame[:3].drop(columns="target"))})
+    answer = server.post(
+        "/v1/projects/diabetes/predict", 200, json={"rows": rows(frame[:3].drop(columns="target"))}
+    )
     assert answer["model_version"] == 1
     assert all(50 < one["value"] < 400 for one in answer["predictions"])
     kinds = [entry["kind"] for entry in server.get("/v1/projects/diabetes/promotions")["promotions"]]

@@ -24,7 +24,9 @@ class Doubler:
         return [ValueError("no odd thirteen") if call == 13 else call * 2 for call in calls]
 
 
-def batcher(work: Doubler, pool: ThreadPoolExecutor, *, rows: int = 100, queue: int = 100) -> Batcher[int, int]:
+def batcher(
+    work: Doubler, pool: ThreadPoolExecutor, *, rows: int = 100, queue: int = 100
+) -> Batcher[int, int]:
     return Batcher(work, pool, max_batch_rows=rows, max_queue_rows=queue)
 
 

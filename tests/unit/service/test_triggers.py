@@ -64,7 +64,9 @@ def test_nothing_starts_while_a_run_is_active() -> None:
 
 
 def test_cooldown_holds_back_and_says_until_when() -> None:
-    answer = due(policy(cooldown="PT1H"), facts(truths=9000, last_run_ended_at=NOW - timedelta(minutes=1)), NOW)
+    answer = due(
+        policy(cooldown="PT1H"), facts(truths=9000, last_run_ended_at=NOW - timedelta(minutes=1)), NOW
+    )
     assert isinstance(answer, Refusal)
     assert answer.guard == "cooldown"
     assert "12:59:00 UTC" in answer.reason
@@ -138,4 +140,6 @@ def test_more_labels_more_drift_or_a_later_time_never_undo_a_trigger(
         return due(rules, known, now)
 
     if isinstance(at(fresh, drifted, NOW), Trigger):
-        assert isinstance(at(fresh + more, min(1.0, drifted + share), NOW + timedelta(seconds=later)), Trigger)
+        assert isinstance(
+            at(fresh + more, min(1.0, drifted + share), NOW + timedelta(seconds=later)), Trigger
+        )

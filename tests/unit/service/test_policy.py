@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import ValidationError
+
+from service.policy import Policy
+from service.schedule import next_due
+
+
+def test_the_defaults_are_a_whole_policy_and_survive_json() -> None:
+    assert Policy.model_validate_json(Policy().model_dump_json()) == Policy()
+
+
+@pytest.mark.parametrize(
+    ("part", "field"),
+    [
+        ({"cooldwon": "PT1H"}, "cooldwon"),
+        ({"triggers": {"schedule": "every night"}}, "schedule"),
+        ({"triggers": {"schedule": "61 3 * * *"}}, "schedule"),
+        ({"search": {"engines": {"autosklearn": 1}}}, "engines"),
+        ({"search": {"engines": {"flaml": 0}}}, "engines"),
+        ({"search": {"budget_seconds": 0}}, "budget_seconds"),
+        ({"gates": {"alpha": 0.7}}, "alpha"),
+        ({"gates": {"resamples": 100}}, "resamples"),
+        ({"holdout": {"share": 0.9}}, "share"),
+        ({"cooldown": "an hour"}, "cooldown"),
+    ],
+)
+def test_an_impossible_part_is_refused_by_name(part: dict[str, object], field: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Policy.model_validate(part)
+    assert any(field in map(str, error["loc"]) for error in refused.value.errors())
+
+
+def test_the_next_due_time_is_strictly_later() -> None:
+    at = datetime(2026, 1, 1, 3, tzinfo=UTC)
+    assert next_due("0 3 * * *", at) == datetime(2026, 1, 2, 3, tzinfo=UTC)
+    assert next_due("*/5 * * * *", at) == datetime(2026, 1, 1, 3, 5, tzinfo=UTC)
