@@ -72,8 +72,10 @@ class Serving:
     def refresh(self) -> None:
         """Bring this process in line with the registry once. Safe to call from one thread at a time."""
         projects = self._registry.projects.list()
-        for name in set(self._champions) - {project.name for project in projects}:
-            self._champions.pop(name, None)
+        ids = {project.name: project.id for project in projects}
+        for name, served in list(self._champions.items()):
+            if ids.get(name) != served.project_id:  # deleted, or another project under its name
+                del self._champions[name]
         for project in projects:
             current = self._champions.get(project.name)
             if project.champion is None or not _is_behind(current, project):

@@ -17,6 +17,11 @@ from automl.engines.plain import plain, requirements
 from automl.engines.protocol import Trial
 from automl.errors import AutoMLError, SearchFailed
 
+_OVERTIME = 0.33
+"""Share of the budget by which the final training may overrun; the caller ends a search at 0.5."""
+_CAUTION = 1.25
+"""Training on all rows is expected to take so much longer than its rows alone would say."""
+
 
 class SearchOver(AutoMLError):
     """The time, or the trials, are used up. Ends an engine's own loop and never leaves ``automl.engines``."""
@@ -47,27 +52,31 @@ class Allowance:
         """Seconds of training for the next trial, over all folds; 0 when the search should end.
 
         Never more than a third of the budget (a sixth once something has a score), and never so long that
-        training the trial's own winner, or the best so far, on all rows would not fit in what is left.
+        training the trial's own winner, or the best so far, on all rows would not fit in what is left. As
+        long as nothing has a score the overtime may be used too: one late model is better than none.
         """
+        first = not self.refit_seconds
+        left = self.left + (_OVERTIME * self.budget_seconds if first else 0.0)
         seconds = min(
-            self.left / (1.0 + self.refit_ratio),
-            self.left - self.refit_seconds,
-            self.budget_seconds / (6 if self.refit_seconds else 3),
+            left / (1.0 + self.refit_ratio),
+            left - self.refit_seconds,
+            self.budget_seconds / (3 if first else 6),
         )
         return seconds if seconds > 0.02 * self.budget_seconds else 0.0
 
     def refit_limit(self) -> float:
-        """Seconds the final training may take: what is left, and a quarter of the budget in need."""
-        return max(self.left, 0.0) + 0.25 * self.budget_seconds
+        """Seconds the final training may take: what is left, and in need a third of the budget beyond it."""
+        return max(self.left + _OVERTIME * self.budget_seconds, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """A trial that has a score, in the metric's own sign."""
+    """A trial that has a score, in the metric's own sign. ``refit_seconds``: expected, on all rows."""
 
     estimator: str
     config: Mapping[str, Any]
     score: float
+    refit_seconds: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,7 +93,7 @@ class Trials:
     count: int = 0
 
     def __post_init__(self) -> None:
-        self.allowance.refit_ratio = self.prepared.refit_ratio
+        self.allowance.refit_ratio = _CAUTION * self.prepared.refit_ratio
 
     def run(
         self,
@@ -122,9 +131,9 @@ class Trials:
         )
         if score is None:
             return None
-        self.tried.append(Tried(estimator=estimator, config=made, score=score))
-        if self.ranked()[0] is self.tried[-1]:
-            self.allowance.refit_seconds = training * self.prepared.refit_ratio
+        refit = _CAUTION * training * self.prepared.refit_ratio
+        self.tried.append(Tried(estimator=estimator, config=made, score=score, refit_seconds=refit))
+        self.allowance.refit_seconds = self.ranked()[0].refit_seconds
         return self.prepared.loss(score)
 
     def ranked(self) -> list[Tried]:
@@ -134,11 +143,15 @@ class Trials:
     def winner(self, fit: Callable[[Tried, float], Any]) -> Candidate:
         """The best configuration that can be trained on all rows in the time left, as a candidate.
 
-        ``fit`` trains one on all rows within so many seconds. Raises SearchFailed when none can be.
+        ``fit`` trains one on all rows within so many seconds. After one that failed, those that are not
+        expected to end in time are passed over. Raises SearchFailed when none can be trained.
         """
-        for tried in self.ranked():
+        for at, tried in enumerate(self.ranked()):
+            limit = self.allowance.refit_limit()
+            if at and tried.refit_seconds > limit:
+                continue
             try:
-                model = fit(tried, self.allowance.refit_limit())
+                model = fit(tried, limit)
             except Exception as failure:  # what worked on every fold may still fail on all rows
                 self.errors.append(f"{tried.estimator} on all rows: {type(failure).__name__}: {failure}")
                 continue

@@ -11,6 +11,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import Field
 
+from automl.errors import SchemaError
 from automl.schema import ColumnKind, Schema
 from automl.task import Task
 from registry.errors import Conflict
@@ -20,7 +21,7 @@ from service.api.schemas import Body
 from service.chunks import Limits
 from service.intake import Receipt, answer, take_in
 from service.problems import Problem
-from service.readers import Source, open_source, rows_source
+from service.readers import Format, Source, open_source, rows_source
 from service.schema_edit import edited
 from service.uploads import Upload, receive, storage_problems, too_large
 
@@ -202,9 +203,13 @@ def edit_schema(body: SchemaChange, project: ProjectInPath, context: Ctx) -> dic
 def _store(context: Context, project: Project, received: Upload, folder: Path, key: str | None) -> Receipt:
     with storage_problems():
         source = _source(context, project, received, folder)
-        receipt = take_in(
-            context.registry, project, source, digest=received.digest, key=key, at=context.clock()
-        )
+        try:
+            receipt = take_in(
+                context.registry, project, source, digest=received.digest, key=key, at=context.clock()
+            )
+        except SchemaError as error:
+            field = error.column or ("rows" if source.format is Format.ROWS else "file")
+            raise Problem(422, error.code, str(error), field=field, remedy=error.remedy) from None
     if not receipt.replayed:
         if context.metrics is not None and receipt.batch.labelled:
             context.metrics.labels.labels(project.name, "given").inc(receipt.batch.labelled)

@@ -114,7 +114,7 @@ odd = {
 }
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.fixed_dictionaries(odd), min_size=1, max_size=6))
 def test_odd_values_give_the_same_alone_together_raw_and_checked(
     case: Case, rows: list[dict[str, Any]]

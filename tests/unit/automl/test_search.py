@@ -65,7 +65,11 @@ def test_an_engine_that_fails_leaves_the_others_result() -> None:
 
 def test_all_failing_is_a_result_that_says_each_why() -> None:
     why = {"flaml": "out of memory", "tpot": None}
-    result = search(task(), BOTH, lambda engine, _: EngineOutcome[Card](engine=engine, error=why[engine]))
+
+    def run(engine: str, seconds: float) -> EngineOutcome[Card]:
+        return EngineOutcome(engine=engine, error=why[engine])
+
+    result = search(task(), BOTH, run)
     assert result.best is None
     assert "flaml: out of memory" in result.reason
     assert "tpot: ended without a candidate" in result.reason

@@ -19,7 +19,7 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from automl.task import Task, TaskKind
-from registry.records import Project
+from registry.records import Batch, Project
 from registry.store import Registry
 from service.api import data, labels
 from service.api.context import Context
