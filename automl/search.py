@@ -113,7 +113,9 @@ def _best(task: Task, outcomes: list[EngineOutcome[F]]) -> F | None:
 
 def _reason(task: Task, outcomes: list[EngineOutcome[F]], best: F | None) -> str:
     said = "; ".join(
-        f"{outcome.engine}: {_said(outcome)}" for outcome in outcomes if outcome.candidate is not best
+        f"{outcome.engine}: {_said(outcome)}"
+        for outcome in outcomes
+        if best is None or outcome.candidate is not best
     )
     if best is None:
         return f"no engine found a model ({said})"

@@ -110,7 +110,7 @@ def _decode(body: bytes) -> list[dict[str, Any]]:
             "invalid_json",
             f"The body is not JSON: {error}",
             field="body",
-            remedy='Send {"rows": [{"column": value, …}, …]} as UTF-8 JSON.',
+            remedy='Send {"rows": [{"column": value, …}, …]} as UTF-8 JSON; NaN is no JSON, send null.',
         ) from None
 
 

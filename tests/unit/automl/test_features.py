@@ -114,6 +114,7 @@ odd = {
 }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.fixed_dictionaries(odd), min_size=1, max_size=6))
 def test_odd_values_give_the_same_alone_together_raw_and_checked(
@@ -184,6 +185,7 @@ def test_the_same_seed_gives_the_same_matrix(case: Case) -> None:
     assert np.array_equal(clone(pipeline).fit(X, y).transform(X), pipeline.transform(X))
 
 
+@pytest.mark.slow
 def test_a_pickled_pipeline_transforms_in_a_lean_process(case: Case, tmp_path: Any) -> None:
     pipeline, _, _, X, _ = case
     (tmp_path / "p").write_bytes(pickle.dumps((pipeline, X.iloc[:5], pipeline.transform(X.iloc[:5]))))

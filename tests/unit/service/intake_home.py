@@ -71,6 +71,16 @@ class IntakeHome:
         self.app = app
         self.http = TestClient(app, raise_server_exceptions=False)
 
+    def start_afresh(self) -> None:
+        """Forget all projects, and make a new one."""
+        for project in self.registry.projects.list():
+            self.registry.projects.delete(project.name, at=self.clock())
+        self.scheduler.times = 0
+        self.project()
+
+    def batches(self) -> tuple[Batch, ...]:
+        return self.registry.datasets.batches(self.registry.projects.get("p").id)
+
     def project(
         self, name: str = "p", *, target: str = "y", regression: bool = False, **task: Any
     ) -> Project:

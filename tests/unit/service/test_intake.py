@@ -271,7 +271,8 @@ def test_the_same_rows_from_two_sides_at_once_are_stored_once(home: IntakeHome, 
         try:
             return _take(home, csv_rows(500, ids=True), project=named).batch.rows
         except Problem as problem:
-            assert problem.extra["reason"] == "duplicate_id"
+            if problem.extra.get("reason") != "duplicate_id":
+                raise
             return 0
 
     with ThreadPoolExecutor(3) as pool:
