@@ -14,7 +14,7 @@ from service.settings import Settings
 
 CHUNK_ROWS = 20_000
 CHUNK_CELLS = 2_000_000
-CHUNK_BYTES = 32 * 1024 * 1024
+CHUNK_BYTES = 16 * 1024 * 1024
 """A chunk ends at whichever comes first, so that wide rows and long texts stay small in memory too."""
 
 LONGEST_EXCERPT = 4_000

@@ -13,7 +13,7 @@ from service.problems import Problem
 from service.readers import Chunk, Source, read
 
 SAMPLE_ROWS = 50_000
-SAMPLE_BYTES = 64 * 1024 * 1024
+SAMPLE_BYTES = 32 * 1024 * 1024
 MOST_LABELS = 1_000
 """Once so many different labels are known, no more are looked for."""
 

@@ -51,7 +51,7 @@ class Allowance:
     def trial_seconds(self) -> float:
         """Seconds of training for the next trial, over all folds; 0 when the search should end.
 
-        Never more than a third of the budget (a sixth once something has a score), and never so long that
+        Never more than half of the budget (a sixth once something has a score), and never so long that
         training the trial's own winner, or the best so far, on all rows would not fit in what is left. As
         long as nothing has a score the overtime may be used too: one late model is better than none.
         """
@@ -60,7 +60,7 @@ class Allowance:
         seconds = min(
             left / (1.0 + self.refit_ratio),
             left - self.refit_seconds,
-            self.budget_seconds / (3 if first else 6),
+            self.budget_seconds / (2 if first else 6),
         )
         return seconds if seconds > 0.02 * self.budget_seconds else 0.0
 

@@ -16,7 +16,7 @@ class Plan:
 
     ``seconds`` is for everything from start to table; the stream takes what the first champion and the table
     leave of it. ``every`` keeps each n-th flight, ``months`` are played from January on. Truth comes
-    ``truth_days`` simulated days after the flight.
+    ``truth_days`` simulated days after the flight, delivered every ``deliver_days``.
     """
 
     seconds: float
@@ -28,6 +28,7 @@ class Plan:
     engines: dict[str, float] = field(default_factory=lambda: {"flaml": 0.6, "tpot": 0.4})
     new_labels: int
     truth_days: int = 2
+    deliver_days: int = 1
     clients: int = 2
 
     def table(self, year: pd.DataFrame) -> pd.DataFrame:
@@ -58,7 +59,7 @@ FULL = Plan(
     new_labels=20_000,
 )
 FAST = Plan(
-    seconds=78,
+    seconds=72,
     table_seconds=6,
     every=3,
     months=6,
@@ -66,4 +67,5 @@ FAST = Plan(
     search_seconds=3,
     engines={"flaml": 1.0},  # so short a search leaves nothing for a second engine
     new_labels=5_000,
+    deliver_days=3,
 )

@@ -112,8 +112,8 @@ def play_days(
 ) -> Answers:
     """Plays ``table`` (oldest first) day by day.
 
-    The rows of a day are predicted by ``plan.clients`` threads, then the truth of the day ``plan.truth_days``
-    before is sent. ``told`` hears of each day when it is over.
+    The rows of a day are predicted by ``plan.clients`` threads, then the truth that is ``plan.truth_days`` old
+    is sent. ``told`` hears of each day when it is over.
     """
     answers = Answers.for_rows(len(table))
     waiting: list[Positions] = []
@@ -125,15 +125,15 @@ def play_days(
                 for asked in clients.map(lambda some: _ask(server, project, table, some), parts):
                     answers.keep(asked)
                 waiting.append(positions)
-                if len(waiting) > plan.truth_days:
-                    _tell_truth(server, project, table, waiting.pop(0), answers)
+                if number % plan.deliver_days == 0:
+                    _tell_truth(server, project, table, waiting[: -plan.truth_days], answers)
+                    del waiting[: -plan.truth_days]
                 told(day, number, answers)
                 pace.wait_until(number / len(days))
         except BaseException:
             clients.shutdown(cancel_futures=True)
             raise
-    for positions in waiting:
-        _tell_truth(server, project, table, positions, answers)
+    _tell_truth(server, project, table, waiting, answers)
     return answers
 
 
@@ -157,8 +157,10 @@ def _ask(server: Incumbent, project: str, table: pd.DataFrame, positions: Positi
 
 
 def _tell_truth(
-    server: Incumbent, project: str, table: pd.DataFrame, positions: Positions, answers: Answers
+    server: Incumbent, project: str, table: pd.DataFrame, days: list[Positions], answers: Answers
 ) -> None:
-    told = table.iloc[positions]
+    if not days:
+        return
+    told = table.iloc[np.concatenate(days)]
     pairs = zip(told[flights.ID].tolist(), told[flights.TARGET].tolist(), strict=True)
     answers.labels += server.feedback(project, pairs)["accepted"]

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -50,7 +51,7 @@ def run(desk: Desk, detail: str) -> None:
         Rules(**{**spec["rules"], "alpha": alpha}),
         seed=spec["seed"],
         task=task,
-        groups=entities(holdout, task),
+        groups=_groups(holdout, task),
         train_prior=naive_baseline(encoded_labels(train, schema, task), task, spec["rules"]["metric"]),
     )
     _write_golden(desk, challenger, holdout, schema, task)
@@ -58,6 +59,15 @@ def run(desk: Desk, detail: str) -> None:
     report = {**verdict.to_json(), "alpha_spent": alpha, "look": spec["look"]}
     (desk.folder / "verdict.json").write_text(json.dumps(report, default=str))
     desk.tell("verdict", outcome=verdict.outcome.value, reason=verdict.reason)
+
+
+def _groups(holdout: pa.Table, task: Task) -> npt.NDArray[Any] | None:
+    """What is resampled as a whole: entities, and each row without one by itself."""
+    named = entities(holdout, task)
+    if named is None:
+        return None
+    alone = np.array([f"\0row {position}" for position in range(len(named))], dtype=object)
+    return np.where(pd.isna(named), alone, named)
 
 
 def _champion(champion: Pipeline, rows: pd.DataFrame, task: Task, known: list[Label]) -> Scored:

@@ -25,10 +25,11 @@ def tie_breaks(table: pa.Table) -> list[str]:
 
 
 def entities(table: pa.Table, task: Task) -> npt.NDArray[Any] | None:
-    """The entity of each row as text, or None when the project names no entity column."""
+    """The entity of each row as text (None where it has none, which makes it one of its own), or None when
+    the project names no entity column."""
     if task.entity_column is None:
         return None
-    column = pc.fill_null(pc.cast(table[task.entity_column], pa.string()), "")
+    column = pc.cast(table[task.entity_column], pa.string())
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=object)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,9 @@ def _read(desk: Desk, task: Task) -> pa.Table:
     lookback = spec["lookback_seconds"]
     if lookback is None or not len(table):
         return table
-    order = row_order(table, task)
+    # A numeric time column has no unit in which to look back, so arrival has to do.
+    timed = task.time_column is not None and pa.types.is_timestamp(table[task.time_column].type)
+    order = row_order(table, task if timed else replace(task, time_column=None))
     return table.filter(pa.array(order >= np.max(order) - int(lookback * _NANOS)))
 
 

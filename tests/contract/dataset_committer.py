@@ -1,17 +1,18 @@
 """A process that commits to a project, and dies by SIGKILL where its caller wants.
 
-    python dataset_committer.py URL HOME PROJECT WHAT STEP PREFIX
+    python dataset_committer.py [URL HOME WHAT STEP PREFIX]
 
-WHAT: ``once`` commits one batch with all parts, ``recover`` recovers, ``loop`` commits until killed and prints
+Without arguments it reads them from lines of JSON, forks for each line, and prints the exit code. WHAT: ``once`` commits one batch with all parts, ``recover`` recovers, ``loop`` commits until killed and prints
 the name of each batch once it is acknowledged. STEP: the step after which to die, or ``-``.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,9 @@ def commit(datasets: Datasets, project: Project, name: str) -> None:
         )
 
 
-def main(url: str, home: str, project_name: str, what: str, step: str, prefix: str) -> None:
+def main(url: str, home: str, what: str, step: str, prefix: str) -> None:
     db = Database.open(url)
-    project = Projects(db).get(project_name)
+    project = Projects(db).get("flights")
     datasets = datasets_in(Path(home), db)
     die_at(step)
     if what == "recover":
@@ -108,5 +109,21 @@ def main(url: str, home: str, project_name: str, what: str, step: str, prefix: s
             number += 1
 
 
+def fork_for_each(lines: Iterable[str]) -> None:
+    for line in lines:
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                main(*json.loads(line))
+                status = 0
+            finally:
+                os._exit(status)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1:]:
+        main(*sys.argv[1:])
+    else:
+        fork_for_each(sys.stdin)

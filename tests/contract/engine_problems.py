@@ -1,19 +1,28 @@
-"""Problems for the engines' contract: real tables, read as an upload would be."""
+"""For the engines' contract: real tables read as an upload would be, starts, and a reader without engines."""
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from automl.engines.protocol import Folds, Problem
+from automl.candidate import Candidate
+from automl.engines.families import Shape, steps
+from automl.engines.protocol import Folds, Problem, Start
+from automl.engines.recipes import defaults, to_config
+from automl.engines.trials import quiet
+from automl.metrics import metric
 from automl.schema import check, frame, infer
 from automl.task import Task, TaskKind
+
+TREES = ("lgbm", "xgboost", "extra_tree", "rf", "xgb_limitdepth")
 
 
 def problem_of(
@@ -74,3 +83,55 @@ def mixed(rows: int = 600) -> Problem:
     for column in ("size", "city", "note"):
         frame_.loc[rng.random(rows) < 0.1, column] = None
     return problem_of(frame_, np.where(risk > 1.5, "bad", "good"), metric="log_loss")
+
+
+def fitted_anew(candidate: Candidate, problem: Problem, rows: Any) -> Any:
+    """With one thread, as engines do: the last digits of a factorisation depend on it."""
+    with quiet():
+        return clone(candidate.pipeline).fit(problem.X.iloc[rows], problem.y[rows])
+
+
+def naive_score(problem: Problem) -> float:
+    measure = metric(problem.task.metric)
+    scores = []
+    for train, valid in problem.folds:
+        if problem.task.is_classification:
+            shares = np.bincount(problem.y[train], minlength=len(problem.task.classes)) / len(train)
+            p = np.tile(shares, (len(valid), 1))
+        else:
+            p = np.full(len(valid), problem.y[train].mean())
+        scores.append(measure.score(problem.y[valid], p))
+    return float(np.mean(scores))
+
+
+def starts(name: str, problem: Problem) -> list[Start]:
+    """One for each kind of model the engine may end with."""
+    if name == "flaml":
+        return [Start(engine=name, estimator=learner, config={}) for learner in (*TREES, "lrl2")]
+    shape = Shape(
+        rows=len(problem.y), fold_rows=len(problem.y) // 2, columns=20, n_classes=2, weighted=False, seed=5
+    )
+    menu = steps(shape)
+    recipes = [*defaults(menu), *(((step, step.default), *next(defaults(menu))[1:]) for step in menu[0])]
+    recipes.append((*next(defaults(menu))[:1], (menu[1][1], menu[1][1].default), *next(defaults(menu))[2:]))
+    return [Start(engine=name, estimator="", config=to_config(recipe)) for recipe in recipes]
+
+
+READER = textwrap.dedent(
+    """
+    import importlib.abc, pickle, sys
+
+    class Blocker(importlib.abc.MetaPathFinder):
+        def find_spec(self, fullname, path=None, target=None):
+            if fullname.partition(".")[0] in {"flaml", "tpot", "dask", "distributed", "ConfigSpace"}:
+                raise ImportError(f"{fullname} is blocked")
+
+    sys.meta_path.insert(0, Blocker())
+    with open(sys.argv[1], "rb") as stored:
+        rows, models = pickle.load(stored)
+    for pipeline, expected in models:
+        assert abs(pipeline.predict_proba(rows) - expected).max() < 1e-12
+    assert not {"flaml", "tpot", "dask", "distributed", "ConfigSpace"} & set(sys.modules)
+    print("ok")
+    """
+)

@@ -75,7 +75,7 @@ def test_one_of_many_at_once_stores_a_row_and_a_key(datasets: Datasets, project:
 def test_processes_commit_to_one_project_while_it_is_maintained(
     database_url: str, datasets: Datasets, project: Project, tmp_path: Path
 ) -> None:
-    command = [sys.executable, str(COMMITTER), database_url, str(tmp_path), "flights", "loop", "-"]
+    command = [sys.executable, str(COMMITTER), database_url, str(tmp_path), "loop", "-"]
     processes = [subprocess.Popen([*command, prefix], stdout=subprocess.PIPE) for prefix in "pq"]
     acknowledged = 0
     for _ in range(5):

@@ -6,7 +6,6 @@ import json
 import pickle
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,21 +17,16 @@ import engine_problems as problems
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
 from automl.candidate import Candidate
 from automl.engines import ENGINES, engine
-from automl.engines.families import Shape, steps
 from automl.engines.protocol import Problem, Start, Trial
-from automl.engines.recipes import defaults, to_config
-from automl.engines.trials import quiet
 from automl.errors import SearchFailed
 from automl.metrics import metric
 
 pytestmark = pytest.mark.slow
 
-TREES = ("lgbm", "xgboost", "extra_tree", "rf", "xgb_limitdepth")
 Search = Callable[..., tuple[Candidate, list[Trial]]]
 
 
@@ -57,25 +51,6 @@ def search(name: str) -> Search:
     return run
 
 
-def fitted_anew(candidate: Candidate, problem: Problem, rows: Any) -> Any:
-    """With one thread, as engines do: the last digits of a factorisation depend on it."""
-    with quiet():
-        return clone(candidate.pipeline).fit(problem.X.iloc[rows], problem.y[rows])
-
-
-def naive_score(problem: Problem) -> float:
-    measure = metric(problem.task.metric)
-    scores = []
-    for train, valid in problem.folds:
-        if problem.task.is_classification:
-            shares = np.bincount(problem.y[train], minlength=len(problem.task.classes)) / len(train)
-            p = np.tile(shares, (len(valid), 1))
-        else:
-            p = np.full(len(valid), problem.y[train].mean())
-        scores.append(measure.score(problem.y[valid], p))
-    return float(np.mean(scores))
-
-
 @pytest.mark.parametrize(
     "make",
     [problems.binary, problems.multiclass, problems.regression, problems.mixed],
@@ -89,7 +64,7 @@ def test_an_engine_finds_a_model_that_beats_the_naive_one(
     measure = metric(problem.task.metric)
 
     assert candidate.engine == name
-    assert measure.gain(candidate.score, naive_score(problem)) > 0
+    assert measure.gain(candidate.score, problems.naive_score(problem)) > 0
     scores = [trial.score for trial in trials if trial.score is not None]
     best = max(scores) if measure.greater_is_better else min(scores)
     assert candidate.score == best
@@ -111,7 +86,7 @@ def test_the_score_is_the_projects_metric_on_the_problems_folds(search: Search) 
     candidate, _ = search(problem, budget=60, trials=2)
     scores = []
     for train, valid in problem.folds:
-        again = fitted_anew(candidate, problem, train)
+        again = problems.fitted_anew(candidate, problem, train)
         p = again.predict_proba(problem.X.iloc[valid])
         scores.append(metric("log_loss").score(problem.y[valid], p))
     assert candidate.score == pytest.approx(np.mean(scores), rel=1e-6)
@@ -120,7 +95,7 @@ def test_the_score_is_the_projects_metric_on_the_problems_folds(search: Search) 
 def test_the_candidate_was_trained_on_all_rows(search: Search) -> None:
     problem = problems.mixed()
     candidate, _ = search(problem, budget=60, trials=1)
-    again = fitted_anew(candidate, problem, np.arange(len(problem.y)))
+    again = problems.fitted_anew(candidate, problem, np.arange(len(problem.y)))
     np.testing.assert_allclose(
         again.predict_proba(problem.X), candidate.pipeline.predict_proba(problem.X), rtol=1e-6
     )
@@ -291,45 +266,12 @@ def test_the_model_works_in_one_thread_and_names_what_it_needs(search: Search) -
     assert package == "sklearn" or package in candidate.requirements
 
 
-READER = textwrap.dedent(
-    """
-    import importlib.abc, pickle, sys
-
-    class Blocker(importlib.abc.MetaPathFinder):
-        def find_spec(self, fullname, path=None, target=None):
-            if fullname.partition(".")[0] in {"flaml", "tpot", "dask", "distributed", "ConfigSpace"}:
-                raise ImportError(f"{fullname} is blocked")
-
-    sys.meta_path.insert(0, Blocker())
-    with open(sys.argv[1], "rb") as stored:
-        rows, models = pickle.load(stored)
-    for pipeline, expected in models:
-        assert abs(pipeline.predict_proba(rows) - expected).max() < 1e-12
-    assert not {"flaml", "tpot", "dask", "distributed", "ConfigSpace"} & set(sys.modules)
-    print("ok")
-    """
-)
-
-
-def starts(name: str, problem: Problem) -> list[Start]:
-    """One for each kind of model the engine may end with."""
-    if name == "flaml":
-        return [Start(engine=name, estimator=learner, config={}) for learner in (*TREES, "lrl2")]
-    shape = Shape(
-        rows=len(problem.y), fold_rows=len(problem.y) // 2, columns=20, n_classes=2, weighted=False, seed=5
-    )
-    menu = steps(shape)
-    recipes = [*defaults(menu), *(((step, step.default), *next(defaults(menu))[1:]) for step in menu[0])]
-    recipes.append((*next(defaults(menu))[:1], (menu[1][1], menu[1][1].default), *next(defaults(menu))[2:]))
-    return [Start(engine=name, estimator="", config=to_config(recipe)) for recipe in recipes]
-
-
 def test_every_kind_of_pipeline_is_read_and_predicts_where_no_engine_can_be_imported(
     name: str, search: Search, tmp_path: Path
 ) -> None:
     problem = problems.mixed()
-    found = [search(problem, trials=1, budget=60, start=start) for start in starts(name, problem)]
-    for (_, trials), start in zip(found, starts(name, problem), strict=True):
+    found = [search(problem, trials=1, budget=60, start=start) for start in problems.starts(name, problem)]
+    for (_, trials), start in zip(found, problems.starts(name, problem), strict=True):
         assert start.estimator in ("", trials[0].estimator)
         assert trials[0].config == start.config or name == "flaml"
     pipelines = [candidate.pipeline for candidate, _ in found]
@@ -338,7 +280,7 @@ def test_every_kind_of_pipeline_is_read_and_predicts_where_no_engine_can_be_impo
         pickle.dumps((problem.X, [(each, each.predict_proba(problem.X)) for each in pipelines]))
     )
     done = subprocess.run(
-        [sys.executable, "-c", READER, str(stored)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", problems.READER, str(stored)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "ok"

@@ -1,0 +1,106 @@
+"""Do pseudo-labels help? Three models with one budget and one seed, and the judge twice.
+
+The arms are the champion, a challenger trained on true labels only, and one trained on true and pseudo-labels.
+The third is used only when it proves better than the second, on rows with true labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.judge import Outcome, Rules, Scored, Verdict, judge
+from automl.task import Task
+
+
+class Arm(StrEnum):
+    TRUE_ONLY = "true_only"
+    WITH_PSEUDO = "with_pseudo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arms:
+    """Which arm stands as the challenger and what was said of it.
+
+    ``pseudo`` is the verdict of the third arm against the second (None where there was no third); ``verdict`` that of
+    the challenger against the champion; ``reason`` says whether pseudo-labels were used and why.
+    """
+
+    challenger: Arm
+    pseudo: Verdict | None
+    verdict: Verdict
+    reason: str
+
+    @property
+    def uses_pseudo_labels(self) -> bool:
+        return self.challenger is Arm.WITH_PSEUDO
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "challenger": self.challenger.value,
+            "pseudo": None if self.pseudo is None else self.pseudo.to_json(),
+            "verdict": self.verdict.to_json(),
+            "reason": self.reason,
+        }
+
+
+def three_arms(
+    champion: Scored | None,
+    true_only: Scored,
+    with_pseudo: Scored | None,
+    y: npt.NDArray[Any],
+    rules: Rules,
+    *,
+    truly_labelled: npt.NDArray[np.bool_],
+    seed: int,
+    task: Task,
+    train_prior: npt.NDArray[Any],
+    groups: npt.NDArray[Any] | None = None,
+) -> Arms:
+    """Choose between the two challengers, then judge the chosen one against the champion.
+
+    All predictions are for the same holdout rows with labels ``y``; ``truly_labelled`` (n,) says that each of
+    them is truth. Two questions are put to the same rows, so each spends half of ``rules.alpha``: the
+    chance of using pseudo-labels that don't help *or* promoting a challenger that is no better stays at
+    ``rules.alpha``. (Were both nulls true, a false choice and a false promotion cost one half each; were the
+    pseudo arm truly better, only promotions of either arm can be false.) Without a third arm this is
+    :func:`automl.judge.judge` as it stands. Raises ValueError where a holdout row's label is not truth.
+    """
+    if np.shape(truly_labelled) != np.shape(y) or not np.all(truly_labelled):
+        raise ValueError("a holdout may hold truly labelled rows only: no pseudo-label is ever judged on")
+    if with_pseudo is None:
+        verdict = judge(
+            champion, true_only, y, rules, seed=seed, task=task, train_prior=train_prior, groups=groups
+        )
+        return Arms(
+            challenger=Arm.TRUE_ONLY, pseudo=None, verdict=verdict, reason="No pseudo-labels were on offer."
+        )
+    half = replace(rules, alpha=rules.alpha / 2)
+    pseudo = judge(
+        true_only,
+        with_pseudo,
+        y,
+        replace(half, needs_approval=False),
+        seed=seed,
+        task=task,
+        train_prior=train_prior,
+        groups=groups,
+    )
+    arm = Arm.WITH_PSEUDO if pseudo.promotes else Arm.TRUE_ONLY
+    chosen = with_pseudo if pseudo.promotes else true_only
+    verdict = judge(champion, chosen, y, half, seed=seed, task=task, train_prior=train_prior, groups=groups)
+    return Arms(challenger=arm, pseudo=pseudo, verdict=verdict, reason=_sentence(pseudo))
+
+
+def _sentence(pseudo: Verdict) -> str:
+    """The judge's sentence, with its outcome in the words of this question."""
+    words = {
+        Outcome.PROMOTED: "Pseudo-labels are used",
+        Outcome.REJECTED: "Pseudo-labels are refused",
+        Outcome.INCONCLUSIVE: "Pseudo-labels are not used, nothing is shown",
+    }
+    return f"{words[pseudo.outcome]}: {pseudo.reason.split(': ', 1)[1]}"
