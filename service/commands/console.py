@@ -89,6 +89,8 @@ def cell_text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.1f}"
     if isinstance(value, Mapping):
+        if any(isinstance(part, Mapping) for part in value.values()):
+            return json.dumps(value, ensure_ascii=False, default=str)
         return ", ".join(f"{name}={cell_text(part)}" for name, part in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(cell_text(part) for part in value)

@@ -47,8 +47,9 @@ def examine(home: Path | None, url: str | None, key: str | None) -> list[Finding
 
 def _python() -> Finding:
     found = ".".join(map(str, sys.version_info[:3]))
+    enough = sys.version_info >= (3, 11)
     return Finding(
-        check="python", ok=sys.version_info >= (3, 11), detail=found, remedy="Use Python 3.11 or newer."
+        check="python", ok=enough, detail=found, remedy="" if enough else "Use Python 3.11 or newer."
     )
 
 

@@ -2,7 +2,8 @@
 
     python dataset_committer.py [URL HOME WHAT STEP PREFIX]
 
-Without arguments it reads them from lines of JSON, forks for each line, and prints the exit code. WHAT: ``once`` commits one batch with all parts, ``recover`` recovers, ``loop`` commits until killed and prints
+Without arguments it reads them from lines of JSON, forks for each line, and prints the exit code.
+WHAT: ``once`` commits one batch with all parts, ``recover`` recovers, ``loop`` commits until killed and prints
 the name of each batch once it is acknowledged. STEP: the step after which to die, or ``-``.
 """
 
@@ -12,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -117,6 +119,8 @@ def fork_for_each(lines: Iterable[str]) -> None:
             try:
                 main(*json.loads(line))
                 status = 0
+            except Exception:
+                traceback.print_exc()
             finally:
                 os._exit(status)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
