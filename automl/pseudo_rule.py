@@ -44,7 +44,7 @@ class PseudoRule:
     min_calibration: int = 5
     slack: float = 0.10
     weight: float = 0.5
-    max_rows_ratio: float = 5.0
+    max_rows_ratio: float = 10.0
     max_weight_share: float = 0.5
     lifetime: timedelta = timedelta(days=30)
     max_drift_share: float = 0.3

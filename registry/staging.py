@@ -44,7 +44,8 @@ class Staging:
 
     def write_rows(self, data: Arrow) -> None:
         """Typed rows: ``_row_id``, the schema's columns, and ``_arrived_at`` (default: when committed) and
-        ``_source`` (default: ``upload``). Raises ValueError for an unusable id or a type no table takes."""
+        ``_source`` (default: ``upload``). A later piece may have more or fewer columns. Raises ValueError for
+        an unusable id, a type that no table takes, or a column that had another type before."""
         table = _rows(_table(data))
         _check_ids(table["_row_id"])
         self._write("rows", table)
@@ -84,7 +85,8 @@ class Staging:
         """Close the files and force them to the disk; nothing can be written after."""
         for name, writer in self._writers.items():
             writer.close()
-            fsync(self.folder / f"{name}.parquet")
+            for path in self.files.paths(name):
+                fsync(path)
         self._writers.clear()
         fsync(self.folder)
         fsync(self.folder.parent)
@@ -122,14 +124,25 @@ class Staging:
         if table.num_rows == 0:
             return
         writer = self._writers.get(name)
-        if writer is None:
-            path = self.folder / f"{name}.parquet"
-            writer = self._writers[name] = pq.ParquetWriter(path, table.schema, compression="lz4")
-        if set(table.column_names) != set(writer.schema.names):
-            raise ValueError(f"{name}: every piece of a batch has the same columns")
-        writer.write_table(
-            table.select(writer.schema.names).cast(writer.schema), row_group_size=_ROW_GROUP_ROWS
-        )
+        if writer is None or not set(table.column_names) <= set(writer.schema.names):
+            writer = self._widen(name, table.schema)
+        columns = [
+            table[field.name].cast(field.type)
+            if field.name in table.column_names
+            else pa.nulls(table.num_rows, field.type)
+            for field in writer.schema
+        ]
+        writer.write_table(pa.table(columns, schema=writer.schema), row_group_size=_ROW_GROUP_ROWS)
+
+    def _widen(self, name: str, schema: pa.Schema) -> pq.ParquetWriter:
+        """Go on in a next file, which has the columns of ``schema`` too."""
+        before = self._writers.get(name)
+        if before is not None:
+            schema = pa.unify_schemas([before.schema, schema])
+            before.close()
+        path = self.folder / f"{name}.{len(self.files.paths(name))}.parquet"
+        self._writers[name] = pq.ParquetWriter(path, schema, compression="lz4")
+        return self._writers[name]
 
 
 class StagedFiles:
@@ -138,12 +151,16 @@ class StagedFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def paths(self, name: str) -> list[Path]:
+        """The files of a part in order; each has all columns of the one before."""
+        return sorted(self.folder.glob(f"{name}.*.parquet"), key=lambda path: int(path.name.split(".")[1]))
+
     def has(self, name: str) -> bool:
-        return self._path(name).exists()
+        return bool(self.paths(name))
 
     def schema(self, name: str) -> pa.Schema:
         """The columns that the part will have in its table."""
-        schema = pq.read_schema(self._path(name)).remove_metadata()
+        schema = pq.read_schema(self.paths(name)[-1]).remove_metadata()
         for field in (BATCH, *((ROWS.field("_arrived_at"), ROWS.field("_source")) if name == "rows" else ())):
             if field.name not in schema.names:
                 schema = schema.append(field)
@@ -157,25 +174,22 @@ class StagedFiles:
         return pa.RecordBatchReader.from_batches(schema, self._batches(name, schema, defaults))
 
     def count(self, name: str) -> int:
-        return int(pq.read_metadata(self._path(name)).num_rows) if self.has(name) else 0
+        return sum(int(pq.read_metadata(path).num_rows) for path in self.paths(name))
 
     def columns(self, name: str, columns: list[str]) -> pa.Table:
         """Some columns of a part, in memory."""
-        return pq.read_table(self._path(name), columns=columns)
+        return pa.concat_tables([pq.read_table(path, columns=columns) for path in self.paths(name)])
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _batches(self, name: str, schema: pa.Schema, defaults: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
         # one thread and no read-ahead: memory stays at one piece, whatever the size of the file
-        with pq.ParquetFile(self._path(name), pre_buffer=False) as file:
-            for piece in file.iter_batches(STREAM_ROWS, use_threads=False):
-                yield pa.RecordBatch.from_arrays(
-                    [_filled(piece, field, defaults.get(field.name)) for field in schema], schema=schema
-                )
-
-    def _path(self, name: str) -> Path:
-        return self.folder / f"{name}.parquet"
+        for path in self.paths(name):
+            with pq.ParquetFile(path, pre_buffer=False) as file:
+                for piece in file.iter_batches(STREAM_ROWS, use_threads=False):
+                    columns = [_filled(piece, field, defaults.get(field.name)) for field in schema]
+                    yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def create(root: Path, project_id: int) -> Staging:

@@ -35,7 +35,7 @@ _WIDE = 300
 Ranges = Mapping[str, Any]
 
 
-class _SharedSpace(ConfigurationSpace):
+class _SharedSpace(ConfigurationSpace):  # type: ignore[misc]
     """A configuration space that the many copies TPOT makes of an individual share: it is only read."""
 
     def __deepcopy__(self, memo: Any) -> _SharedSpace:

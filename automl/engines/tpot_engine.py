@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from func_timeout import FunctionTimedOut, func_timeout  # type: ignore[import-untyped]
+from func_timeout import FunctionTimedOut, func_timeout
 from tpot.evolvers import BaseEvolver
 from tpot.search_spaces.nodes import EstimatorNode
 from tpot.search_spaces.pipelines import ChoicePipeline, SequentialPipeline

@@ -212,6 +212,23 @@ def test_columns_may_come_and_stay_away(datasets: Datasets, project: Project) ->
     assert datasets.verify(project.id, 2)
 
 
+def test_the_pieces_of_a_batch_may_have_different_columns(datasets: Datasets, project: Project) -> None:
+    with datasets.stage(project) as staging:
+        staging.write_rows(pa.table({"_row_id": ["a"], "x": [1.0]}))
+        staging.write_rows(pa.table({"_row_id": ["b"], "y": ["new"], "x": [2.0]}))
+        staging.write_rows(pa.table({"_row_id": ["c"]}))
+        with pytest.raises(ValueError):
+            staging.write_rows(pa.table({"_row_id": ["d"], "x": ["text"]}))
+        datasets.commit(staging, kind=BatchKind.UPLOAD, details={}, at=NOW)
+    found = datasets.read(project.id, 1, labelled=False)
+    assert found.select(["_row_id", "x", "y"]).to_pylist() == [
+        {"_row_id": "a", "x": 1.0, "y": None},
+        {"_row_id": "b", "x": 2.0, "y": "new"},
+        {"_row_id": "c", "x": None, "y": None},
+    ]
+    assert datasets.verify(project.id, 1)
+
+
 @pytest.mark.parametrize("column", [{"amount": ["text"]}, {"Amount": [1.0]}], ids=["type", "case"])
 def test_a_column_of_another_type_or_case_is_refused(
     datasets: Datasets, project: Project, column: dict[str, list[object]]

@@ -1,0 +1,368 @@
+"""Are pseudo-labels refused when their labeller is bad, and used when they help?
+
+    python benchmarks/pseudo_labels.py [--seeds 100] [--jobs N] [--quick]
+
+Two moons with 20 labels: the teacher spreads labels over the graph of neighbours; one learner is trained without and
+with its labels. A labeller that gets 30% of one class wrong: in one table its faults come after everything that
+could see them (the three arms alone must refuse), in the next they show on the calibration rows too
+(nothing should be selected). "true gain" is measured on rows the judge never sees. --quick takes a tenth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when the libraries below are loaded
+
+import numpy as np
+from lightgbm import LGBMClassifier
+from sklearn.datasets import load_breast_cancer, make_classification, make_moons
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from automl.arms import Arms, three_arms
+from automl.graph_teacher import graph_teacher
+from automl.judge import Rules, Scored, spent_alpha
+from automl.pseudo_labels import Judgement, PseudoRule, Selection, Teacher, audit, select
+from automl.task import Task, TaskKind
+
+RULE = PseudoRule()
+FLIPPED = 0.3
+FIRST_LOOK = spent_alpha(0.05, 1)
+TASK = Task(kind=TaskKind.CLASSIFICATION, target="y", metric="accuracy", classes=(0, 1))
+METRICS = ("accuracy", "roc_auc", "log_loss")
+AUDITED = 200
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One problem: rows of a known truth, and how many of them are labelled, unlabelled and judged on."""
+
+    name: str
+    make: Callable[[int, int], tuple[Any, Any]]
+    true: int
+    pool: int
+    holdout: int
+    test: int
+
+
+def moons(n: int, seed: int, *, noise: float) -> tuple[Any, Any]:
+    return make_moons(n, noise=noise, random_state=seed)
+
+
+def columns(n: int, seed: int) -> tuple[Any, Any]:
+    return make_classification(
+        n, n_features=12, n_informative=6, n_clusters_per_class=3, class_sep=1.0, random_state=seed
+    )
+
+
+def tumours(n: int, seed: int) -> tuple[Any, Any]:
+    X, y = load_breast_cancer(return_X_y=True)
+    order = np.random.default_rng(seed).permutation(len(y))[:n]
+    return X[order], y[order]
+
+
+FEW = Scene("two moons, 20 labels", partial(moons, noise=0.1), 20, 1000, 500, 5000)
+MANY = (
+    Scene("two moons, noise 0.25", partial(moons, noise=0.25), 300, 2000, 1000, 5000),
+    Scene("12 columns, 6 clusters", columns, 300, 2000, 1000, 5000),
+    Scene("breast cancer", tumours, 100, 219, 250, 250),
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    X: Any
+    y: Any
+    true: Any
+    pool: Any
+    holdout: Any
+    test: Any
+
+
+def parts(scene: Scene, seed: int) -> Parts:
+    """A stratified draw. Where a data set has no rows to spare, the true gain is measured on the holdout."""
+    X, y = scene.make(scene.true + scene.pool + scene.holdout + scene.test, seed)
+    random = np.random.default_rng([7, seed])
+    order = random.permutation(len(y))
+    half = scene.true // 2
+    true = np.concatenate([order[y[order] == c][:half] for c in (0, 1)])
+    rest = order[~np.isin(order, true)]
+    a, b = scene.pool, scene.pool + scene.holdout
+    return Parts(X, y, true, rest[:a], rest[a:b], rest[b:] if len(rest) > b else rest[a:b])
+
+
+# -- learners: the same one, with the same seed, in every arm ---------------------------------------------
+
+
+def lightgbm(seed: int) -> Any:
+    return LGBMClassifier(
+        n_estimators=60, min_child_samples=3, learning_rate=0.1, n_jobs=1, verbose=-1, random_state=seed
+    )
+
+
+def forest(seed: int) -> Any:
+    return RandomForestClassifier(60, random_state=seed)
+
+
+def trees(seed: int) -> Any:
+    return ExtraTreesClassifier(60, random_state=seed)
+
+
+def logistic(seed: int) -> Any:
+    return LogisticRegression(max_iter=500)
+
+
+LEARNERS = {"LightGBM": lightgbm, "random forest": forest, "extra trees": trees}
+
+
+def fitted(make: Callable[[int], Any], X: Any, y: Any, seed: int, weights: Any = None) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # LightGBM's about feature names
+        return make(seed).fit(X, y, sample_weight=weights)
+
+
+def chances(model: Any, X: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.predict_proba(X)
+
+
+# -- teachers and labellers -------------------------------------------------------------------------------
+
+
+def by_graph(these: Parts, seed: int) -> tuple[Any, Any]:
+    taught = graph_teacher(
+        these.X[these.true], these.y[these.true], these.X[these.pool], classes=2, seed=seed
+    )
+    return taught.probabilities, taught.calibration
+
+
+def by_folds(these: Parts, seed: int) -> tuple[Any, Any]:
+    """Five folds of each of three learners: what a search leaves behind."""
+    X, y = these.X[these.true], these.y[these.true]
+    makers = (forest, trees, logistic)
+    splits = list(StratifiedKFold(5, shuffle=True, random_state=seed).split(X, y))
+    pool = np.zeros((len(makers), len(these.pool), 2))
+    held = np.zeros((len(makers), len(y), 2))
+    for k, make in enumerate(makers):
+        for train, test in splits:
+            model = make_pipeline(StandardScaler(), make(seed)).fit(X[train], y[train])
+            held[k, test] = model.predict_proba(X[test])
+            pool[k] += model.predict_proba(these.X[these.pool]) / len(splits)
+    return pool, held.mean(axis=0)
+
+
+def flipped(labels: Any, seed: int) -> Any:
+    """30% of class 1 called class 0."""
+    turned = (labels == 1) & (np.random.default_rng([11, seed]).random(len(labels)) < FLIPPED)
+    return np.where(turned, 0, labels)
+
+
+def chosen(these: Parts, probabilities: Any, calibration: Any, seed: int) -> Selection:
+    return select(
+        probabilities,
+        calibration,
+        these.y[these.true],
+        RULE,
+        Teacher(version=1),
+        true_rows=len(these.true),
+        seed=seed,
+    )
+
+
+# -- the arms ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One seed: rows chosen, whether they were used for each metric, and what they really do to the accuracy."""
+
+    rows: int
+    precision: float
+    used: dict[str, bool]
+    before: float
+    after: float
+    named: bool
+
+
+def tried(these: Parts, selection: Selection, labels: Any, make: Callable[[int], Any], seed: int) -> Tried:
+    """Train the arms and ask; ``labels`` are those of the selected rows, as the labeller hands them in."""
+    X, y, true = these.X, these.y, these.true
+    rows = these.pool[selection.rows]
+    alone = fitted(make, X[true], y[true], seed, np.ones(len(true)))
+    helped = fitted(
+        make,
+        np.vstack([X[true], X[rows]]),
+        np.concatenate([y[true], labels]),
+        seed,
+        np.concatenate([np.ones(len(true)), selection.weights]),
+    )
+    # the champion knows the first half of the true rows of each class
+    early = true[np.arange(len(true)) % 2 == 0]
+    champion = fitted(make, X[early], y[early], seed)
+    scored = [Scored(predictions=chances(model, X[these.holdout])) for model in (champion, alone, helped)]
+    used = {name: arms(scored, y[these.holdout], name, seed).uses_pseudo_labels for name in METRICS}
+    seen = audit(labels[:AUDITED], y[rows][:AUDITED], classes=2)
+    return Tried(
+        rows=len(rows),
+        precision=float(np.mean(labels == y[rows])) if len(rows) else float("nan"),
+        used=used,
+        before=alone.score(X[these.test], y[these.test]),
+        after=helped.score(X[these.test], y[these.test]),
+        named=seen.judgement is Judgement.BAD,
+    )
+
+
+def arms(scored: Sequence[Scored], y: Any, name: str, seed: int) -> Arms:
+    return three_arms(
+        *scored,
+        y,
+        Rules(metric=name, alpha=FIRST_LOOK),
+        truly_labelled=np.ones(len(y), dtype=bool),
+        seed=seed,
+        task=TASK,
+        train_prior=np.array([0.5, 0.5]),
+    )
+
+
+def helping(seed: int, *, scene: Scene, learner: str) -> Tried:
+    """A good teacher."""
+    these = parts(scene, seed)
+    selection = chosen(these, *by_graph(these, seed), seed)
+    return tried(these, selection, selection.classes, LEARNERS[learner], seed)
+
+
+def harming(seed: int, *, scene: Scene, learner: str, bad: bool) -> Tried:
+    """The teacher's choice of rows and labels; where ``bad``, the labels are handed in with a class flipped."""
+    these = parts(scene, seed)
+    selection = chosen(these, *by_folds(these, seed), seed)
+    labels = flipped(selection.classes, seed) if bad else selection.classes
+    return tried(these, selection, labels, LEARNERS[learner], seed)
+
+
+def showing(seed: int, *, scene: Scene) -> int:
+    """The number of rows selected from a labeller whose flips show on the calibration rows as well."""
+    these = parts(scene, seed)
+    pool, held = by_folds(these, seed)
+    for given in (*pool, held):
+        turned = (given[:, 1] > 0.5) & (np.random.default_rng([13, seed]).random(len(given)) < FLIPPED)
+        given[turned] = given[turned][:, ::-1]
+    return len(chosen(these, pool, held, seed).rows)
+
+
+def chosen_by_search(seed: int) -> tuple[float, float]:
+    """Two moons, each arm with the best of four learners by cross-validation on its own true rows."""
+    these = parts(FEW, seed)
+    selection = chosen(these, *by_graph(these, seed), seed)
+    rows = these.pool[selection.rows]
+    X, y, true = these.X, these.y, these.true
+    makers = (lightgbm, forest, trees, logistic)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scores = [cross_val_score(make(seed), X[true], y[true], cv=4).mean() for make in makers]
+    make = makers[int(np.argmax(scores))]
+    alone = fitted(make, X[true], y[true], seed)
+    weights = np.concatenate([np.ones(len(true)), selection.weights])
+    both, labels = np.concatenate([true, rows]), np.concatenate([y[true], selection.classes])
+    helped = fitted(make, X[both], labels, seed, weights)
+    return alone.score(X[these.test], y[these.test]), helped.score(X[these.test], y[these.test])
+
+
+# -- the command ------------------------------------------------------------------------------------------
+
+
+def line(name: str, learner: str, found: Sequence[Tried], *, say_used: bool) -> Sequence[str]:
+    shares = [np.mean([each.used[m] == say_used for each in found]) for m in METRICS]
+    before, after = np.mean([each.before for each in found]), np.mean([each.after for each in found])
+    return (
+        name,
+        learner,
+        f"{np.mean([each.rows for each in found]):.0f}",
+        f"{np.nanmean([each.precision for each in found]):.1%}",
+        *(f"{share:.0%}" for share in shares),
+        f"{before:.3f}",
+        f"{after:.3f}",
+        f"{after - before:+.3f}",
+        f"{np.mean([each.named for each in found]):.0%}",
+    )
+
+
+def head(word: str) -> Sequence[str]:
+    tail = ("accuracy without", "with", "true gain", f"called bad by {AUDITED} truths")
+    return ("data", "learner", "rows", "right", *(f"{word}, {m}" for m in METRICS), *tail)
+
+
+def show(title: str, heading: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[i]) for row in (heading, *lines)) for i in range(len(heading))]
+    print(f"\n{title}\n")
+    for row in (heading, ["-" * width for width in widths], *lines):
+        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the seeds")
+    options = parser.parse_args()
+    seeds = range(max(options.seeds // (10 if options.quick else 1), 1))
+    with ProcessPoolExecutor(options.jobs) as pool:
+
+        def run(one: Callable[[int], Any]) -> list[Any]:
+            return list(pool.map(one, seeds))
+
+        show(
+            f"A good teacher: two moons, 20 labels, 1,000 unlabelled, 500 judged on; {len(seeds)} seeds",
+            head("used"),
+            [
+                line(FEW.name, name, run(partial(helping, scene=FEW, learner=name)), say_used=True)
+                for name in LEARNERS
+            ],
+        )
+        pairs = np.array(run(chosen_by_search))
+        print(
+            f"\n  the best of four learners by cross-validation: {pairs[:, 0].mean():.3f} without, "
+            f"{pairs[:, 1].mean():.3f} with ({np.mean(pairs[:, 1] > pairs[:, 0]):.0%} of seeds better)"
+        )
+        for bad in (True, False):
+            whose = "30% of class 1 flipped, seen by no gate" if bad else "The same teacher, nothing flipped"
+            show(
+                f"{whose}; {len(seeds)} seeds",
+                head("refused" if bad else "used"),
+                [
+                    line(
+                        scene.name,
+                        name,
+                        run(partial(harming, scene=scene, learner=name, bad=bad)),
+                        say_used=not bad,
+                    )
+                    for scene in MANY
+                    for name in ("LightGBM", "random forest")
+                ],
+            )
+        show(
+            f"30% of class 1 flipped, and the calibration rows show it; {len(seeds)} seeds",
+            ("data", "seeds in which nothing was selected", "rows selected on average"),
+            [
+                (scene.name, f"{np.mean(np.array(rows) == 0):.0%}", f"{np.mean(rows):.0f}")
+                for scene in MANY
+                for rows in [run(partial(showing, scene=scene))]
+            ],
+        )
+
+
+if __name__ == "__main__":
+    main()
