@@ -30,10 +30,13 @@ from automl.tallies import Values
 
 _METHOD = "betting mixture 1"
 """Named in the stored state: sums made with other stakes can't be continued."""
-_STAKES: Values = 0.9 * np.exp2(-np.arange(24) / 2.0)
-_LOG_WEIGHT = -math.log(len(_STAKES))
+_STAKES: Values = 0.9 * np.exp2(-np.arange(18) / 2.0)
+"""From a stake for differences nearly all of one sign down to one for hundred thousands of rows."""
+_SHARES: Values = 1.0 / np.arange(2.0, len(_STAKES) + 2.0)
+_LOG_SHARES: Values = np.log(_SHARES / _SHARES.sum())
+"""More on the large stakes, which see a bad model within a few dozen rows; chosen by benchmarks/sequential.py."""
 _BLOCK = 20_000
-"""Rows turned into log capitals at once (4 MB)."""
+"""Rows turned into log capitals at once (3 MB)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +95,7 @@ class ConfidenceSequence:
 
         The same rows in any division into calls give the same state. Raises ValueError where one is NaN.
         """
-        given = _numbers(differences)
+        given = numbers(differences)
         state = self
         for start in range(0, len(given), _BLOCK):
             state = state._after_block(given[start : start + _BLOCK])
@@ -100,7 +103,7 @@ class ConfidenceSequence:
 
     def path(self, differences: npt.ArrayLike) -> tuple[Values, Values]:
         """Lower and upper bounds after each of these differences, two vectors of their length."""
-        given = _numbers(differences)
+        given = numbers(differences)
         lowers, uppers, state = [np.empty(0)], [np.empty(0)], self
         for start in range(0, len(given), _BLOCK):
             block = given[start : start + _BLOCK]
@@ -150,21 +153,23 @@ class ConfidenceSequence:
     def _lower(self, capitals: Values, rows: npt.NDArray[Any]) -> Values:
         """The lower bounds that log capitals of shape (n, stakes) give after so many rows each."""
         sums = _smallest_sum(capitals, math.log(2.0 / self.alpha))
-        means = np.divide(sums, rows, out=np.full(len(rows), -1.0), where=rows > 0)
-        return np.clip(means, -1.0, 1.0) * self.bound
+        means: Values = np.divide(sums, rows, out=np.full(len(rows), -1.0), where=rows > 0)
+        return self.bound * np.clip(means, -1.0, 1.0)
 
 
-def _numbers(values: npt.ArrayLike) -> Values:
-    numbers = np.atleast_1d(np.asarray(values, dtype=np.float64))
-    if numbers.ndim != 1 or np.isnan(numbers).any():
+def numbers(values: npt.ArrayLike) -> Values:
+    """A vector of floats. Raises ValueError for any other shape, and for NaN."""
+    vector = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    if vector.ndim != 1 or np.isnan(vector).any():
         raise ValueError("one number for each row is needed, none of them NaN")
-    return numbers
+    return vector
 
 
 def _capitals(start: tuple[float, ...], scaled: Values) -> Values:
     """Log capitals of every stake after each row, shape (n, stakes)."""
     steps = np.log1p(np.outer(scaled, _STAKES))
-    return np.cumsum(np.vstack([np.asarray(start), steps]), axis=0)[1:]
+    sums: Values = np.cumsum(np.vstack([np.asarray(start), steps]), axis=0)
+    return sums[1:]
 
 
 def _smallest_sum(capitals: Values, threshold: float) -> Values:
@@ -173,7 +178,7 @@ def _smallest_sum(capitals: Values, threshold: float) -> Values:
     The log of the mixture is convex and falls in the sum; Newton's steps from a point on its left side never
     pass the root, so a step too few only makes the bound more cautious.
     """
-    shares = capitals + _LOG_WEIGHT
+    shares = capitals + _LOG_SHARES
     sums: Values = ((shares - threshold) / _STAKES).max(axis=1)
     for _ in range(60):
         terms = shares - sums[:, None] * _STAKES

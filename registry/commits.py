@@ -30,7 +30,7 @@ from sqlalchemy import Row, delete, func, insert, select, text, update
 from registry import row_index
 from registry.batches import batch_record, newest_version, with_key
 from registry.database import Database, lock_project
-from registry.delta_tables import TIME, DeltaTables
+from registry.delta_tables import ROWS, TIME, DeltaTables
 from registry.durable import locked
 from registry.errors import Conflict, Damaged, DuplicateRows, NotFound
 from registry.labels import repeats, winners
@@ -259,13 +259,13 @@ def check_columns(files: StagedFiles, tables: DeltaTables) -> None:
 
     Checked before a batch is numbered: one that no table takes could be neither finished nor taken back.
     """
-    if not (files.has("rows") and tables.exists("rows")):
+    if not files.has("rows"):
         return
-    stored = pa.schema(tables.latest("rows").schema().to_arrow())
+    stored = pa.schema(tables.latest("rows").schema().to_arrow()) if tables.exists("rows") else ROWS
     known = {field.name.lower(): field for field in stored}
     for field in files.schema("rows"):
-        there = known.get(field.name.lower())
-        if there is not None and (there.name != field.name or there.type != field.type):
+        there = known.setdefault(field.name.lower(), field)
+        if there.name != field.name or there.type != field.type:
             raise Conflict(
                 f"column {field.name!r} ({field.type}) is {there.name!r} ({there.type}) in earlier rows",
                 code="schema_changed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from deltalake.exceptions import DeltaError
 from sqlalchemy import func, select
 
 from registry import reading, row_index, staging
@@ -16,11 +18,13 @@ from registry.batches import batch_record, held, newest_version, version_numbere
 from registry.commits import Commits
 from registry.database import Database
 from registry.delta_tables import DeltaTables
-from registry.errors import NotFound
+from registry.errors import NotFound, RegistryError
 from registry.maintenance import MaintenanceReport, maintain
 from registry.records import Batch, BatchKind, DatasetFacts, DatasetVersion, Json, Project
 from registry.staging import Staging
 from registry.tables import batches, dataset_versions, projects
+
+logger = logging.getLogger(__name__)
 
 
 class Datasets:
@@ -73,7 +77,8 @@ class Datasets:
     def recover(self, at: datetime) -> tuple[Batch, ...]:
         """Finish the batches that a crash left half-way and remove what was never committed; for every start.
 
-        Waits for live commits of the same projects. Raises Damaged when a batch can't be finished.
+        Waits for live commits of the same projects. Where a batch can't be finished (a full disk, a damaged
+        table), that is logged, the other projects go on, and the project's next commit tries again and raises.
         """
         query = select(batches.c.project_id).where(batches.c.status == "staged").distinct()
         with self._db.read() as connection:
@@ -81,8 +86,11 @@ class Datasets:
         done: list[Batch] = []
         for project_id in waiting:
             tables = self._of(project_id)
-            with self._commits.lock(project_id, tables):
-                done.extend(self._commits.roll_forward(project_id, tables, at))
+            try:
+                with self._commits.lock(project_id, tables):
+                    done.extend(self._commits.roll_forward(project_id, tables, at))
+            except (RegistryError, DeltaError, OSError):
+                logger.exception("a batch of project %d is left unfinished", project_id)
         staging.sweep(self._staging, self._is_staged)
         return tuple(done)
 

@@ -286,3 +286,18 @@ class DriftRecord:
     drifted: tuple[str, ...]
     report: Json
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityRecord:
+    """A look at the champion's live quality. ``kind`` is ``realised`` (truth came) or ``estimated`` (without);
+    ``reference`` is its score on its own holdout."""
+
+    number: int
+    project_id: int
+    model_version: int
+    kind: str
+    score: float
+    reference: float
+    report: Json
+    at: datetime

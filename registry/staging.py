@@ -138,7 +138,10 @@ class Staging:
         """Go on in a next file, which has the columns of ``schema`` too."""
         before = self._writers.get(name)
         if before is not None:
-            schema = pa.unify_schemas([before.schema, schema])
+            try:
+                schema = pa.unify_schemas([before.schema, schema])
+            except pa.ArrowTypeError as error:
+                raise ValueError(str(error)) from error
             before.close()
         path = self.folder / f"{name}.{len(self.files.paths(name))}.parquet"
         self._writers[name] = pq.ParquetWriter(path, schema, compression="lz4")
@@ -254,6 +257,8 @@ def _rows(table: pa.Table) -> pa.Table:
     strange = [name for name in names if name.startswith("_") and name not in ROWS.names]
     if strange or "_batch" in names:
         raise ValueError(f"{strange[0] if strange else '_batch'!r} is no column that rows can be staged with")
+    if any(not name or "\0" in name for name in names):
+        raise ValueError("a column's name is neither empty nor has a NUL character")
     if len({name.lower() for name in names}) < len(names):
         raise ValueError("two columns of the rows have the same name, upper and lower case apart")
     columns = [

@@ -19,6 +19,7 @@ from registry.ledger import Ledger
 from registry.migrations import upgrade
 from registry.models import Models
 from registry.projects import Projects
+from registry.quality import QualityReports
 from registry.runs import Runs
 
 _KEY_BYTES = 32
@@ -40,6 +41,7 @@ class Registry:
         self.models = Models(db)
         self.ledger = Ledger(db)
         self.drift = DriftReports(db)
+        self.quality = QualityReports(db)
         self.keys = Keys(db)
         self.leases = Leases(db)
         self.due = DueTimes(db)

@@ -311,6 +311,20 @@ drift_reports = Table(
     Column("at", Utc, nullable=False),
 )
 
+quality_reports = Table(
+    "quality_reports",
+    metadata,
+    _id(),
+    _project(),
+    Column("model_version", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("score", Float, nullable=False),
+    Column("reference", Float, nullable=False),
+    Column("report", JSON, nullable=False),
+    Column("at", Utc, nullable=False),
+    Index("ix_quality_reports_project_id_kind", "project_id", "kind"),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,

@@ -20,6 +20,7 @@ from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
 from service.problems import install_problems
+from service.quality_watch import QualityWatch
 from service.scheduler import Scheduler
 from service.serving import Serving
 from service.settings import Settings
@@ -89,6 +90,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
     drift_watch = DriftWatch(
         registry, settings, clock=clock, metrics=metrics, on_report=lambda: scheduler.nudge()
     )
+    quality_watch = QualityWatch(registry, clock=clock, on_report=lambda: scheduler.nudge())
     workshop = Workshop(
         registry,
         settings,
@@ -105,6 +107,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         metrics=metrics,
         workshop=workshop,
         drift_watch=drift_watch,
+        quality_watch=quality_watch,
         maintain=maintenance.run,
     )
     observation = Observation(registry, home, flush_seconds=settings.flush_seconds, clock=clock)

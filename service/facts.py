@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from registry.records import Project, Run, RunStatus
+from registry.records import BatchKind, Project, Run, RunStatus
 from registry.store import Registry
 from service.policy import Policy
-from service.triggers import DriftFact, Facts
+from service.triggers import DriftFact, Facts, QualityFact
 
 _RECENT_RUNS = 20
 MOST_ATTEMPTS = 2
+_FEW_ROWS = 20
 
 
 def gather(registry: Registry, project: Project, policy: Policy, now: datetime) -> Facts:
@@ -29,6 +30,8 @@ def gather(registry: Registry, project: Project, policy: Policy, now: datetime) 
         spent_seconds=registry.runs.spent_seconds(project.id, now - timedelta(days=1)),
         schedule_due_at=registry.due.get(project.id, "schedule"),
         drift=_drift(registry, project, last),
+        decay=_decay(registry, project, last),
+        broken=_broken(registry, project, policy),
     )
 
 
@@ -53,3 +56,45 @@ def _drift(registry: Registry, project: Project, last: Run | None) -> DriftFact 
     if last is not None and report.at <= last.created_at:
         return None
     return DriftFact(share=report.share, drifted=report.drifted, at=report.at)
+
+
+def _decay(registry: Registry, project: Project, last: Run | None) -> QualityFact | None:
+    report = registry.quality.latest(project.id, "realised")
+    if report is None or report.model_version != project.champion:
+        return None
+    if last is not None and report.at <= last.created_at:
+        return None
+    found = report.report
+    return QualityFact(
+        score=report.score,
+        reference=report.reference,
+        drop=float(found["drop"]),
+        sure_drop=float(found["sure_drop"]),
+        allowed=float(found["allowed"]),
+        rows=int(found["rows"]),
+        at=report.at,
+    )
+
+
+def _broken(registry: Registry, project: Project, policy: Policy) -> str | None:
+    """How the newest data break the contract, or None."""
+    rule = policy.triggers.contract
+    if rule is None:
+        return None
+    upload = next(
+        (one for one in registry.datasets.batches(project.id, limit=20) if one.kind == BatchKind.UPLOAD), None
+    )
+    if upload is not None:
+        sent = upload.rows + upload.quarantined
+        if sent >= _FEW_ROWS and upload.quarantined > rule.max_quarantined * sent:
+            return f"{upload.quarantined} of the {sent} rows of upload {upload.number} were refused"
+    report = registry.drift.latest(project.id)
+    if report is None or report.model_version != project.champion:
+        return None
+    for column in report.report["columns"]:
+        if column["method"] == "wasserstein" and column["score"] > rule.max_shift:
+            return (
+                f"{column['name']!r} moved by {column['score']:.3g} standard deviations in the newest window; "
+                "has a unit changed?"
+            )
+    return None

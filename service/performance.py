@@ -25,7 +25,7 @@ def performance(registry: Registry, project: Project) -> dict[str, Any]:
     task, schema = Task.from_json(project.task), Schema.from_json(project.schema or {})
     scored = registry.datasets.scored(project.id, limit=MOST_ROWS)
     scored = scored.sort_by([("at", "ascending")])
-    y, p = _arrays(scored, task, schema)
+    y, p = answers_and_truths(scored, task, schema)
     versions = np.asarray(scored["model_version"].to_numpy(), dtype=np.int64)
     times = scored["at"].to_pylist()
     return {
@@ -49,7 +49,10 @@ def performance(registry: Registry, project: Project) -> dict[str, Any]:
     }
 
 
-def _arrays(scored: pa.Table, task: Task, schema: Schema) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+def answers_and_truths(
+    scored: pa.Table, task: Task, schema: Schema
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+    """Truths as class positions or numbers, and answers as probabilities (n, K) or numbers (n,)."""
     labels = scored["label"].to_pylist()
     if not task.is_classification:
         truth = np.array([float(label) for label in labels], dtype=np.float64)

@@ -37,15 +37,47 @@ class FeatureDrift(Part):
     action: Literal["annotate", "retrain"] = "annotate"
 
 
+class Decay(Part):
+    """Start when live quality, measured on answers whose truth has come, is surely down.
+
+    ``max_drop`` is the loss allowed against the champion's score on its own holdout, in the metric's unit (for
+    rmse and mae: a share of the naive baseline's error). The newest ``window`` scored answers of the champion are
+    looked at, once there are ``min_rows``; "surely" is at confidence ``1 - alpha``.
+    """
+
+    max_drop: float = Field(default=0.02, ge=0)
+    window: int = Field(default=2_000, ge=50, le=100_000)
+    min_rows: int = Field(default=200, ge=50)
+    alpha: float = Field(default=0.01, gt=0, lt=0.5)
+    action: Literal["annotate", "retrain"] = "retrain"
+
+
+class Contract(Part):
+    """When the data themselves are broken: nothing is learnt from them, somebody is told.
+
+    ``max_quarantined`` is the share of refused rows in the newest batches; ``max_shift`` the shift of a numeric
+    feature in standard deviations (a unit that changed, a sensor that broke).
+    """
+
+    max_quarantined: Share = 0.5
+    max_shift: float = Field(default=10.0, gt=0)
+
+
 class Triggers(Part):
     schedule: str | None = Field(default="0 3 * * *", description="cron, five fields, UTC")
     new_labels: NewLabels | None = NewLabels()
+    decay: Decay | None = Decay()
     drift: FeatureDrift | None = FeatureDrift()
+    contract: Contract | None = Contract()
 
     @field_validator("schedule")
     @classmethod
     def _cron(cls, value: str | None) -> str | None:
         return None if value is None else check_cron(value)
+
+
+class AtLeast(Part):
+    at_least: int = Field(ge=1)
 
 
 class Search(Part):
@@ -93,7 +125,7 @@ class Policy(Part):
     """
 
     triggers: Triggers = Triggers()
-    combine: Literal["any", "all"] = "any"
+    combine: Literal["any", "all"] | AtLeast = "any"
     cooldown: timedelta = timedelta(hours=1)
     daily_budget_seconds: float = Field(default=3600, gt=0)
     min_fresh_labels: int = Field(default=100, ge=1)

@@ -21,6 +21,7 @@ from service.drift_watch import DriftWatch
 from service.facts import gather
 from service.metrics import Metrics
 from service.policy import Policy
+from service.quality_watch import QualityWatch
 from service.schedule import next_due
 from service.settings import Settings
 from service.triggers import Refusal, Trigger, due
@@ -43,6 +44,7 @@ class Scheduler:
         metrics: Metrics,
         workshop: Workshop,
         drift_watch: DriftWatch,
+        quality_watch: QualityWatch,
         maintain: Callable[[], None],
     ) -> None:
         self._registry = registry
@@ -51,6 +53,7 @@ class Scheduler:
         self._metrics = metrics
         self._workshop = workshop
         self._drift_watch = drift_watch
+        self._quality_watch = quality_watch
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}
         self._ticking = threading.Lock()
@@ -84,6 +87,7 @@ class Scheduler:
             self._timer.shutdown(wait=True)
         self._workshop.stop()
         self._drift_watch.stop()
+        self._quality_watch.stop()
 
     def nudge(self) -> None:
         """Tick now instead of later. Cheap; may be called from any thread."""
@@ -122,6 +126,7 @@ class Scheduler:
         policy = Policy.model_validate(project.policy)
         self._keep_due_time(project, policy, now)
         self._drift_watch.look_at(project, policy)
+        self._quality_watch.look_at(project, policy)
         facts = gather(self._registry, project, policy, now)
         answer = due(policy, facts, now)
         if isinstance(answer, Trigger):
@@ -153,6 +158,9 @@ class Scheduler:
                 return
         self._told[project.id] = told
         self._decide(project, "refused", refusal.guard, refusal.reason, dict(refusal.evidence), None, now)
+        if refusal.guard == "data_contract":
+            data = {"project": project.name, "reason": refusal.reason}
+            self._registry.ledger.emit("incumbent.contract.broken", data, project_id=project.id, at=now)
 
     def _decide(
         self,

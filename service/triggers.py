@@ -20,12 +20,26 @@ class DriftFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QualityFact:
+    """The newest report of live quality. ``drop`` is how far the score is below the champion's at its promotion
+    (worse is positive), ``sure_drop`` what it is at least, with the confidence the policy asks for."""
+
+    score: float
+    reference: float
+    drop: float
+    sure_drop: float
+    allowed: float
+    rows: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What is known of a project when its triggers are looked at.
 
     ``truths`` counts truly labelled rows, ``truths_at_last_run`` those the last finished run started from
-    (None before the first). ``interrupted_run`` is the number of the last run if its process was lost and it
-    was not tried again yet. ``spent_seconds`` are search seconds of the last 24 hours.
+    (None before the first). ``broken`` says how the data contract is broken, if it is. ``interrupted_run`` is
+    the number of the last run if its process was lost and it was not tried again yet. ``spent_seconds`` are search seconds of the last 24 hours.
     """
 
     champion: int | None
@@ -37,6 +51,8 @@ class Facts:
     spent_seconds: float = 0.0
     schedule_due_at: datetime | None = None
     drift: DriftFact | None = None
+    decay: QualityFact | None = None
+    broken: str | None = None
 
     @property
     def fresh(self) -> int:
@@ -81,6 +97,9 @@ def due(policy: Policy, facts: Facts, now: datetime) -> Trigger | Refusal:
     evidence = _evidence(facts, now)
     if facts.active_run is not None:
         return Refusal(guard="active_run", reason=f"run {facts.active_run} is under way", evidence=evidence)
+    if facts.broken is not None:
+        reason = f"the data contract is broken: {facts.broken}"
+        return Refusal(guard="data_contract", reason=reason, evidence=evidence)
     if facts.interrupted_run is not None:
         reason = f"run {facts.interrupted_run} was interrupted and is tried again once"
         return Trigger(kind="retry", reason=reason, fired=("retry",), evidence=evidence)
@@ -88,7 +107,7 @@ def due(policy: Policy, facts: Facts, now: datetime) -> Trigger | Refusal:
         return _first(policy, facts, evidence)
     rungs = _rungs(policy, facts, now)
     fired = tuple(rung for rung in rungs if rung.fires)
-    needed = len(rungs) if policy.combine == "all" else 1
+    needed = _needed(policy, len(rungs))
     if not rungs:
         return Refusal(guard="no_trigger", reason="the policy has no automatic trigger", evidence=evidence)
     if len(fired) < needed:
@@ -114,6 +133,12 @@ def _first(policy: Policy, facts: Facts, evidence: Mapping[str, Any]) -> Trigger
     return Trigger(kind="first_champion", reason=reason, fired=("first_champion",), evidence=evidence)
 
 
+def _needed(policy: Policy, rungs: int) -> int:
+    if isinstance(policy.combine, str):
+        return rungs if policy.combine == "all" else 1
+    return policy.combine.at_least
+
+
 def _rungs(policy: Policy, facts: Facts, now: datetime) -> tuple[_Rung, ...]:
     triggers = policy.triggers
     rungs = []
@@ -126,6 +151,8 @@ def _rungs(policy: Policy, facts: Facts, now: datetime) -> tuple[_Rung, ...]:
         )
     if triggers.new_labels is not None:
         rungs.append(_new_labels(policy, facts))
+    if triggers.decay is not None and triggers.decay.action == "retrain":
+        rungs.append(_decay(facts.decay))
     if triggers.drift is not None and triggers.drift.action == "retrain":
         rungs.append(_drift(triggers.drift.share, facts.drift))
     return tuple(rungs)
@@ -143,6 +170,16 @@ def _new_labels(policy: Policy, facts: Facts) -> _Rung:
     goal = min(goals) if goals else 1
     verb = "reach" if facts.fresh >= goal else "of"
     return _Rung("new_labels", facts.fresh >= goal, f"{facts.fresh} new labels {verb} the {goal} asked for")
+
+
+def _decay(fact: QualityFact | None) -> _Rung:
+    if fact is None:
+        return _Rung("decay", False, "live quality: too little truth since the last run")
+    text = (
+        f"live quality is {fact.score:.4g} on {fact.rows} answers, worse by {fact.drop:.4g} than the "
+        f"{fact.reference:.4g} of the promotion, surely by {fact.sure_drop:.4g}; {fact.allowed:.4g} is allowed"
+    )
+    return _Rung("decay", fact.sure_drop > fact.allowed, text)
 
 
 def _drift(share: float, fact: DriftFact | None) -> _Rung:
@@ -183,6 +220,8 @@ def _evidence(facts: Facts, now: datetime) -> dict[str, Any]:
         "fresh_labels": facts.fresh,
         "spent_seconds": round(facts.spent_seconds, 1),
         "schedule_due_at": facts.schedule_due_at.isoformat() if facts.schedule_due_at else None,
+        "live_score": facts.decay.score if facts.decay else None,
+        "sure_drop": facts.decay.sure_drop if facts.decay else None,
         "drift_share": facts.drift.share if facts.drift else None,
         "drifted": list(facts.drift.drifted) if facts.drift else [],
     }

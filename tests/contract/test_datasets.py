@@ -242,6 +242,27 @@ def test_a_column_of_another_type_or_case_is_refused(
     assert upload(datasets, project, "b", 1).number == 2
 
 
+def test_two_cases_of_one_name_in_a_first_batch_are_refused(datasets: Datasets, project: Project) -> None:
+    with datasets.stage(project) as staging:
+        staging.write_rows(pa.table({"_row_id": ["a"], "x": [1.0]}))
+        staging.write_rows(pa.table({"_row_id": ["b"], "X": [1.0]}))
+        with pytest.raises(Conflict):
+            datasets.commit(staging, kind=BatchKind.UPLOAD, details={}, at=NOW)
+    assert upload(datasets, project, "b", 1).number == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["a.b", "`x`", " ", "é😀", "new\nline", 'it\'s "%20"', "{x},;(=)", "x" * 300]
+)
+def test_any_name_makes_a_column(datasets: Datasets, project: Project, name: str) -> None:
+    for number in range(2):
+        with datasets.stage(project) as staging:
+            staging.write_rows(pa.table({"_row_id": [f"r{number}"], name: [1.5]}))
+            datasets.commit(staging, kind=BatchKind.UPLOAD, details={}, at=NOW)
+    assert datasets.read(project.id, 2, labelled=False, columns=[name])[name].to_pylist() == [1.5, 1.5]
+    assert datasets.recent(project.id, 1)[name].to_pylist() == [1.5]
+
+
 UNUSABLE: list[Callable[[Staging], None]] = [
     lambda staging: staging.write_rows(pa.table({"a": [1.0]})),
     lambda staging: staging.write_rows(pa.table({"_row_id": [""], "a": [1.0]})),
@@ -249,6 +270,8 @@ UNUSABLE: list[Callable[[Staging], None]] = [
     lambda staging: staging.write_rows(pa.table({"_row_id": ["a\0b"]})),
     lambda staging: staging.write_rows(pa.table({"_row_id": pa.array([None], pa.string())})),
     lambda staging: staging.write_rows(pa.table({"_row_id": ["x"], "_strange": [1.0]})),
+    lambda staging: staging.write_rows(pa.table({"_row_id": ["x"], "": [1.0]})),
+    lambda staging: staging.write_rows(pa.table({"_row_id": ["x"], "a\0b": [1.0]})),
     lambda staging: staging.write_rows(pa.table({"_row_id": ["x"], "list": [[1.0]]})),
     lambda staging: staging.write_rows(pa.table({"_row_id": ["x"], "a": [1.0], "A": [1.0]})),
     lambda staging: staging.write_labels(pa.table({"_row_id": ["x"], "label": ["y"], "source": ["rumour"]})),

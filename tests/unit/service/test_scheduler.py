@@ -47,6 +47,7 @@ def scheduler(registry: Registry, clock: Clock) -> Scheduler:
         metrics=Metrics(),
         workshop=cast(Any, Idle()),
         drift_watch=cast(Any, Idle()),
+        quality_watch=cast(Any, Idle()),
         maintain=lambda: None,
     )
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.policy import Policy
-from service.triggers import DriftFact, Facts, Refusal, Trigger, due
+from service.triggers import DriftFact, Facts, QualityFact, Refusal, Trigger, due
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=3)
@@ -104,10 +104,42 @@ def test_drift_retrains_only_where_the_policy_says_so() -> None:
 
 def test_combining_by_all_waits_for_every_trigger() -> None:
     both = policy(
-        triggers={"schedule": "0 3 * * *", "new_labels": {"count": 500}, "drift": None}, combine="all"
+        triggers={"schedule": "0 3 * * *", "new_labels": {"count": 500}, "drift": None, "decay": None},
+        combine="all",
     )
     assert isinstance(due(both, facts(truths=1600), NOW), Refusal)
     assert isinstance(due(both, facts(truths=1600, schedule_due_at=NOW), NOW), Trigger)
+
+
+def quality(sure_drop: float) -> QualityFact:
+    return QualityFact(
+        score=0.7, reference=0.75, drop=0.05, sure_drop=sure_drop, allowed=0.02, rows=2000, at=NOW
+    )
+
+
+def test_decay_retrains_only_when_the_drop_is_surely_more_than_allowed() -> None:
+    decaying = policy(triggers={"schedule": None, "new_labels": None, "drift": None, "decay": {}})
+    assert isinstance(due(decaying, facts(truths=1200, decay=quality(0.01)), NOW), Refusal)
+    answer = due(decaying, facts(truths=1200, decay=quality(0.03)), NOW)
+    assert isinstance(answer, Trigger)
+    assert answer.kind == "decay"
+    assert "0.02 is allowed" in answer.reason
+
+
+def test_a_broken_contract_blocks_whatever_fired() -> None:
+    answer = due(policy(), facts(truths=9000, decay=quality(0.5), broken="'temp' moved"), NOW)
+    assert isinstance(answer, Refusal)
+    assert answer.guard == "data_contract"
+    assert "'temp' moved" in answer.reason
+
+
+def test_at_least_two_of_three_triggers() -> None:
+    two = policy(
+        triggers={"schedule": "0 3 * * *", "new_labels": {"count": 500}, "drift": None, "decay": {}},
+        combine={"at_least": 2},
+    )
+    assert isinstance(due(two, facts(truths=1600), NOW), Refusal)
+    assert isinstance(due(two, facts(truths=1600, decay=quality(0.03)), NOW), Trigger)
 
 
 @given(

@@ -1,0 +1,107 @@
+"""Looks at live quality whenever enough new truth has come."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from automl.decay import decay
+from automl.schema import Schema
+from automl.task import Task
+from registry.records import Project
+from registry.store import Registry
+from service.api.context import Clock
+from service.performance import answers_and_truths
+from service.policy import Decay, Policy
+
+logger = logging.getLogger(__name__)
+
+
+class QualityWatch:
+    """Realised quality of the champion on its own answers since its promotion, beside its holdout score.
+
+    A report is evidence: :func:`service.triggers.due` decides what it means. Works in a thread of its own, on at
+    most ``window`` answers.
+    """
+
+    def __init__(self, registry: Registry, *, clock: Clock, on_report: Callable[[], None]) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._on_report = on_report
+        self._thread: threading.Thread | None = None
+        self._looked: dict[tuple[int, int], int] = {}
+
+    def look_at(self, project: Project, policy: Policy) -> None:
+        """Start a report when ``min_rows`` more truths have come since the last one. Returns at once."""
+        rule = policy.triggers.decay
+        busy = self._thread is not None and self._thread.is_alive()
+        if rule is None or project.champion is None or busy:
+            return
+        truths = self._registry.datasets.facts(project.id).truths
+        key = (project.id, project.epoch)
+        if truths - self._looked.setdefault(key, truths) < rule.min_rows:
+            return
+        self._looked[key] = truths
+
+        def work() -> None:
+            try:
+                self._report(project, rule)
+            except Exception:
+                logger.exception("the look at the live quality of %s failed", project.name)
+
+        self._thread = threading.Thread(target=work, name=f"quality-{project.id}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            self._thread.join(timeout=15)
+
+    def _report(self, project: Project, rule: Decay) -> None:
+        assert project.champion is not None
+        reference = self._reference(project)
+        if reference is None:
+            return
+        since = self._registry.ledger.promotions(project.id, limit=1)[0].at
+        scored = self._registry.datasets.scored(project.id, since=since, limit=rule.window)
+        mine = np.asarray(scored["model_version"].to_numpy()) == project.champion
+        task, schema = Task.from_json(project.task), Schema.from_json(project.schema or {})
+        y, p = answers_and_truths(scored.filter(mine), task, schema)
+        if len(y) < rule.min_rows:
+            return
+        score, rows, unit = reference
+        found = decay(
+            y,
+            p,
+            metric_name=task.metric,
+            reference=score,
+            reference_rows=rows,
+            alpha=rule.alpha,
+            seed=project.epoch,
+        )
+        if found is None:
+            return
+        self._registry.quality.add(
+            project.id,
+            model_version=project.champion,
+            kind="realised",
+            score=found.score,
+            reference=score,
+            report={**found.to_json(), "allowed": rule.max_drop * unit, "metric": task.metric},
+            at=self._clock(),
+        )
+        self._on_report()
+
+    def _reference(self, project: Project) -> tuple[float, int, float] | None:
+        """The champion's holdout score, the rows it was taken on, and the unit of a drop."""
+        assert project.champion is not None
+        model = self._registry.models.get(project.id, project.champion)
+        score = model.details.get("score")
+        if score is None or model.run is None:
+            return None
+        verdict = self._registry.runs.get(project.id, model.run).verdict or {}
+        relative = project.task["metric"] in ("rmse", "mae")
+        unit = float(verdict.get("baseline_score") or 1.0) if relative else 1.0
+        return float(score), int(model.details["holdout_rows"]), unit
