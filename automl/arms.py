@@ -1,7 +1,8 @@
 """Do pseudo-labels help? Three models with one budget and one seed, and the judge twice.
 
 The arms are the champion, a challenger trained on true labels only, and one trained on true and pseudo-labels.
-The third is used only when it proves better than the second, on rows with true labels.
+The third is used only when it proves better than the second, on rows with true labels, and no audit has
+shown its labeller to be bad.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.judge import Outcome, Rules, Scored, Verdict, judge
+from automl.pseudo_audit import Audit, Judgement
 from automl.task import Task
 
 
@@ -60,6 +62,7 @@ def three_arms(
     task: Task,
     train_prior: npt.NDArray[Any],
     groups: npt.NDArray[Any] | None = None,
+    labeller: Audit | None = None,
 ) -> Arms:
     """Choose between the two challengers, then judge the chosen one against the champion.
 
@@ -68,17 +71,24 @@ def three_arms(
     chance of using pseudo-labels that don't help *or* promoting a challenger that is no better stays at
     ``rules.alpha``. (Were both nulls true, a false choice and a false promotion cost one half each; were the
     pseudo arm truly better, only promotions of either arm can be false.) Without a third arm this is
-    :func:`automl.judge.judge` as it stands. Raises ValueError where a holdout row's label is not truth.
+    :func:`automl.judge.judge` as it stands.
+
+    ``labeller`` is the audit of the pseudo-labels, or of the same teacher's word on truly labelled rows it was not
+    trained on. A bad one refuses the third arm whatever its score: wrong labels can pass for a gain by
+    smoothing an overfitted model, and would be believed by the next person who reads them. Raises
+    ValueError where a holdout row's label is not truth.
     """
     if np.shape(truly_labelled) != np.shape(y) or not np.all(truly_labelled):
         raise ValueError("a holdout may hold truly labelled rows only: no pseudo-label is ever judged on")
+    if labeller is not None and labeller.judgement is Judgement.BAD:
+        with_pseudo, why = None, f"Pseudo-labels are refused: {labeller.reason}."
+    else:
+        why = "No pseudo-labels were on offer."
     if with_pseudo is None:
         verdict = judge(
             champion, true_only, y, rules, seed=seed, task=task, train_prior=train_prior, groups=groups
         )
-        return Arms(
-            challenger=Arm.TRUE_ONLY, pseudo=None, verdict=verdict, reason="No pseudo-labels were on offer."
-        )
+        return Arms(challenger=Arm.TRUE_ONLY, pseudo=None, verdict=verdict, reason=why)
     half = replace(rules, alpha=rules.alpha / 2)
     pseudo = judge(
         true_only,

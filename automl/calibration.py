@@ -106,9 +106,9 @@ def chosen(
     parts = folds(labels, seed=seed)
     truth = np.eye(given.shape[1])[labels]
     held = {way: _held_out(way, labels, given, parts) for way in WAYS}
-    scores = {way: float(np.square(held[way] - truth).sum(axis=1).mean()) for way in WAYS}
+    scores: dict[str, float] = {way: float(np.square(held[way] - truth).sum(axis=1).mean()) for way in WAYS}
     way = min(WAYS, key=lambda each: scores[each])
-    return Calibration.fit(way, labels, given), held[way], dict(scores)
+    return Calibration.fit(way, labels, given), held[way], scores
 
 
 def folds(labels: Positions, *, seed: int) -> Positions:
@@ -133,7 +133,7 @@ def _curve(way: Way, positive: npt.NDArray[np.bool_], scores: Values) -> Curve:
     if way == "none" or positive.all() or not positive.any():
         return Curve()  # a class without rows says nothing about its scores
     if way == "platt":
-        fitted = LogisticRegression(C=_LOOSE).fit(_log_odds(scores)[:, None], positive)
+        fitted = LogisticRegression(C=_LOOSE, solver="newton-cholesky").fit(_log_odds(scores)[:, None], positive)
         return Curve(slope=float(fitted.coef_[0, 0]), intercept=float(fitted.intercept_[0]))
     risen = IsotonicRegression(out_of_bounds="clip").fit(scores, positive.astype(np.float64))
     points = zip(risen.X_thresholds_.tolist(), risen.y_thresholds_.tolist(), strict=True)

@@ -15,7 +15,8 @@ class Candidate:
 
     ``score`` is the cross-validated metric in its own sign. ``config`` is what a later search of the same
     engine can start from. ``requirements`` maps distribution names to the versions the pipeline was made
-    with and needs to be read again.
+    with and needs to be read again. ``partial``: trained on the rows of one fold only, because training on all
+    did not end in time.
     """
 
     engine: str
@@ -24,3 +25,4 @@ class Candidate:
     score: float
     config: Mapping[str, Any] = field(default_factory=dict)
     requirements: Mapping[str, str] = field(default_factory=dict)
+    partial: bool = False

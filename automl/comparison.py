@@ -116,7 +116,7 @@ class Case:
             rows=rows,
             difference=difference,
             asked=self.asked,
-            rows_needed=needed,
+            rows_needed=None if needed is None else max(needed, rows + 1),
         )
 
 

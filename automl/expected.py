@@ -1,7 +1,8 @@
 """A metric without labels: what it is expected to be, where each row's label is only known by its chances.
 
-Confidence-based performance estimation (CBPE; Białek et al. 2024, Estimating Model Performance Under
-Covariate Shift Without Labels, and NannyML's documentation, "How CBPE works"). A row that is of class k with
+Confidence-based performance estimation (CBPE; NannyML's documentation, "How it works: estimation of
+performance", and Białek et al. 2024, Estimating Model Performance Under Covariate Shift Without Labels,
+arXiv 2401.08348). A row that is of class k with
 chance c counts as c of a row labelled k: the confusion matrix, the ROC curve and the sums of losses become
 expected ones, and the metric is computed from them as always. It is the metric of the expected counts, which
 for ratios (f1, roc_auc, …) is not exactly the expected metric; the two meet as rows grow.

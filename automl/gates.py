@@ -72,7 +72,7 @@ def improvement_gate(case: Case, comparison: Comparison | None) -> Gate:
     if comparison is None:
         return Gate(name=name, passed=None, reason="not decided: the models could not be compared")
     difference = comparison.difference
-    evidence = {**difference.to_json(), "min_effect": comparison.asked, "rows_needed": comparison.rows_needed}
+    evidence = {**difference.to_json(), "min_effect": comparison.asked}
     if difference.lower > comparison.asked:
         return Gate(name=name, passed=True, reason=comparison.shown, evidence=evidence)
     if difference.upper < comparison.asked:

@@ -32,6 +32,7 @@ __all__ = [
     "Selection",
     "Teacher",
     "audit",
+    "confident",
     "select",
     "suspension",
 ]
@@ -137,6 +138,26 @@ def select(
         teacher=teacher.version,
         counts={c: int(np.sum(chosen == c)) for c in range(k)},
     )
+
+
+def confident(
+    probabilities: npt.NDArray[Any], selection: Selection, rule: PseudoRule
+) -> tuple[Positions, Positions]:
+    """The rows of another (M, n, K) that this teacher would have been sure of, and their classes.
+
+    By the temperature, thresholds and spread of ``selection``, without quota and cap. On truly labelled rows
+    that the teacher was not trained on, their :func:`audit` shows a bad teacher before its labels train
+    anything. None where the selection was suspended.
+    """
+    if selection.temperature is None:
+        return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
+    each = tempered(probabilities, selection.temperature)
+    mean = each.mean(axis=0)
+    classes = mean.argmax(axis=1)
+    rows = np.arange(len(classes))
+    sure = mean[rows, classes] >= np.array(selection.thresholds)[classes]
+    sure &= each[:, rows, classes].std(axis=0) <= rule.max_spread
+    return np.flatnonzero(sure).astype(np.intp), classes[sure].astype(np.intp)
 
 
 def nothing(n: int, teacher: Teacher, why: str) -> Selection:

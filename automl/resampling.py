@@ -19,6 +19,8 @@ from automl.tallies import Positions, Sums, Tally, Values
 _CELLS = 500_000
 """Weights held at once (4 MB as float64): a block of resamples fits the processor's cache."""
 _FEW_KINDS = 256
+_CAUTION = 0.1
+"""Standard errors that the more cautious of two bounds, each estimated, may cost against the ideal one."""
 _NOISE = 1e-12
 """Differences below this share of the scores are rounding, and count as none."""
 
@@ -102,16 +104,16 @@ def paired_difference(
 
 
 def rows_to_decide(difference: Difference, *, rows: int, effect: float, power: float) -> int | None:
-    """About how many rows would show a gain above ``effect``, were the estimate the truth.
+    """How many rows would show a gain above ``effect`` with chance ``power``, were the estimate the truth.
 
-    None where the estimate is not above it: more rows then don't help. The standard error shrinks with the
-    square root of the rows; the result is never below ``rows`` + 1.
+    ``rows`` are those behind the difference; the standard error shrinks with their square root. None where
+    the estimate is not above the effect: more rows then don't help.
     """
     above = difference.estimate - effect
     if above <= 0 or difference.error == 0:
         return None
-    z = float(ndtri(1.0 - difference.alpha) + ndtri(power))
-    return max(int(np.ceil(rows * (z * difference.error / above) ** 2)), rows + 1)
+    z = float(ndtri(1.0 - difference.alpha) + ndtri(power)) + _CAUTION
+    return int(np.ceil(rows * (z * difference.error / above) ** 2))
 
 
 def group_codes(groups: npt.NDArray[Any]) -> Positions:

@@ -11,20 +11,19 @@ size that was planned for an 80% chance. Takes some minutes on two cores; --quic
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
 from automl.judge import Rules, Scored, Verdict, judge, naive_baseline, spent_alpha
 from automl.metrics import metric
+from automl.resampling import rows_to_decide
 from automl.task import Task, TaskKind
 
 ALPHA = 0.05
@@ -155,12 +154,13 @@ def null_table(histories: Sequence[History], looks: int) -> list[Sequence[str]]:
 
 
 def planned_rows(rows: Rows, name: str, *, gain: float, min_effect: float) -> int:
-    """The holdout that shows ``gain`` at the first look with 80% chance, from the spread in a pilot."""
-    alpha = spent_alpha(ALPHA, 1)
-    difference = decide(rows, name, seed=0, alpha=alpha).difference
+    """The holdout that shows ``gain`` at the first look with 80% chance, as the judge itself plans it."""
+    difference = decide(rows, name, seed=0, alpha=spent_alpha(ALPHA, 1)).difference
     assert difference is not None
-    z = float(ndtri(1 - alpha) + ndtri(POWER))
-    return math.ceil(len(rows[0]) * (z * difference.error / (gain - min_effect)) ** 2)
+    sure = replace(difference, estimate=gain)
+    planned = rows_to_decide(sure, rows=len(rows[0]), effect=min_effect, power=POWER)
+    assert planned is not None
+    return planned
 
 
 def promoted(seed: int, *, make: Callable[..., Rows], n: int, name: str, min_effect: float) -> bool:

@@ -29,6 +29,7 @@ from sqlalchemy import Row, delete, func, insert, select, text, update
 
 from registry import row_index
 from registry.batches import batch_record, newest_version, with_key
+from registry.columns import is_truth
 from registry.database import Database, lock_project
 from registry.delta_tables import ROWS, TIME, DeltaTables
 from registry.durable import locked
@@ -36,7 +37,7 @@ from registry.errors import Conflict, Damaged, DuplicateRows, NotFound
 from registry.labels import repeats, winners
 from registry.lineage import GENESIS, batch_hash, chain, row_digests
 from registry.records import Batch, BatchKind, Json
-from registry.staging import StagedFiles, Staging, is_truth
+from registry.staging import StagedFiles, Staging
 from registry.tables import batches, dataset_versions
 
 _PARTS = ("rows", "labels", "predictions", "quarantine")
@@ -44,7 +45,7 @@ _ADVISORY = 0x1C0B  # one number space of PostgreSQL's advisory locks is ours
 
 
 class Commits:
-    """Commits and recovers batches of all projects; ``tables_of`` finds a project's Delta tables."""
+    """Commits and recovers batches of all projects."""
 
     def __init__(self, db: Database, staging: Path) -> None:
         self._db = db
@@ -261,7 +262,7 @@ def check_columns(files: StagedFiles, tables: DeltaTables) -> None:
     """
     if not files.has("rows"):
         return
-    stored = pa.schema(tables.latest("rows").schema().to_arrow()) if tables.exists("rows") else ROWS
+    stored = pa.schema(tables.table("rows").schema().to_arrow()) if tables.exists("rows") else ROWS
     known = {field.name.lower(): field for field in stored}
     for field in files.schema("rows"):
         there = known.setdefault(field.name.lower(), field)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import TableNotFoundError
 
 from registry.durable import fsync
 from registry.errors import Damaged
@@ -66,6 +64,9 @@ STREAM_ROWS = 8_192
 FILE_BYTES = 32 * 1024 * 1024  # a file is held in memory until it is whole
 ROW_GROUP_ROWS = 32_768
 _APPLICATION = "incumbent"
+_UNSURE_VERSIONS = (
+    10  # a process that died before syncing wrote its version lately: appends are one at a time
+)
 _PROPERTIES = {
     # every version stays readable as long as its files do; files go by maintenance only
     "delta.enableExpiredLogCleanup": "false",
@@ -84,16 +85,16 @@ class DeltaTables:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._open: dict[str, DeltaTable] = {}
-        self._guard = threading.Lock()
 
     def append(self, name: str, batch: int, data: pa.RecordBatchReader) -> int:
         """Append a batch's data unless it was appended before; return a version of the table that holds
         exactly the batches up to it. It is on the disk on return. Raises DeltaError, OSError."""
-        table = self.latest(name, create=True)
-        if self._last_batch(table) >= batch:
-            return int(table.version())
+        # Opened anew each time: an object that follows its table gets slower with every version it went through.
+        table = self.table(name) if self.exists(name) else self._create(name)
         before = int(table.version())
+        if _last_batch(table) >= batch:
+            self._make_durable(name, range(max(0, before - _UNSURE_VERSIONS), before + 1))
+            return before
         write_deltalake(
             table,
             data,
@@ -103,37 +104,21 @@ class DeltaTables:
             writer_properties=writer_properties(),
             commit_properties=CommitProperties(app_transactions=[Transaction(_APPLICATION, batch)]),
         )
-        table.update_incremental()
         version = int(table.version())
         self._make_durable(name, range(before + 1, version + 1))
         return version
 
     def last_batch(self, name: str) -> int:
         """The newest batch that was appended to a table; 0 when there is none."""
-        try:
-            return self._last_batch(self.latest(name))
-        except TableNotFoundError:
-            return 0
+        return _last_batch(self.table(name)) if self.exists(name) else 0
 
-    def latest(self, name: str, *, create: bool = False) -> DeltaTable:
-        """The table as it is now. Raises TableNotFoundError unless it exists or ``create`` is set."""
-        with self._guard:
-            table = self._open.get(name)
-            if table is None:
-                table = self._create(name) if create else DeltaTable(str(self.folder / name))
-                self._open[name] = table
-        table.update_incremental()
-        return table
-
-    def fresh(self, name: str) -> DeltaTable:
-        """The table as it is now, in an object of the caller's own. Raises TableNotFoundError."""
-        return DeltaTable(str(self.folder / name))
+    def table(self, name: str, version: int | None = None) -> DeltaTable:
+        """The table as it is now, or was at a version. Raises TableNotFoundError."""
+        return DeltaTable(str(self.folder / name), version=version)
 
     def remove(self) -> None:
         """Erase all tables of the project."""
-        with self._guard:
-            self._open.clear()
-            shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def exists(self, name: str) -> bool:
         return (self.folder / name / "_delta_log").is_dir()
@@ -142,7 +127,7 @@ class DeltaTables:
         """A table at a version (default: now) as an Arrow dataset; without the table, an empty one."""
         if not self.exists(name):
             return ds.dataset(SCHEMAS[name].empty_table())
-        return DeltaTable(str(self.folder / name), version=version).to_pyarrow_dataset()
+        return self.table(name, version).to_pyarrow_dataset()
 
     def scan(
         self,
@@ -189,9 +174,6 @@ class DeltaTables:
         fsync(self.folder.parent)
         return table
 
-    def _last_batch(self, table: DeltaTable) -> int:
-        return int(table.transaction_version(_APPLICATION) or 0)
-
     def _make_durable(self, name: str, versions: Iterable[int]) -> None:
         """delta-rs writes without syncing; what is acknowledged has to survive a power cut."""
         path = self.folder / name
@@ -205,3 +187,7 @@ class DeltaTables:
             fsync(entry)
         fsync(log)
         fsync(path)
+
+
+def _last_batch(table: DeltaTable) -> int:
+    return int(table.transaction_version(_APPLICATION) or 0)

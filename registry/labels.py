@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from registry.staging import is_truth
+from registry.columns import is_truth
 
 
 def winners(labels: pa.Table) -> pa.Table:

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from registry.columns import TRUTHS
 from registry.delta_tables import LABELS, PREDICTIONS, QUARANTINE, ROWS, DeltaTables
 from registry.errors import Damaged
 from registry.labels import winners
 from registry.lineage import GENESIS, Digests, batch_hash, chain, row_digests
 from registry.records import DatasetVersion
-from registry.staging import TRUTHS
 
 _HASHED_AT_ONCE = 2_000_000
 _JOINED = (

@@ -9,20 +9,18 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from registry.delta_tables import BATCH, LABELS, PREDICTIONS, QUARANTINE, ROWS, STREAM_ROWS, TIME
+from registry.columns import Arrow, as_table, check_ids, check_text, conform, is_truth, storable_rows
+from registry.delta_tables import BATCH, LABELS, PREDICTIONS, QUARANTINE, ROWS, STREAM_ROWS
 from registry.durable import fsync, locked, try_lock
 from registry.records import LabelSource
 
-Arrow: TypeAlias = pa.Table | pa.RecordBatch
-TRUTHS = tuple(source.value for source in LabelSource if source is not LabelSource.PSEUDO)
-MAX_ID_CHARACTERS = 255
 _LOCK = "lock"
 _ROW_GROUP_ROWS = 65_536
 
@@ -46,38 +44,38 @@ class Staging:
         """Typed rows: ``_row_id``, the schema's columns, and ``_arrived_at`` (default: when committed) and
         ``_source`` (default: ``upload``). A later piece may have more or fewer columns. Raises ValueError for
         an unusable id, a type that no table takes, or a column that had another type before."""
-        table = _rows(_table(data))
-        _check_ids(table["_row_id"])
+        table = storable_rows(as_table(data))
+        check_ids(table["_row_id"])
         self._write("rows", table)
         self.rows += table.num_rows
 
     def write_labels(self, data: Arrow) -> None:
         """``_row_id`` and ``label`` (canonical text), with ``source`` (default: ``given``), ``confidence``,
         ``teacher`` and ``at`` (default: when committed). Null labels are left out."""
-        table = _conform(_table(data), LABELS)
+        table = conform(as_table(data), LABELS)
         table = table.filter(pc.is_valid(table["label"]))
         source = pc.fill_null(table["source"], LabelSource.GIVEN.value)
         table = table.set_column(table.schema.get_field_index("source"), "source", source)
         unknown = set(pc.unique(source).to_pylist()) - {member.value for member in LabelSource}
         if unknown:
             raise ValueError(f"unknown label source {sorted(unknown)[0]!r}")
-        _check_ids(table["_row_id"])
-        _check_text(table["label"], "label")
+        check_ids(table["_row_id"])
+        check_text(table["label"], "label")
         self._write("labels", table)
         self.labels += table.num_rows
         self.truths += int(pc.sum(is_truth(source)).as_py() or 0)
 
     def write_predictions(self, data: Arrow) -> None:
         """``_row_id``, ``model_version``, ``value``, with ``score``, ``probabilities`` and ``at``."""
-        table = _conform(_table(data), PREDICTIONS)
-        _check_ids(table["_row_id"])
+        table = conform(as_table(data), PREDICTIONS)
+        check_ids(table["_row_id"])
         self._write("predictions", table)
         self.predictions += table.num_rows
 
     def write_quarantine(self, data: Arrow) -> None:
         """Faults, one an entry: ``line``, ``column``, ``code``, ``message``, ``row``. Entries of one line are
         one refused row; write them together."""
-        table = _conform(_table(data), QUARANTINE)
+        table = conform(as_table(data), QUARANTINE)
         self._write("quarantine", table)
         self.quarantined += int(pc.count_distinct(table["line"]).as_py()) + table["line"].null_count
 
@@ -222,79 +220,6 @@ def sweep(root: Path, is_staged: Callable[[str], bool]) -> int:
                 gone += 1
             os.close(lock)
     return gone
-
-
-def is_truth(source: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Which label sources are truth, not a model's word."""
-    return pc.is_in(source, pa.array(TRUTHS))
-
-
-def _table(data: Arrow) -> pa.Table:
-    return pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
-
-
-def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The columns of ``schema`` except ``_batch``, nulls where the table lacks one."""
-    strange = set(table.column_names) - set(schema.names)
-    if strange:
-        raise ValueError(f"unknown column {sorted(strange)[0]!r}; the columns are {', '.join(schema.names)}")
-    fields = [field for field in schema if field.name != "_batch"]
-    return pa.table(
-        [
-            table[field.name].cast(field.type)
-            if field.name in table.column_names
-            else pa.nulls(table.num_rows, field.type)
-            for field in fields
-        ],
-        schema=pa.schema(fields),
-    )
-
-
-def _rows(table: pa.Table) -> pa.Table:
-    names = table.column_names
-    if "_row_id" not in names:
-        raise ValueError("rows need the column '_row_id'")
-    strange = [name for name in names if name.startswith("_") and name not in ROWS.names]
-    if strange or "_batch" in names:
-        raise ValueError(f"{strange[0] if strange else '_batch'!r} is no column that rows can be staged with")
-    if any(not name or "\0" in name for name in names):
-        raise ValueError("a column's name is neither empty nor has a NUL character")
-    if len({name.lower() for name in names}) < len(names):
-        raise ValueError("two columns of the rows have the same name, upper and lower case apart")
-    columns = [
-        column.cast(_storable(name, column.type)) for name, column in zip(names, table.columns, strict=True)
-    ]
-    return pa.table(dict(zip(names, columns, strict=True)))
-
-
-def _storable(name: str, kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_floating(kind):
-        return pa.float64()
-    if pa.types.is_signed_integer(kind):
-        return pa.int64()
-    if pa.types.is_boolean(kind):
-        return kind
-    if pa.types.is_timestamp(kind) and kind.tz is not None:
-        return TIME
-    text = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if pa.types.is_string(text) or pa.types.is_large_string(text):
-        return pa.string()
-    raise ValueError(f"column {name!r} of type {kind} can't be stored")
-
-
-def _check_ids(ids: pa.ChunkedArray) -> None:
-    length = pc.utf8_length(ids)
-    sizes = pc.min_max(length).as_py()
-    if ids.null_count or (
-        sizes["min"] is not None and not 1 <= sizes["min"] <= sizes["max"] <= MAX_ID_CHARACTERS
-    ):
-        raise ValueError(f"a row id has 1 to {MAX_ID_CHARACTERS} characters")
-    _check_text(ids, "row id")
-
-
-def _check_text(texts: pa.ChunkedArray, what: str) -> None:
-    if pc.any(pc.match_substring(texts, "\0")).as_py():
-        raise ValueError(f"a {what} with a NUL character can't be stored")
 
 
 def _filled(piece: pa.RecordBatch, field: pa.Field, default: Any) -> pa.Array:

@@ -92,14 +92,16 @@ class Bench:
         ended = self._child(f"search-{engine}", DEADLINE_FACTOR * seconds)
         trials = self._log.trials - before
         result = self._folder / f"{engine}.json"
-        challenger = Challenger(**json.loads(result.read_text())) if ended.end is End.OK else None
-        error = None if challenger is not None else ended.reason
+        # One that was ended early may have left its best so far.
+        challenger = Challenger(**json.loads(result.read_text())) if result.exists() else None
+        error = ended.reason or None
         self._outcomes[engine] = {
             "seconds": round(ended.seconds, 2),
             "trials": trials,
             "peak_mib": ended.peak_bytes // 1024**2,
             "score": challenger.score if challenger else None,
             "estimator": challenger.estimator if challenger else None,
+            "partial": challenger.partial if challenger else None,
             "error": error,
         }
         self._log.describe(engines=self._outcomes)
@@ -109,7 +111,7 @@ class Bench:
 
     def judge(self, challenger: Challenger) -> Judgement:
         """Champion and challenger on the holdout; also makes what serving needs to check the model."""
-        self._stage(f"judge-{challenger.engine}", JUDGE_SECONDS)
+        self._stage(f"judge-{challenger.file}", JUDGE_SECONDS)
         verdict = json.loads((self._folder / "verdict.json").read_text())
         if verdict["outcome"] == "promoted" and self._policy.promote_mode == "manual":
             verdict["outcome"] = "awaiting_approval"
@@ -172,7 +174,7 @@ class Bench:
     def _model(self, challenger: Challenger, judgement: Judgement) -> NewModel:
         now = self._log.now()
         put = self._registry.blobs.put
-        model = put(unseal(self._folder / f"{challenger.engine}.model", self._key), at=now)
+        model = put(unseal(self._folder / challenger.file, self._key), at=now)
         golden = put((self._folder / "golden.json").read_bytes(), at=now)
         reference = put((self._folder / "reference.parquet").read_bytes(), at=now)
         return NewModel(
@@ -189,6 +191,7 @@ class Bench:
                 "cv_score": challenger.score,
                 "requirements": challenger.requirements,
                 "size_bytes": challenger.size_bytes,
+                "partial": challenger.partial,
                 "outcome": judgement.outcome,
                 **{
                     name: self._snapshot[name]

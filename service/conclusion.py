@@ -28,6 +28,8 @@ class Challenger:
     config: Mapping[str, Any]
     requirements: Mapping[str, str]
     size_bytes: int
+    partial: bool
+    file: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

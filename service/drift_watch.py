@@ -56,6 +56,8 @@ class DriftWatch:
         if rule is None or project.champion is None or busy or self._stopping.is_set():
             return
         latest = self._registry.drift.latest(project.id)
+        if latest is not None and self._clock() - latest.at < rule.pause:
+            return
         seen = 0 if latest is None else int(latest.report["predictions"])
         predictions = self._registry.datasets.facts(project.id).predictions
         if predictions - seen < rule.window:

@@ -34,6 +34,7 @@ class FeatureDrift(Part):
     share: Share = 0.3
     window: int = Field(default=1000, ge=100, le=100_000)
     threshold: float = Field(default=0.1, gt=0, description="least effect size that counts as moved")
+    pause: timedelta = Field(default=timedelta(minutes=1), description="least time from report to report")
     action: Literal["annotate", "retrain"] = "annotate"
 
 

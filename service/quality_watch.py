@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from service.policy import Decay, Policy
 
 logger = logging.getLogger(__name__)
 
+_PAUSE = timedelta(seconds=30)
+
 
 class QualityWatch:
     """Realised quality of the champion on its own answers since its promotion, beside its holdout score.
@@ -32,19 +35,21 @@ class QualityWatch:
         self._clock = clock
         self._on_report = on_report
         self._thread: threading.Thread | None = None
-        self._looked: dict[tuple[int, int], int] = {}
+        self._looked: dict[tuple[int, int], tuple[int, datetime]] = {}
 
     def look_at(self, project: Project, policy: Policy) -> None:
-        """Start a report when ``min_rows`` more truths have come since the last one. Returns at once."""
+        """Start a report when half a window (at least ``min_rows``) of truths has come since the last one, and
+        not more often than twice a minute. Returns at once."""
         rule = policy.triggers.decay
         busy = self._thread is not None and self._thread.is_alive()
         if rule is None or project.champion is None or busy:
             return
         truths = self._registry.datasets.facts(project.id).truths
-        key = (project.id, project.epoch)
-        if truths - self._looked.setdefault(key, truths) < rule.min_rows:
+        key, now = (project.id, project.epoch), self._clock()
+        seen, at = self._looked.setdefault(key, (truths, now))
+        if truths - seen < max(rule.min_rows, rule.window // 2) or now - at < _PAUSE:
             return
-        self._looked[key] = truths
+        self._looked[key] = (truths, now)
 
         def work() -> None:
             try:

@@ -39,7 +39,8 @@ class Facts:
 
     ``truths`` counts truly labelled rows, ``truths_at_last_run`` those the last finished run started from
     (None before the first). ``broken`` says how the data contract is broken, if it is. ``interrupted_run`` is
-    the number of the last run if its process was lost and it was not tried again yet. ``spent_seconds`` are search seconds of the last 24 hours.
+    the number of the last run if its process was lost and it was not tried again yet. ``spent_seconds`` are
+    search seconds of the last 24 hours.
     """
 
     champion: int | None

@@ -47,12 +47,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fold:
-    """One fold: what to train on, and the rows to score it by (``y`` as class positions, or numbers)."""
+    """One fold: what to train on, and the rows to score it by (``y`` as class positions, or numbers).
+
+    ``preprocessing`` was fitted on its training rows.
+    """
 
     train: Sample
     X: Floats
     y: npt.NDArray[Any]
     weights: Floats | None
+    preprocessing: Pipeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +79,10 @@ class Prepared:
         """How much longer training on all rows takes than training once on every fold."""
         return len(self.full.y) / self.fold_rows
 
-    def cross_validate(self, fit: Callable[[Fold], Any]) -> tuple[float, float]:
-        """The mean score of the models ``fit`` gives, and the seconds of training alone.
+    def cross_validate(
+        self, fit: Callable[[Fold], Any], keep: Callable[[Fold, Any], None] = lambda fold, model: None
+    ) -> tuple[float, float]:
+        """The mean score of the models ``fit`` gives, and the seconds of training alone. ``keep`` sees each.
 
         A fold whose few validation rows leave the metric without a value is left out of the mean. Raises
         ValueError when there is none with a value.
@@ -87,6 +93,7 @@ class Prepared:
             model = fit(fold)
             training += time.perf_counter() - began
             scores.append(self.score(fold, model))
+            keep(fold, model)
         finite = [score for score in scores if math.isfinite(score)]
         if not finite:
             raise ValueError("the metric has no value on any fold")
@@ -157,6 +164,7 @@ def _fold(
         X=np.asarray(preprocessing.transform(problem.X.iloc[valid]), dtype=np.float64),
         y=problem.y[valid],
         weights=None if problem.weights is None else problem.weights[valid],
+        preprocessing=preprocessing,
     )
 
 

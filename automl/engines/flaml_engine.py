@@ -66,15 +66,18 @@ class FlamlEngine:
         seed: int,
         report: Callable[[Trial], None],
         start: Start | None = None,
+        offer: Callable[[Candidate], None] = lambda candidate: None,
+        begin: Callable[[], None] = lambda: None,
     ) -> Candidate:
-        allowance = Allowance(budget_seconds=budget_seconds)
         with quiet(), _no_log():
             prepared = prepare(problem, seed=seed)
+            begin()
             trials = Trials(
                 engine=self.name,
                 prepared=prepared,
-                allowance=allowance,
+                allowance=Allowance(budget_seconds=budget_seconds),
                 report=report,
+                offer=offer,
                 max_trials=self._max_trials,
             )
             task = _FoldedTask(_flaml_name(prepared), trials)
@@ -145,7 +148,7 @@ class _FoldedTask(GenericTask):  # type: ignore[misc]
         learner = next(name for name, cls in self.estimators.items() if cls is type(estimator))
         loss = self.trials.run(
             learner,
-            lambda seconds: _attempt(estimator, self.trials.prepared, seconds),
+            lambda seconds: _attempt(estimator, self.trials, seconds),
             lambda: _as_trained(config, estimator),
         )
         return math.inf if loss is None else loss, {}, time.perf_counter() - began, 0.0
@@ -163,18 +166,18 @@ class _AnyFolds:
         raise NotImplementedError
 
 
-def _attempt(estimator: Any, prepared: Prepared, seconds: float) -> tuple[float, float]:
+def _attempt(estimator: Any, trials: Trials, seconds: float) -> tuple[float, float]:
     """Cross-validate one of FLAML's estimators; boosting that would take longer ends with fewer rounds."""
     rounds = []
 
     def fit(fold: Fold) -> Any:
         estimator.cleanup()
-        share = seconds * len(fold.train.y) / prepared.fold_rows
+        share = seconds * len(fold.train.y) / trials.prepared.fold_rows
         estimator.fit(fold.train.X, fold.train.y, budget=share, **fold.train.fit_params)
         rounds.append(_rounds(estimator.model))
         return estimator.model
 
-    result = prepared.cross_validate(fit)
+    result = trials.prepared.cross_validate(fit, trials.keep)
     if all(rounds):
         # What had a score was a model of so many rounds: FLAML, the report and the refit must know.
         estimator.params["n_estimators"] = max(1, round(float(np.mean(rounds))))

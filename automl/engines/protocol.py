@@ -59,7 +59,9 @@ class Engine(Protocol):
 
     :meth:`search` returns the best candidate found, fitted on all rows of the problem, as a plain
     scikit-learn pipeline that takes raw rows and needs nothing of the engine at prediction time.
-    It calls ``report`` for each trial as it ends. It aims at ``budget_seconds``; the caller enforces it.
+    It calls ``report`` for each trial as it ends, and ``offer`` with each best so far, trained on one fold only: what
+    is left if the engine is ended before it returns. ``begin`` is called when the data are prepared: from then
+    on the budget counts. It aims at ``budget_seconds``; the caller enforces it.
     Same problem, seed and number of trials give the same candidate. Raises SearchFailed with the reason
     when no trial gave a usable pipeline.
     """
@@ -75,4 +77,6 @@ class Engine(Protocol):
         seed: int,
         report: Callable[[Trial], None],
         start: Start | None = None,
+        offer: Callable[[Candidate], None] = ...,
+        begin: Callable[[], None] = ...,
     ) -> Candidate: ...

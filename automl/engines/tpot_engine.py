@@ -55,15 +55,18 @@ class TpotEngine:
         seed: int,
         report: Callable[[Trial], None],
         start: Start | None = None,
+        offer: Callable[[Candidate], None] = lambda candidate: None,
+        begin: Callable[[], None] = lambda: None,
     ) -> Candidate:
-        allowance = Allowance(budget_seconds=budget_seconds)
         with quiet(), _unheard_timeouts():
             prepared = prepare(problem, seed=seed)
+            begin()
             trials = Trials(
                 engine=self.name,
                 prepared=prepared,
-                allowance=allowance,
+                allowance=Allowance(budget_seconds=budget_seconds),
                 report=report,
+                offer=offer,
                 max_trials=self._max_trials,
             )
             menu = families.steps(_shape(prepared, seed))
@@ -109,7 +112,7 @@ def _evolve(trials: Trials, menu: Menu, seed: int, start: Recipe | None) -> None
         recipe = _recipe(individual, menu)
         loss = trials.run(
             recipe[-1][0].name,
-            lambda seconds: _attempt(recipe, trials.prepared, seconds),
+            lambda seconds: _attempt(recipe, trials, seconds),
             lambda: recipes.to_config(recipe),
         )
         return math.nan if loss is None else -loss
@@ -153,11 +156,11 @@ def _recipe(individual: Any, menu: Menu) -> Recipe:
     return tuple(recipe)
 
 
-def _attempt(recipe: Recipe, prepared: Prepared, seconds: float) -> tuple[float, float]:
+def _attempt(recipe: Recipe, trials: Trials, seconds: float) -> tuple[float, float]:
     def fit(fold: Fold) -> Any:
         return recipes.fit(recipe, fold.train.X, fold.train.y, fold.train.weights)
 
-    score: tuple[float, float] = _within(seconds, prepared.cross_validate, fit)
+    score: tuple[float, float] = _within(seconds, trials.prepared.cross_validate, fit, trials.keep)
     return score
 
 

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from automl.candidate import Candidate
-from automl.engines.evaluation import Prepared
+from automl.engines.evaluation import Fold, Prepared, Sample
 from automl.engines.plain import plain, requirements
 from automl.engines.protocol import Trial
 from automl.errors import AutoMLError, SearchFailed
@@ -87,10 +88,12 @@ class Trials:
     prepared: Prepared
     allowance: Allowance
     report: Callable[[Trial], None]
+    offer: Callable[[Candidate], None] = lambda candidate: None
     max_trials: int | None = None
     tried: list[Tried] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     count: int = 0
+    _fitted: tuple[Fold, Any] | None = None
 
     def __post_init__(self) -> None:
         self.allowance.refit_ratio = _CAUTION * self.prepared.refit_ratio
@@ -133,8 +136,16 @@ class Trials:
             return None
         refit = _CAUTION * training * self.prepared.refit_ratio
         self.tried.append(Tried(estimator=estimator, config=made, score=score, refit_seconds=refit))
-        self.allowance.refit_seconds = self.ranked()[0].refit_seconds
+        best = self.ranked()[0]
+        self.allowance.refit_seconds = best.refit_seconds
+        if best is self.tried[-1] and self._fitted is not None:
+            fold, model = self._fitted
+            self.offer(self._candidate(best, model, fold.preprocessing, fold.train, partial=True))
         return self.prepared.loss(score)
+
+    def keep(self, fold: Fold, model: Any) -> None:
+        """Remember the model of the trial under way that was trained on the newest fold."""
+        self._fitted = (fold, model)
 
     def ranked(self) -> list[Tried]:
         """What has a score, best first; the earlier of equals first."""
@@ -155,16 +166,13 @@ class Trials:
             except Exception as failure:  # what worked on every fold may still fail on all rows
                 self.errors.append(f"{tried.estimator} on all rows: {type(failure).__name__}: {failure}")
                 continue
-            return self._candidate(tried, model)
+            return self._candidate(tried, model, self.prepared.preprocessing, self.prepared.full)
         raise SearchFailed(self._why())
 
-    def _candidate(self, tried: Tried, model: Any) -> Candidate:
-        pipeline = plain(
-            self.prepared.preprocessing,
-            model,
-            present=self.prepared.full.present,
-            n_classes=self.prepared.n_classes,
-        )
+    def _candidate(
+        self, tried: Tried, model: Any, preprocessing: Pipeline, rows: Sample, *, partial: bool = False
+    ) -> Candidate:
+        pipeline = plain(preprocessing, model, present=rows.present, n_classes=self.prepared.n_classes)
         return Candidate(
             engine=self.engine,
             estimator=tried.estimator,
@@ -172,6 +180,7 @@ class Trials:
             score=tried.score,
             config=tried.config,
             requirements=requirements(pipeline),
+            partial=partial,
         )
 
     def _why(self) -> str:

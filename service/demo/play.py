@@ -44,6 +44,12 @@ def play(plan: Plan, *, home: Path | None, port: int, keep_serving: bool, as_jso
             show(report)
         if keep_serving:
             _stay(process, url, folder, as_json)
+        elif report.dropped:
+            raise CommandError(
+                f"{report.dropped} of {report.requests} requests were dropped, the first because: "
+                f"{report.first_failure}",
+                remedy="The service must drop none: please report it.",
+            )
 
 
 def _year(server: Incumbent, plan: Plan, home: Path, began: float) -> Report:
@@ -79,6 +85,7 @@ def _report(
         requests=answers.requests,
         rows=len(later),
         dropped=answers.dropped,
+        first_failure=answers.first_failure,
         labels=answers.labels,
         p50_ms=answers.percentile_ms(0.5),
         p99_ms=answers.percentile_ms(0.99),
@@ -141,6 +148,12 @@ def _first_champion(server: Incumbent, watch: Watch) -> int:
             watch.say(f"run {runs[0]['run']}: {_why(runs[0])}; searching again")
             server.start_run(PROJECT, reason="the demo needs a first champion")
         time.sleep(0.25)
+    watch.say("loading the first champion")
+    while (state := server.champion(PROJECT))["served"] != champion:
+        deployed = state["last_deployment"]
+        if deployed is not None and deployed["status"] == "failed":
+            raise CommandError(f"Champion v{champion} can't be served: {deployed['reason']}")
+        time.sleep(0.1)
     return int(champion)
 
 

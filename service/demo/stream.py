@@ -22,12 +22,13 @@ Positions = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One request: which rows, how long it took, and the answer or None."""
+    """One request: which rows, how long it took, and the answer, or None and why."""
 
     positions: Positions
     ids: list[str]
     seconds: float
     answer: Predictions | None
+    failure: str | None = None
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class Answers:
     version: npt.NDArray[np.int32]
     seconds: list[float] = field(default_factory=list)
     dropped: int = 0
+    first_failure: str | None = None
     labels: int = 0
 
     @classmethod
@@ -51,6 +53,7 @@ class Answers:
         self.seconds.append(asked.seconds)
         if asked.answer is None or [one["id"] for one in asked.answer["predictions"]] != asked.ids:
             self.dropped += 1
+            self.first_failure = self.first_failure or asked.failure or "the answer was about other rows"
             return
         self.late[asked.positions] = [probability(one) for one in asked.answer["predictions"]]
         self.version[asked.positions] = asked.answer["model_version"]
@@ -149,11 +152,13 @@ def _ask(server: Incumbent, project: str, table: pd.DataFrame, positions: Positi
     rows = rows_of(table.iloc[positions])
     ids = [row[flights.ID] for row in rows]
     began = time.perf_counter()
+    answer, failure = None, None
     try:
         answer = server.predict(project, rows)
-    except IncumbentError:
-        answer = None
-    return Asked(positions=positions, ids=ids, seconds=time.perf_counter() - began, answer=answer)
+    except IncumbentError as error:
+        failure = f"{error} ({error.code})"
+    seconds = time.perf_counter() - began
+    return Asked(positions=positions, ids=ids, seconds=seconds, answer=answer, failure=failure)
 
 
 def _tell_truth(

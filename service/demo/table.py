@@ -98,6 +98,7 @@ class Report:
     requests: int
     rows: int
     dropped: int
+    first_failure: str | None
     labels: int
     p50_ms: float
     p99_ms: float

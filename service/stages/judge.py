@@ -25,10 +25,10 @@ REFERENCE_ROWS = 5_000
 
 
 def run(desk: Desk, detail: str) -> None:
-    """Judge the challenger found by engine ``detail``; leaves ``verdict.json``, ``golden.json``, ``reference.parquet``."""
+    """Judge the challenger in the file ``detail``; leaves ``verdict.json``, ``golden.json``, ``reference.parquet``."""
     spec = desk.spec
     task, schema = Task.from_json(spec["task"]), Schema.from_json(spec["schema"])
-    challenger: Pipeline = unseal_object(desk.folder / f"{detail}.model", desk.key)
+    challenger: Pipeline = unseal_object(desk.folder / detail, desk.key)
     champion: Pipeline | None = None
     if spec["champion"] is not None:
         champion = unseal_object(desk.folder / "champion.model", desk.key)
@@ -36,7 +36,7 @@ def run(desk: Desk, detail: str) -> None:
     holdout = pq.read_table(desk.folder / "holdout.parquet")
     train = pq.read_table(desk.folder / "train.parquet")
     rows = frame(holdout, schema)
-    size = len(unseal(desk.folder / f"{detail}.model", desk.key))
+    size = len(unseal(desk.folder / detail, desk.key))
     challenged = Scored(
         predictions=predictions(challenger, rows, task),
         latency_ms=latency_ms(challenger, rows, task),

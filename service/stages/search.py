@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import asdict
 
 import pyarrow.parquet as pq
 
+from automl.candidate import Candidate
 from automl.engines import engine
 from automl.engines.protocol import Problem, Start, Trial
 from automl.schema import Schema, frame
@@ -18,20 +20,28 @@ from service.stages.rows import encoded_labels, entities
 
 
 def run(desk: Desk, detail: str) -> None:
-    """Search with the engine named ``detail``; leaves ``<engine>.model`` (sealed) and ``<engine>.json``."""
+    """Search with the engine named ``detail``; leaves ``<engine>.json``, which names a sealed model.
+
+    It is written anew for each best so far, so that a search that is ended early leaves something.
+    """
     spec = desk.spec
     searcher = engine(detail)
-    problem = _problem(desk)
     start = spec.get("start")
-    desk.ready()
     candidate = searcher.search(
-        problem,
+        _problem(desk),
         budget_seconds=spec["budgets"][detail],
         seed=spec["seed"],
         report=lambda trial: _report(desk, trial),
         start=Start(**start) if start and start["engine"] == detail else None,
+        offer=lambda best: _leave(desk, best),
+        begin=desk.ready,
     )
-    data = seal_object(desk.folder / f"{detail}.model", candidate.pipeline, desk.key)
+    _leave(desk, candidate)
+
+
+def _leave(desk: Desk, candidate: Candidate) -> None:
+    name = f"{candidate.engine}-{uuid.uuid4().hex}.model"
+    data = seal_object(desk.folder / name, candidate.pipeline, desk.key)
     facts = {
         "engine": candidate.engine,
         "estimator": candidate.estimator,
@@ -39,9 +49,12 @@ def run(desk: Desk, detail: str) -> None:
         "config": dict(candidate.config),
         "requirements": dict(candidate.requirements),
         "size_bytes": len(data),
+        "partial": candidate.partial,
+        "file": name,
     }
-    (desk.folder / f"{detail}.json").write_text(json.dumps(facts, default=str))
-    desk.tell("candidate", **facts)
+    draft = desk.folder / f"{candidate.engine}.draft"
+    draft.write_text(json.dumps(facts, default=str))
+    draft.rename(desk.folder / f"{candidate.engine}.json")
 
 
 def _problem(desk: Desk) -> Problem:

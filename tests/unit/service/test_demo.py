@@ -91,6 +91,7 @@ def test_an_answer_about_other_rows_counts_as_dropped() -> None:
     answers.keep(Asked(positions=good.positions, ids=["other", "rows"], seconds=0.01, answer=good.answer))
     answers.keep(Asked(positions=good.positions, ids=good.ids, seconds=0.01, answer=None))
     assert (answers.requests, answers.dropped) == (3, 2)
+    assert answers.first_failure == "the answer was about other rows"
     assert answers.late[:2].tolist() == [0.4, 0.4]
 
 
