@@ -133,7 +133,12 @@ def _curve(way: Way, positive: npt.NDArray[np.bool_], scores: Values) -> Curve:
     if way == "none" or positive.all() or not positive.any():
         return Curve()  # a class without rows says nothing about its scores
     if way == "platt":
-        fitted = LogisticRegression(C=_LOOSE, solver="newton-cholesky").fit(_log_odds(scores)[:, None], positive)
+        if np.ptp(scores) == 0:  # one score for all rows: its probability is their share
+            share = float(positive.mean())
+            return Curve(slope=0.0, intercept=float(np.log(share / (1.0 - share))))
+        fitted = LogisticRegression(C=_LOOSE, solver="newton-cholesky").fit(
+            _log_odds(scores)[:, None], positive
+        )
         return Curve(slope=float(fitted.coef_[0, 0]), intercept=float(fitted.intercept_[0]))
     risen = IsotonicRegression(out_of_bounds="clip").fit(scores, positive.astype(np.float64))
     points = zip(risen.X_thresholds_.tolist(), risen.y_thresholds_.tolist(), strict=True)

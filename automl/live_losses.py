@@ -13,6 +13,8 @@ each metric has a loss that stands for it, fitted on the judged rows of both mod
 - mae: the absolute, rmse and r2: the squared error, cut at the 99th percentile on the judged rows.
 
 A proper score in place of the placement would roll back a model that ranks better but is calibrated worse.
+But a placement is as good as the rows it places against: live rows, however many, compare the two models
+against those judged rows and no others. ``tolerance`` is what such a sample may be off by.
 """
 
 from __future__ import annotations
@@ -41,10 +43,13 @@ class LiveLoss:
     """The loss that stands for ``metric`` on live rows of one challenger and one champion.
 
     ``bound`` is the largest loss that counts: :class:`automl.watch.Watch` cuts to it and says how often.
+    ``tolerance`` is the difference of mean losses that means nothing: two standard errors of what the sample
+    of judged rows adds to a placement, 0 for losses that need no such sample.
     """
 
     metric: str
     bound: float
+    tolerance: float = 0.0
     class_costs: tuple[float, ...] = ()
     new_others: _Scores = ()
     old_others: _Scores = ()
@@ -67,7 +72,13 @@ class LiveLoss:
         if metric_name == "log_loss":
             return cls(metric=metric_name, bound=float(-np.log(1.0 - _SUREST)))
         if metric_name in _RANKED:
-            return cls(metric=metric_name, bound=1.0, new_others=_others(y, new), old_others=_others(y, old))
+            return cls(
+                metric=metric_name,
+                bound=1.0,
+                tolerance=2.0 * _reference_error(y, new, old),
+                new_others=_others(y, new),
+                old_others=_others(y, old),
+            )
         if metric_name != "balanced_accuracy":
             return cls(metric=metric_name, bound=1.0)
         counts = np.bincount(np.asarray(y, dtype=np.intp), minlength=np.shape(new)[1])
@@ -88,6 +99,7 @@ class LiveLoss:
         return {
             "metric": self.metric,
             "bound": self.bound,
+            "tolerance": self.tolerance,
             "class_costs": list(self.class_costs),
             "new_others": [list(scores) for scores in self.new_others],
             "old_others": [list(scores) for scores in self.old_others],
@@ -98,6 +110,7 @@ class LiveLoss:
         return cls(
             metric=data["metric"],
             bound=data["bound"],
+            tolerance=data["tolerance"],
             class_costs=tuple(data["class_costs"]),
             new_others=tuple(tuple(scores) for scores in data["new_others"]),
             old_others=tuple(tuple(scores) for scores in data["old_others"]),
@@ -169,3 +182,25 @@ def _placements(positions: npt.NDArray[np.intp], predicted: Values, others: _Sco
         upto = np.searchsorted(reference, scores, side="right")
         losses[rows] = 1.0 - 0.5 * (below + upto) / len(reference)
     return losses
+
+
+def _reference_error(y: npt.NDArray[Any], new: npt.NDArray[Any], old: npt.NDArray[Any]) -> float:
+    """The standard error of the difference of two mean placements that comes from the rows placed against.
+
+    The variance of DeLong's components on their side: each reference row's own part in the mean.
+    """
+    positions = np.asarray(y, dtype=np.intp)
+    parts = np.zeros(len(positions))
+    for k in np.unique(positions):
+        inside = positions == k
+        others = np.count_nonzero(~inside)
+        beaten = np.zeros(others)
+        for sign, predicted in ((1.0, new), (-1.0, old)):
+            scores = np.asarray(predicted[:, k], dtype=np.float64)
+            own = np.sort(scores[inside])
+            below = np.searchsorted(own, scores[~inside], side="left")
+            upto = np.searchsorted(own, scores[~inside], side="right")
+            beaten += sign * 0.5 * (below + upto) / len(own)
+        if others:
+            parts[~inside] += inside.mean() / others * (beaten - beaten.mean())
+    return float(np.sqrt(np.square(parts).sum()))

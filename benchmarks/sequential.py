@@ -149,7 +149,7 @@ def scored(metric: str, noise: float, rows: int) -> Callable[[Any], Watch]:
         loss = LiveLoss.fit(metric, y, new=new, old=old)
         y, new, old = draw(random, rows, noise)
         ours, theirs = loss.losses(y, new=new, old=old)
-        return Watch.over(bound=loss.bound, alpha=ALPHA).after(ours, theirs)
+        return Watch.over(bound=loss.bound, alpha=ALPHA, tolerance=loss.tolerance).after(ours, theirs)
 
     return watched
 

@@ -19,7 +19,7 @@ from registry.commits import Commits
 from registry.database import Database
 from registry.delta_tables import DeltaTables
 from registry.errors import NotFound, RegistryError
-from registry.maintenance import MaintenanceReport, maintain
+from registry.maintenance import TIDY_EVERY, MaintenanceReport, maintain, tidy
 from registry.records import Batch, BatchKind, DatasetFacts, DatasetVersion, Json, Project
 from registry.staging import Staging
 from registry.tables import batches, dataset_versions, projects
@@ -63,16 +63,20 @@ class Datasets:
         finished later by ``recover`` or by the project's next commit; with an idempotency key it is safe to
         try again.
         """
+        tables = self._of(staging.project_id)
         with staging:
-            return self._commits.commit(
+            batch = self._commits.commit(
                 staging,
-                self._of(staging.project_id),
+                tables,
                 kind=kind,
                 details=details,
                 idempotency_key=idempotency_key,
                 request_digest=request_digest,
                 at=at,
             )
+        if batch.number % TIDY_EVERY == 0:
+            tidy(tables)
+        return batch
 
     def recover(self, at: datetime) -> tuple[Batch, ...]:
         """Finish the batches that a crash left half-way and remove what was never committed; for every start.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
@@ -9,12 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from registry.delta_tables import SCHEMAS, DeltaTables, writer_properties
 from registry.durable import try_lock
 
 COMPACTED_BYTES = 128 * 1024 * 1024
+TIDIED_BYTES = 2 * 1024 * 1024
+TIDY_EVERY = 64
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,24 @@ def maintain(
         os.close(mine)
 
 
+def tidy(tables: DeltaTables) -> None:
+    """Merge the smallest files: for each file it has, a table takes longer to open.
+
+    For every TIDY_EVERY commits; it takes a moment, and ``maintain`` does the rest. A failure is only logged.
+    """
+    mine = try_lock(tables.folder.with_suffix(".upkeep"))
+    if mine is None:
+        return
+    try:
+        for name in SCHEMAS:
+            if tables.exists(name):
+                _compact(tables, name, TIDIED_BYTES)
+    except (DeltaError, OSError):
+        logger.exception("small files of %s were not merged", tables.folder)
+    finally:
+        os.close(mine)
+
+
 def _upkeep(
     tables: DeltaTables,
     name: str,
@@ -70,18 +93,12 @@ def _upkeep(
     lock: Callable[[], AbstractContextManager[None]],
     retention: timedelta,
 ) -> TableUpkeep:
-    table = tables.fresh(name)
-    before = len(table.file_uris())
-    try:
-        table.optimize.compact(
-            target_size=COMPACTED_BYTES, max_concurrent_tasks=1, writer_properties=writer_properties()
-        )
-    except CommitFailedError:  # an append came between; the next round will do it
-        table = tables.fresh(name)
+    before = len(tables.table(name).file_uris())
+    _compact(tables, name, COMPACTED_BYTES)
     with (
         lock()
     ):  # a full vacuum also takes files that no version names yet, such as those of a running append
-        table = tables.fresh(name)
+        table = tables.table(name)
         removed = table.vacuum(
             retention_hours=ceil(retention / timedelta(hours=1)),
             dry_run=False,
@@ -90,3 +107,12 @@ def _upkeep(
             keep_versions=sorted(keep),
         )
         return TableUpkeep(files_before=before, files_after=len(table.file_uris()), removed=len(removed))
+
+
+def _compact(tables: DeltaTables, name: str, target_bytes: int) -> None:
+    try:
+        tables.table(name).optimize.compact(
+            target_size=target_bytes, max_concurrent_tasks=1, writer_properties=writer_properties()
+        )
+    except CommitFailedError:  # another process merged the same files
+        logger.info("%s was compacted by another at the same time", tables.folder / name)

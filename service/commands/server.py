@@ -71,6 +71,8 @@ def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bo
     shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
     url = f"http://{shown}:{port}"
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # A tick that comes while the last one still works is left out on purpose, and not worth a line.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
     class Announcing(uvicorn.Server):
         """Says its address once it answers there."""
