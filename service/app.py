@@ -13,7 +13,8 @@ from starlette.concurrency import run_in_threadpool
 
 from registry.store import Registry
 from service.api import data, health, labels, models, monitoring, predictions, projects, runs
-from service.api.context import Clock, Context
+from service.api.context import Context
+from service.clock import Clock
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
 from service.maintenance import Maintenance

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from registry.records import Model, Project
 from registry.store import Registry
-from service.api.context import Clock
 from service.children import End, Limits, run_child
+from service.clock import Clock
 from service.metrics import Metrics
 from service.policy import FeatureDrift, Policy
 from service.settings import Settings

@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 
 from registry.store import Registry
-from service.api.context import Clock
+from service.clock import Clock
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from registry.journal import Journal
 from registry.records import BatchKind
 from registry.staging import Staging
 from registry.store import Registry
-from service.api.context import Clock
+from service.clock import Clock
 from service.deployment import Deployment, Scores
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from automl.schema import Schema
 from automl.task import Task
 from registry.records import Project
 from registry.store import Registry
-from service.api.context import Clock
+from service.clock import Clock
 from service.performance import answers_and_truths
 from service.policy import Decay, Policy
 

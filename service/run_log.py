@@ -10,7 +10,7 @@ from typing import Any
 from registry.errors import StaleFence
 from registry.records import Run, TrialRecord
 from registry.store import Registry
-from service.api.context import Clock
+from service.clock import Clock
 
 _FLUSH_SECONDS = 0.5
 _LOOK_SECONDS = 0.4

@@ -16,7 +16,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from registry.errors import Conflict, NotFound
 from registry.records import Project, Run
 from registry.store import Registry
-from service.api.context import Clock
+from service.clock import Clock
 from service.drift_watch import DriftWatch
 from service.facts import gather
 from service.metrics import Metrics

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from registry.errors import RegistryError
 from registry.records import Project
 from registry.store import Registry
-from service.api.context import Clock
+from service.clock import Clock
 from service.deployment import CannotDeploy, Deployment, load
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from pathlib import Path
 from registry.errors import NotFound, StaleEpoch, StaleFence
 from registry.records import Run, RunStatus
 from registry.store import Registry
-from service.api.context import Clock
 from service.bench import Bench
+from service.clock import Clock
 from service.conclusion import Conclusion
 from service.cycle import turn
 from service.metrics import Metrics

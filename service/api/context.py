@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
 from registry.records import Project
 from registry.store import Registry
+from service.clock import Clock
 from service.metrics import Metrics
 from service.problems import Problem
 from service.settings import Settings
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from service.observation import Observation
     from service.scheduler import Scheduler
     from service.serving import Serving
-
-Clock = Callable[[], datetime]
 
 SCOPES = frozenset({"predict", "data", "admin"})
 

@@ -208,6 +208,19 @@ def test_worse_model_is_rolled_back_and_the_decision_stands() -> None:
     assert "higher than the old one's" in watch.reason
 
 
+@pytest.mark.parametrize("size", [1, 7, 50])
+def test_decision_falls_at_the_same_row_whatever_arrives_together(size: int) -> None:
+    new, old = np.tile([1.0, 0.0, 1.0], 100), np.zeros(300)
+    whole = watch = Watch.over(bound=1.0)
+    whole = whole.after(new, old)
+    for start in range(0, 300, size):
+        watch = watch.after(new[start : start + size], old[start : start + size])
+    assert whole.decision is Decision.ROLL_BACK
+    assert watch == whole
+    row = whole.sequence.rows
+    assert Watch.over(bound=1.0).after(new[: row - 1], old[: row - 1]).decision is Decision.KEEP
+
+
 def test_better_model_is_confirmed() -> None:
     random = np.random.default_rng(2)
     watch = Watch.over(bound=1.0).after(random.random(3000) < 0.20, random.random(3000) < 0.30)
