@@ -13,7 +13,7 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 from sqlalchemy import func, select
 
-from registry import reading, row_index, staging
+from registry import reading, row_index, shadows, staging
 from registry.batches import batch_record, held, newest_version, version_numbered, version_record, with_key
 from registry.commits import Commits
 from registry.database import Database
@@ -239,6 +239,22 @@ class Datasets:
         """
         tables, upto = self._of(project_id), self._upto(project_id)
         return reading.scored(tables, upto, since=since, limit=limit, labelled=labelled)
+
+    def shadowed(self, project_id: int, probation: int, limit: int) -> pa.Table:
+        """The newest ``limit`` shadow answers of a probation, oldest of them first. Raises Damaged."""
+        return shadows.shadowed(self._of(project_id), self._upto(project_id), probation, limit)
+
+    def paired(self, project_id: int, probation: int, *, began: int, after: int) -> tuple[pa.Table, int]:
+        """Shadow answers of a probation whose truth has come, and the batch up to which was looked.
+
+        Each row once: its first answers and its first truth, if that came after them. A pair is there from the
+        batch that completed it, whether that brought the truth or the answers; pairs complete in batches above
+        ``after`` are returned, in the order in which they became so; ``began`` is the last batch before the
+        probation. Columns of SHADOWS without ``_batch``,
+        ``probation``, and ``label, label_at, complete``. Raises Damaged.
+        """
+        upto = self._upto(project_id)
+        return shadows.paired(self._of(project_id), upto, probation, began, after), upto
 
     def quarantine(self, project_id: int, limit: int = 100, batch: int | None = None) -> list[dict[str, Any]]:
         """Refused rows, newest batch first: ``batch, line, column, code, message, row, at``."""

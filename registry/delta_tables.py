@@ -1,4 +1,4 @@
-"""The four Delta tables of a project: rows, labels, predictions, quarantine.
+"""The five Delta tables of a project: rows, labels, predictions, shadows, quarantine.
 
 Each batch is appended to a table at most once: the append carries the batch's number as Delta application
 transaction, so that one already made is recognised, and one that another process makes at the same moment is
@@ -45,6 +45,21 @@ PREDICTIONS = pa.schema(
         BATCH,
     ]
 )
+SHADOWS = pa.schema(
+    [
+        ("_row_id", pa.string()),
+        ("probation", pa.int32()),
+        ("champion_version", pa.int32()),
+        ("champion_score", pa.float64()),
+        ("champion_probabilities", pa.list_(pa.float64())),
+        ("model_version", pa.int32()),
+        ("score", pa.float64()),
+        ("probabilities", pa.list_(pa.float64())),
+        ("at", TIME),
+        BATCH,
+    ]
+)
+"""Two answers to one row: the champion's, which was given, and the shadow's, which nobody saw."""
 QUARANTINE = pa.schema(
     [
         BATCH,
@@ -56,7 +71,13 @@ QUARANTINE = pa.schema(
         ("at", TIME),
     ]
 )
-SCHEMAS = {"rows": ROWS, "labels": LABELS, "predictions": PREDICTIONS, "quarantine": QUARANTINE}
+SCHEMAS = {
+    "rows": ROWS,
+    "labels": LABELS,
+    "predictions": PREDICTIONS,
+    "shadows": SHADOWS,
+    "quarantine": QUARANTINE,
+}
 """The columns each table has from the start; rows gain the caller's with the first batch that has them."""
 
 STREAM_ROWS = 8_192

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from registry.columns import Arrow, as_table, check_ids, check_text, conform, is_truth, storable_rows
-from registry.delta_tables import BATCH, LABELS, PREDICTIONS, QUARANTINE, ROWS, STREAM_ROWS
+from registry.delta_tables import BATCH, LABELS, PREDICTIONS, QUARANTINE, ROWS, SHADOWS, STREAM_ROWS
 from registry.durable import fsync, locked, try_lock
 from registry.records import LabelSource
 
@@ -71,6 +71,12 @@ class Staging:
         check_ids(table["_row_id"])
         self._write("predictions", table)
         self.predictions += table.num_rows
+
+    def write_shadows(self, data: Arrow) -> None:
+        """``_row_id``, ``probation``, and both models' ``version``, ``score`` and ``probabilities``; see SHADOWS."""
+        table = conform(as_table(data), SHADOWS)
+        check_ids(table["_row_id"])
+        self._write("shadows", table)
 
     def write_quarantine(self, data: Arrow) -> None:
         """Faults, one an entry: ``line``, ``column``, ``code``, ``message``, ``row``. Entries of one line are

@@ -18,6 +18,7 @@ from registry.leases import DueTimes, Leases
 from registry.ledger import Ledger
 from registry.migrations import upgrade
 from registry.models import Models
+from registry.probations import Probations
 from registry.projects import Projects
 from registry.quality import QualityReports
 from registry.runs import Runs
@@ -42,6 +43,7 @@ class Registry:
         self.ledger = Ledger(db)
         self.drift = DriftReports(db)
         self.quality = QualityReports(db)
+        self.probations = Probations(db)
         self.keys = Keys(db)
         self.leases = Leases(db)
         self.due = DueTimes(db)

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from registry.store import Registry
-from service.api import data, health, labels, models, monitoring, predictions, projects, runs
+from service.api import data, health, labels, models, monitoring, predictions, probation, projects, runs
 from service.api.context import Context
 from service.clock import Clock
 from service.deployment import Deployment
@@ -20,14 +20,18 @@ from service.drift_watch import DriftWatch
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
+from service.probation import ProbationWatch
 from service.problems import install_problems
 from service.quality_watch import QualityWatch
 from service.scheduler import Scheduler
 from service.serving import Serving
 from service.settings import Settings
+from service.shadow import Shadow
 from service.workshop import Workshop
 
 PREDICT_THREADS = 2
+SHADOW_FLUSHES = 5
+"""Shadow answers are stored once in so many flushes of the prediction log."""
 
 
 def _now() -> datetime:
@@ -46,6 +50,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         app.state.predict_executor = ThreadPoolExecutor(PREDICT_THREADS, thread_name_prefix="predict")
         context.serving.start()
         context.observation.start()
+        context.shadow.start()
         context.scheduler.start()
         try:
             yield
@@ -53,6 +58,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
             await run_in_threadpool(context.scheduler.stop)
             await run_in_threadpool(context.serving.stop)
             app.state.predict_executor.shutdown(wait=True)
+            await run_in_threadpool(context.shadow.stop)
             await run_in_threadpool(context.observation.stop)
             context.registry.close()
 
@@ -64,7 +70,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
     )
     install_problems(app)
     app.include_router(health.router, tags=["health"])
-    for module in (projects, data, predictions, labels, runs, models, monitoring):
+    for module in (projects, data, predictions, labels, runs, models, monitoring, probation):
         tag = module.__name__.rpartition(".")[2]
         app.include_router(module.router, prefix="/v1/projects", tags=[tag])
     return app
@@ -80,6 +86,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
 
     def note_swap(deployment: Deployment) -> None:
         metrics.champion.labels(deployment.project).set(deployment.version)
+        scheduler.nudge()
 
     serving = Serving(
         registry,
@@ -87,6 +94,18 @@ def compose(settings: Settings, clock: Clock) -> Context:
         poll_seconds=settings.poll_seconds,
         clock=clock,
         on_swap=note_swap,
+        most_shadows=settings.max_shadows,
+    )
+    shadow = Shadow(
+        registry,
+        lambda: serving.shadows,
+        clock=clock,
+        metrics=metrics,
+        flush_seconds=settings.flush_seconds * SHADOW_FLUSHES,
+        queue_rows=settings.shadow_queue_rows,
+    )
+    probation_watch = ProbationWatch(
+        registry, settings, shadow=shadow, clock=clock, metrics=metrics, on_change=serving.nudge
     )
     drift_watch = DriftWatch(
         registry, settings, clock=clock, metrics=metrics, on_report=lambda: scheduler.nudge()
@@ -109,6 +128,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         workshop=workshop,
         drift_watch=drift_watch,
         quality_watch=quality_watch,
+        probation_watch=probation_watch,
         maintain=maintenance.run,
     )
     observation = Observation(registry, home, flush_seconds=settings.flush_seconds, clock=clock)
@@ -118,6 +138,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         clock=clock,
         serving=serving,
         observation=observation,
+        shadow=shadow,
         scheduler=scheduler,
         metrics=metrics,
         keys_required=settings.require_keys or not settings.on_loopback,

@@ -177,6 +177,10 @@ class Bench:
         model = put(unseal(self._folder / challenger.file, self._key), at=now)
         golden = put((self._folder / "golden.json").read_bytes(), at=now)
         reference = put((self._folder / "reference.parquet").read_bytes(), at=now)
+        attachments = {"golden": golden, "reference": reference}
+        rivalry = self._folder / "rivalry.json"
+        if rivalry.exists():
+            attachments["rivalry"] = put(rivalry.read_bytes(), at=now)
         return NewModel(
             blob=model,
             engine=challenger.engine,
@@ -193,12 +197,13 @@ class Bench:
                 "size_bytes": challenger.size_bytes,
                 "partial": challenger.partial,
                 "outcome": judgement.outcome,
+                "judged_against": self._project.champion,
                 **{
                     name: self._snapshot[name]
                     for name in ("cut", "trained_until", "hash", "train_rows", "holdout_rows")
                 },
             },
-            attachments={"golden": golden, "reference": reference},
+            attachments=attachments,
         )
 
     def _ended_event(self, outcome: str, reason: str) -> tuple[tuple[str, Mapping[str, Any]], ...]:

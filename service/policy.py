@@ -116,6 +116,38 @@ class Gates(Part):
     max_size_bytes: int | None = Field(default=None, gt=0)
 
 
+class Probation(Part):
+    """A new champion answers on probation for ``watch``, with the old one beside it on the same rows.
+
+    It is rolled back when its live loss is surely higher, by more than ``margin`` (a share of the largest loss that
+    counts: for accuracy and roc_auc a share of all rows), and confirmed when it surely isn't. "Surely" is at
+    confidence ``1 - alpha`` over all looks together, and not before ``min_rows`` rows have their truth. The last
+    three are guards that need no truth; null turns one off.
+    """
+
+    watch: timedelta = Field(default=timedelta(days=7), gt=timedelta(0))
+    min_rows: int = Field(default=200, ge=20, le=100_000)
+    alpha: float = Field(default=0.01, gt=0, lt=0.5)
+    margin: float = Field(default=0.01, ge=0, lt=0.9)
+    action: Literal["roll_back", "annotate"] = "roll_back"
+    max_error_share: Share | None = Field(
+        default=0.05, description="of prediction calls that the model fails"
+    )
+    max_latency_factor: float | None = Field(
+        default=3.0, gt=1, description="times the old one's median, once above gates.max_latency_ms"
+    )
+    max_shift: Share | None = Field(
+        default=0.5, description="distance of both models' answers, beyond what it was when judged"
+    )
+
+
+class Shadow(Part):
+    """Who answers unseen beside the champion: the previous one while it is on probation (``previous``), and with
+    ``challenger`` afterwards also a challenger that the holdout could not tell from it."""
+
+    mode: Literal["previous", "challenger"] = "previous"
+
+
 class Policy(Part):
     """A project's standing orders.
 
@@ -135,3 +167,5 @@ class Policy(Part):
     holdout: Holdout = Holdout()
     gates: Gates = Gates()
     promote_mode: Literal["managed", "manual"] = "managed"
+    probation: Probation | None = Probation()
+    shadow: Shadow | None = Shadow()

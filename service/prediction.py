@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -21,6 +22,34 @@ Log = Callable[[Deployment, pa.Table, Sequence[str], Scores], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """Rows that were answered and logged, and the seconds the model took for them."""
+
+    deployment: Deployment
+    table: pa.Table
+    ids: Sequence[str]
+    scores: Scores
+    seconds: float
+
+
+class Beside(Protocol):
+    """What goes on beside the answers. It neither waits nor raises."""
+
+    def answered(self, rows: Answered) -> None: ...
+
+    def outcome(self, deployment: Deployment, calls: int, failed: int) -> None:
+        """Of so many calls so many failed, and not because of their rows."""
+
+
+class Alone:
+    """Nothing goes on beside the answers."""
+
+    def answered(self, rows: Answered) -> None: ...
+
+    def outcome(self, deployment: Deployment, calls: int, failed: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What one call is told: one id and one value a row, and the probabilities of each class."""
 
@@ -34,15 +63,30 @@ class Answer:
 class Predictor:
     """The work of a project's batcher: answers calls with the champion of the moment and logs before it answers."""
 
-    def __init__(self, champion: Callable[[], Deployment | None], log: Log) -> None:
+    def __init__(
+        self, champion: Callable[[], Deployment | None], log: Log, beside: Beside | None = None
+    ) -> None:
         self._champion = champion
         self._log = log
+        self._beside = beside or Alone()
 
     def __call__(self, calls: Sequence[Sequence[Row]]) -> Sequence[Answer | Exception]:
         """One answer, or the problem with its rows, for each call; all by one model version."""
         deployment = self._champion()
         if deployment is None:
             return [Problem(503, "no_champion", "The model was withdrawn.", remedy="Try again.")] * len(calls)
+        try:
+            answers = self._answers(deployment, calls)
+        except Exception:
+            self._beside.outcome(deployment, len(calls), len(calls))
+            raise
+        failed = sum(isinstance(answer, Exception) and not isinstance(answer, Problem) for answer in answers)
+        self._beside.outcome(deployment, len(calls), failed)
+        return answers
+
+    def _answers(
+        self, deployment: Deployment, calls: Sequence[Sequence[Row]]
+    ) -> Sequence[Answer | Exception]:
         if len(calls) == 1:
             return [self._alone(deployment, calls[0])]
         missing = [_missing_column(deployment, rows) for rows in calls]
@@ -86,10 +130,15 @@ class Predictor:
             return error
 
     def _answer(self, deployment: Deployment, checked: Checked, rows: Sequence[Row]) -> Answer:
+        started = time.perf_counter()
         scores = deployment.predict(checked.table)
+        seconds = time.perf_counter() - started
         named = deployment.task.id_column
         ids = [_own_id(row, named) or row_id() for row in rows]
         self._log(deployment, checked.table, ids, scores)
+        self._beside.answered(
+            Answered(deployment=deployment, table=checked.table, ids=ids, scores=scores, seconds=seconds)
+        )
         return Answer(
             model_version=deployment.version,
             ids=ids,

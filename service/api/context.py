@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from service.observation import Observation
     from service.scheduler import Scheduler
     from service.serving import Serving
+    from service.shadow import Shadow
 
 SCOPES = frozenset({"predict", "data", "admin"})
 
@@ -32,6 +33,7 @@ class Context:
     clock: Clock
     serving: Serving
     observation: Observation
+    shadow: Shadow
     scheduler: Scheduler
     metrics: Metrics
     keys_required: bool

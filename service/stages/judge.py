@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 from sklearn.pipeline import Pipeline
 
 from automl.judge import Rules, Scored, judge, naive_baseline, spent_alpha
+from automl.live_losses import LiveLoss
 from automl.schema import Schema, frame
 from automl.scoring import aligned, latency_ms, predictions
+from automl.shift import prediction_shift
 from automl.task import Label, Task
 from service.desk import Desk
 from service.sealed import unseal, unseal_object
@@ -54,6 +56,8 @@ def run(desk: Desk, detail: str) -> None:
         groups=_groups(holdout, task),
         train_prior=naive_baseline(encoded_labels(train, schema, task), task, spec["rules"]["metric"]),
     )
+    if reigning is not None:
+        _write_rivalry(desk, encoded_labels(holdout, schema, task), challenged, reigning)
     _write_golden(desk, challenger, holdout, schema, task)
     _write_reference(desk, train, schema)
     report = {**verdict.to_json(), "alpha_spent": alpha, "look": spec["look"]}
@@ -75,6 +79,22 @@ def _champion(champion: Pipeline, rows: pd.DataFrame, task: Task, known: list[La
     if task.is_classification:
         scores = aligned(scores, known, task.classes)
     return Scored(predictions=scores, latency_ms=None, size_bytes=None)
+
+
+def _write_rivalry(desk: Desk, y: npt.NDArray[Any], challenged: Scored, reigning: Scored) -> None:
+    """What a later comparison of these two models on live rows measures its losses and its shift against."""
+    try:
+        loss = LiveLoss.fit(
+            desk.spec["rules"]["metric"], y, new=challenged.predictions, old=reigning.predictions
+        )
+    except ValueError:  # predictions that no metric takes: the verdict says so
+        return
+    rivalry = {
+        "against": desk.spec["champion"]["version"],
+        "loss": loss.to_json(),
+        "shift": prediction_shift(challenged.predictions, reigning.predictions),
+    }
+    (desk.folder / "rivalry.json").write_text(json.dumps(rivalry))
 
 
 def _write_golden(desk: Desk, challenger: Pipeline, holdout: pa.Table, schema: Schema, task: Task) -> None:
