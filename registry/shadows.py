@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 from registry.columns import TRUTHS
 from registry.delta_tables import SHADOWS, DeltaTables
 
-_FEW_BATCHES = 64
+_FEW_BATCHES = 8
 _ANSWERS = [name for name in SHADOWS.names if name not in ("_batch", "probation")]
 
 
