@@ -101,7 +101,7 @@ def test_a_fault_in_one_of_many_rows_names_that_row(http: TestClient) -> None:
 
 def test_unknown_projects_and_projects_without_champion_say_what_to_do(http: TestClient) -> None:
     unknown = http.post("/v1/projects/nobody/predict", json={"rows": [ROW]})
-    assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "project_not_found")
     bare = http.post("/v1/projects/bare/predict", json={"rows": [ROW]})
     assert (bare.status_code, bare.json()["code"]) == (409, "no_champion")
     assert "/v1/projects/bare/runs" in bare.json()["remedy"]
