@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -134,6 +135,15 @@ def test_the_front_page_tells_what_serves_and_shows_hostile_names_as_text(http: 
     assert "champion v1 is serving" in page.text
     assert "<script" not in page.text
     assert "&lt;script&gt;" in page.text
+
+
+def test_the_api_page_and_all_it_loads_come_from_here(http: TestClient) -> None:
+    page = http.get("/docs").text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert loaded
+    for path in loaded:
+        assert path.startswith("/static/")
+        assert http.get(path).status_code == 200
 
 
 def test_metrics_count_rows_and_never_name_one(http: TestClient) -> None:
