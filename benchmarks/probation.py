@@ -37,9 +37,7 @@ def history(seed: int, worse: float) -> tuple[str, int]:
     contest = Contest.over(metric_name="accuracy", alpha=0.01, margin=0.01, min_rows=200).after(
         truth, champion=answers(both | only_champion), shadow=answers(both | only_shadow)
     )
-    outcome = (
-        "deposed" if contest.champion_is_worse else "confirmed" if contest.champion_holds else "open"
-    )
+    outcome = "deposed" if contest.champion_is_worse else "confirmed" if contest.champion_holds else "open"
     return outcome, contest.rows
 
 

@@ -21,6 +21,10 @@ Row = Mapping[str, Any]
 Log = Callable[[Deployment, pa.Table, Sequence[str], Scores], None]
 
 
+class ModelFailed(Exception):
+    """The model raised on rows that fit the schema."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """Rows that were answered and logged, and the seconds the model took for them."""
@@ -38,7 +42,7 @@ class Beside(Protocol):
     def answered(self, rows: Answered) -> None: ...
 
     def outcome(self, deployment: Deployment, calls: int, failed: int) -> None:
-        """Of so many calls so many failed, and not because of their rows."""
+        """Of so many calls so many failed because of the model, not of their rows or of a full disk."""
 
 
 class Alone:
@@ -75,12 +79,8 @@ class Predictor:
         deployment = self._champion()
         if deployment is None:
             return [Problem(503, "no_champion", "The model was withdrawn.", remedy="Try again.")] * len(calls)
-        try:
-            answers = self._answers(deployment, calls)
-        except Exception:
-            self._beside.outcome(deployment, len(calls), len(calls))
-            raise
-        failed = sum(isinstance(answer, Exception) and not isinstance(answer, Problem) for answer in answers)
+        answers = self._answers(deployment, calls)
+        failed = sum(isinstance(answer, ModelFailed) for answer in answers)
         self._beside.outcome(deployment, len(calls), failed)
         return answers
 
@@ -106,7 +106,10 @@ class Predictor:
             return None
         if checked.faults:
             return None
-        answer = self._answer(deployment, checked, rows)
+        try:
+            answer = self._answer(deployment, checked, rows)
+        except Exception:  # whose row it is shows when each call is answered alone
+            return None
         answers, start = [], 0
         for call in calls:
             answers.append(_part(answer, start, start + len(call)))
@@ -130,11 +133,14 @@ class Predictor:
             return error
 
     def _answer(self, deployment: Deployment, checked: Checked, rows: Sequence[Row]) -> Answer:
-        started = time.perf_counter()
-        scores = deployment.predict(checked.table)
-        seconds = time.perf_counter() - started
         named = deployment.task.id_column
         ids = [_own_id(row, named) or row_id() for row in rows]
+        started = time.perf_counter()
+        try:
+            scores = deployment.predict(checked.table)
+        except Exception as error:
+            raise ModelFailed(f"{type(error).__name__}: {error}") from error
+        seconds = time.perf_counter() - started
         self._log(deployment, checked.table, ids, scores)
         self._beside.answered(
             Answered(deployment=deployment, table=checked.table, ids=ids, scores=scores, seconds=seconds)
@@ -168,7 +174,18 @@ def _part(answer: Answer, start: int, stop: int) -> Answer:
 
 def _own_id(row: Row, named: str | None) -> str | None:
     value = row.get(named) if named is not None else None
-    return None if value is None else scalar_text(value)[:LONGEST_ID] or None
+    if value is None:
+        return None
+    text = scalar_text(value)
+    if len(text) > LONGEST_ID or "\0" in text:
+        raise Problem(
+            422,
+            "invalid_id",
+            f"A row id has at most {LONGEST_ID} characters and no NUL; this one has {len(text)}.",
+            field=f"rows[].{named}",
+            remedy="Send a shorter id, or null to be given one.",
+        )
+    return text or None
 
 
 def _missing_column(deployment: Deployment, rows: Sequence[Row]) -> Problem | None:

@@ -192,8 +192,14 @@ def test_only_failures_of_the_model_are_held_against_it(house: House) -> None:
     predictor([[{"size": "not a number", "colour": "red"}]])
     broken = replace(house.champion, pipeline=Crashing())
     house.predict(champion=broken)
+
+    def full(*_: Any) -> None:
+        raise OSError("the disk is full")
+
+    rows = raw_rows(2, 1).drop_columns(["ripe"]).to_pylist()
+    Predictor(lambda: house.champion, full, house.shadow)([rows, rows])
     seen = house.shadow.conduct(house.project.id, 2)
-    assert (seen.calls, seen.failed) == (3, 1)
+    assert (seen.calls, seen.failed) == (5, 1)
 
 
 def test_the_pace_of_both_models_is_that_of_the_same_rows(house: House) -> None:
