@@ -18,6 +18,7 @@ from registry.records import Model, NewModel, NewPromotion, Project, PromotionKi
 from registry.store import Registry
 from service.children import End, Event, Limits, run_child
 from service.conclusion import Challenger, Conclusion, Interruption, Judgement
+from service.demands import embargo_seconds, holdout_rule, is_reversal, rules
 from service.policy import Policy
 from service.run_log import RunLog
 from service.sealed import seal, unseal
@@ -87,7 +88,7 @@ class Bench:
 
     def run_engine(self, engine: str, seconds: float) -> EngineOutcome[Challenger]:
         """Search with one engine for ``seconds``, and not longer than 1.5 times that."""
-        self._spend(engine, seconds)
+        self._amend(budgets={engine: seconds})
         before = self._log.trials
         ended = self._child(f"search-{engine}", DEADLINE_FACTOR * seconds)
         trials = self._log.trials - before
@@ -111,6 +112,7 @@ class Bench:
 
     def judge(self, challenger: Challenger) -> Judgement:
         """Champion and challenger on the holdout; also makes what serving needs to check the model."""
+        self._amend(rules=rules(self._policy, self.task, reversal=self._is_reversal(challenger)))
         self._stage(f"judge-{challenger.file}", JUDGE_SECONDS)
         verdict = json.loads((self._folder / "verdict.json").read_text())
         if verdict["outcome"] == "promoted" and self._policy.promote_mode == "manual":
@@ -210,16 +212,10 @@ class Bench:
         data = {"project": self._project.name, "run": self._run.number, "outcome": outcome, "reason": reason}
         return (("incumbent.run.ended", data),)
 
-    def _rules(self) -> dict[str, Any]:
-        gates = self._policy.gates
-        return {
-            "metric": self._project.task["metric"],
-            "min_effect": gates.min_effect,
-            "alpha": gates.alpha,
-            "resamples": gates.resamples,
-            "max_latency_ms": gates.max_latency_ms,
-            "max_size_bytes": gates.max_size_bytes,
-        }
+    def _is_reversal(self, challenger: Challenger) -> bool:
+        previous = self._project.previous
+        dethroned = None if previous is None else self._registry.models.get(self._project.id, previous)
+        return is_reversal(challenger, self._champion, dethroned)
 
     def _spec(self) -> dict[str, Any]:
         champion = self._champion
@@ -230,19 +226,23 @@ class Bench:
             "schema": dict(self._project.schema or {}),
             "dataset_version": self._run.dataset_version,
             "seed": self._run.seed,
-            "holdout": self._policy.holdout.model_dump(),
+            "holdout": holdout_rule(self._policy),
+            "embargo": embargo_seconds(self._policy),
             "lookback_seconds": lookback.total_seconds() if lookback else None,
-            "rules": self._rules(),
+            "rules": rules(self._policy, self.task),
+            "slices": None if self._policy.gates.slices is None else self._policy.gates.slices.max,
             "look": self._look,
             "budgets": {},
             "champion": None if champion is None else _reigning(champion),
             "start": None if champion is None else _start(champion),
         }
 
-    def _spend(self, engine: str, seconds: float) -> None:
+    def _amend(self, **parts: Any) -> None:
+        """Change parts of the specification; what is an object gets its new entries beside the old."""
         path = self._folder / "spec.json"
         spec = json.loads(path.read_text())
-        spec["budgets"][engine] = seconds
+        for name, part in parts.items():
+            spec[name] = {**spec[name], **part}
         path.write_text(json.dumps(spec))
 
     def _stage(self, stage: str, seconds: float) -> None:

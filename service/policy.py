@@ -99,21 +99,59 @@ class Search(Part):
 
 
 class Holdout(Part):
-    """The newest truly labelled rows, kept for judging: ``share`` of all, within the two bounds."""
+    """The newest truly labelled rows, kept for judging: ``share`` of all, within the two bounds.
+
+    Rows younger than ``embargo`` before the first of them are not trained on. ``auto`` is the median time that
+    feedback takes, at most a day, where the project has a time column; it gives way where too few rows would be left.
+    """
 
     share: Annotated[float, Field(gt=0, le=0.5)] = 0.2
     min_rows: int = Field(default=50, ge=10)
     max_rows: int = Field(default=10_000, ge=10)
+    embargo: Literal["auto"] | Annotated[timedelta, Field(ge=timedelta(0))] = "auto"
+
+
+class Slices(Part):
+    """No part of the rows (of a sensitive column, a category, a quarter of a number) may surely get worse by more
+    than ``margin``; at most ``max`` parts are looked at, none below ``min_rows``."""
+
+    margin: float = Field(default=0.02, ge=0)
+    max: int = Field(default=20, ge=1, le=200)
+    min_rows: int = Field(default=100, ge=50)
+
+
+class Floor(Part):
+    """The worst score that is acceptable. While the champion is surely below it, a challenger that is better by its
+    estimate is promoted once it is surely not worse by more than ``margin``."""
+
+    score: float
+    margin: float = Field(default=0.01, ge=0)
 
 
 class Gates(Part):
-    """``min_effect`` is in the metric's own unit; ``alpha`` is the chance of a false promotion per holdout."""
+    """``min_effect`` is in the metric's own unit; ``alpha`` is the chance of a false promotion per holdout.
+
+    A challenger that takes back the last change has to show ``reversal_factor`` times the minimum effect. ``blocks``
+    draws blocks of consecutive rows where there is a time column and no entity: of a length that is found
+    (``auto``) or given, in rows; null draws single rows.
+    """
 
     min_effect: float = Field(default=0.002, ge=0)
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     resamples: int = Field(default=2000, ge=2000, le=100_000)
     max_latency_ms: float | None = Field(default=50, gt=0)
     max_size_bytes: int | None = Field(default=None, gt=0)
+    slices: Slices | None = Slices()
+    blocks: Literal["auto"] | Annotated[int, Field(ge=1, le=100_000)] | None = "auto"
+    reversal_factor: float = Field(default=2.0, ge=1, le=100)
+    floor: Floor | None = None
+
+    @field_validator("floor", mode="before")
+    @classmethod
+    def _plain_floor(cls, value: object) -> object:
+        """A number alone is the score."""
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        return {"score": value} if plain else value
 
 
 class Probation(Part):

@@ -17,12 +17,13 @@ from automl.live_losses import LiveLoss
 from automl.schema import Schema, frame
 from automl.scoring import aligned, latency_ms, predictions
 from automl.shift import prediction_shift
+from automl.slices import Slice, slices
 from automl.task import Label, Task
 from service.desk import Desk
 from service.sealed import unseal, unseal_object
+from service.stages.golden import golden, golden_gap, write_golden
 from service.stages.rows import encoded_labels, entities
 
-GOLDEN_ROWS = 20
 REFERENCE_ROWS = 5_000
 
 
@@ -38,29 +39,34 @@ def run(desk: Desk, detail: str) -> None:
     holdout = pq.read_table(desk.folder / "holdout.parquet")
     train = pq.read_table(desk.folder / "train.parquet")
     rows = frame(holdout, schema)
-    size = len(unseal(desk.folder / detail, desk.key))
+    stored = unseal(desk.folder / detail, desk.key)
+    questions = golden(challenger, holdout, schema, task)
     challenged = Scored(
         predictions=predictions(challenger, rows, task),
         latency_ms=latency_ms(challenger, rows, task),
-        size_bytes=size,
+        size_bytes=len(stored),
+        golden_gap=golden_gap(stored, questions, schema, task),
     )
     reigning = None if champion is None else _champion(champion, rows, task, spec["champion"]["classes"])
-    alpha = spent_alpha(spec["rules"]["alpha"], spec["look"])
+    whole, look = spec["rules"]["alpha"], spec["look"]
+    alpha = spent_alpha(whole, look)
+    rules = Rules(**{**spec["rules"], "alpha": alpha, "next_alpha": spent_alpha(whole, look + 1)})
     verdict = judge(
         reigning,
         challenged,
         encoded_labels(holdout, schema, task),
-        Rules(**{**spec["rules"], "alpha": alpha}),
+        rules,
         seed=spec["seed"],
         task=task,
         groups=_groups(holdout, task),
-        train_prior=naive_baseline(encoded_labels(train, schema, task), task, spec["rules"]["metric"]),
+        train_prior=naive_baseline(encoded_labels(train, schema, task), task, rules.metric),
+        slices=_slices(desk, holdout, schema, task, rules),
     )
     if reigning is not None:
         _write_rivalry(desk, encoded_labels(holdout, schema, task), challenged, reigning)
-    _write_golden(desk, challenger, holdout, schema, task)
+    write_golden(desk.folder, questions)
     _write_reference(desk, train, schema)
-    report = {**verdict.to_json(), "alpha_spent": alpha, "look": spec["look"]}
+    report = {**verdict.to_json(), "alpha_spent": alpha, "look": look}
     (desk.folder / "verdict.json").write_text(json.dumps(report, default=str))
     desk.tell("verdict", outcome=verdict.outcome.value, reason=verdict.reason)
 
@@ -72,6 +78,14 @@ def _groups(holdout: pa.Table, task: Task) -> npt.NDArray[Any] | None:
         return None
     alone = np.array([f"\0row {position}" for position in range(len(named))], dtype=object)
     return np.where(pd.isna(named), alone, named)
+
+
+def _slices(desk: Desk, holdout: pa.Table, schema: Schema, task: Task, rules: Rules) -> tuple[Slice, ...]:
+    """The parts of the rows that may not get worse; none where the policy has no such gate."""
+    most = desk.spec["slices"]
+    if most is None:
+        return ()
+    return slices(holdout, schema, task, most=most, min_rows=rules.slice_rows)
 
 
 def _champion(champion: Pipeline, rows: pd.DataFrame, task: Task, known: list[Label]) -> Scored:
@@ -95,15 +109,6 @@ def _write_rivalry(desk: Desk, y: npt.NDArray[Any], challenged: Scored, reigning
         "shift": prediction_shift(challenged.predictions, reigning.predictions),
     }
     (desk.folder / "rivalry.json").write_text(json.dumps(rivalry))
-
-
-def _write_golden(desk: Desk, challenger: Pipeline, holdout: pa.Table, schema: Schema, task: Task) -> None:
-    """Rows with the answers that every later load of this model must give again."""
-    names = [column.name for column in schema.columns]
-    chosen = holdout.select(names).slice(0, GOLDEN_ROWS)
-    answers = predictions(challenger, frame(chosen, schema), task)
-    golden: dict[str, Any] = {"rows": chosen.to_pylist(), "predictions": answers.tolist()}
-    (desk.folder / "golden.json").write_text(json.dumps(golden, default=lambda moment: moment.isoformat()))
 
 
 def _write_reference(desk: Desk, train: pa.Table, schema: Schema) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from automl.embargo import label_delay
 from automl.schema import Schema
 from automl.task import Task
 
@@ -31,6 +32,31 @@ def entities(table: pa.Table, task: Task) -> npt.NDArray[Any] | None:
         return None
     column = pc.cast(table[task.entity_column], pa.string())
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=object)
+
+
+def embargo_of(table: pa.Table, task: Task, asked: float | str) -> int | None:
+    """Nanoseconds that have to lie between rows to train on and rows to judge on; None where rows of one moment may
+    be parted.
+
+    ``auto`` is, with a time column, the median delay of the feedback that came, at most a day; without one, rows of one
+    upload arrived together and have to be parted. A time column of plain numbers has no seconds: they are
+    only kept strictly apart.
+    """
+    timed = task.time_column is not None
+    if timed and not pa.types.is_timestamp(table[task.time_column].type):
+        return 0
+    if asked != "auto":
+        return int(float(asked) * 1e9)
+    return _feedback_delay(table) if timed else None
+
+
+def _feedback_delay(table: pa.Table) -> int:
+    told = table.filter(pc.equal(table["_label_source"], "feedback"))
+    asked_at, told_at = (
+        told[name].cast(pa.int64()).to_numpy().astype(np.int64) * 1_000
+        for name in ("_arrived_at", "_labelled_at")
+    )
+    return label_delay(asked_at, told_at)
 
 
 def encoded_labels(table: pa.Table, schema: Schema, task: Task) -> npt.NDArray[Any]:

@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from automl.snapshot import HoldoutRule, Mark, row_order, snapshot_hash, split
+from automl.errors import SplitError
+from automl.snapshot import HoldoutRule, Mark, Split, row_order, snapshot_hash, split
 from automl.task import Task
 from registry.database import Database
 from registry.datasets import Datasets
 from service.desk import Desk
-from service.stages.rows import entities, tie_breaks
+from service.stages.rows import embargo_of, entities, tie_breaks
 
 TRUTHS = ("given", "feedback", "human")
 _NANOS = 1_000_000_000
@@ -28,15 +29,7 @@ def run(desk: Desk, detail: str) -> None:
     task = Task.from_json(spec["task"])
     desk.ready()
     table = _read(desk, task)
-    order, ties = row_order(table, task), tie_breaks(table)
-    champion = spec["champion"]
-    parts = split(
-        order,
-        row_ids=ties,
-        entities=entities(table, task),
-        rule=HoldoutRule(**spec["holdout"]),
-        trained_until=None if champion is None else Mark.from_json(champion["trained_until"]),
-    )
+    parts, embargo = _parts(desk, table, task)
     train, holdout = table.take(pa.array(parts.train)), table.take(pa.array(parts.holdout))
     pq.write_table(train, desk.folder / "train.parquet")
     pq.write_table(holdout, desk.folder / "holdout.parquet")
@@ -46,6 +39,7 @@ def run(desk: Desk, detail: str) -> None:
         "train_rows": len(train),
         "holdout_rows": len(holdout),
         "left_out_rows": len(parts.left_out),
+        "embargo_seconds": None if embargo is None else embargo / _NANOS,
         "cut": parts.cut.to_json(),
         "trained_until": parts.trained_until.to_json(),
         "labels": _counts(table["_label"]) if task.is_classification else None,
@@ -73,6 +67,30 @@ def _read(desk: Desk, task: Task) -> pa.Table:
     timed = task.time_column is not None and pa.types.is_timestamp(table[task.time_column].type)
     order = row_order(table, task if timed else replace(task, time_column=None))
     return table.filter(pa.array(order >= np.max(order) - int(lookback * _NANOS)))
+
+
+def _parts(desk: Desk, table: pa.Table, task: Task) -> tuple[Split, int | None]:
+    """The split and the embargo it keeps; an automatic one gives way where it leaves too few rows."""
+    spec, champion = desk.spec, desk.spec["champion"]
+    order, ties, named = row_order(table, task), tie_breaks(table), entities(table, task)
+
+    def parted(embargo: int | None) -> Split:
+        return split(
+            order,
+            row_ids=ties,
+            entities=named,
+            rule=HoldoutRule(**spec["holdout"]),
+            trained_until=None if champion is None else Mark.from_json(champion["trained_until"]),
+            embargo=embargo,
+        )
+
+    embargo = embargo_of(table, task, spec["embargo"])
+    try:
+        return parted(embargo), embargo
+    except SplitError:
+        if spec["embargo"] != "auto" or embargo is None:
+            raise
+        return parted(None), None
 
 
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:
