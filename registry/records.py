@@ -15,6 +15,7 @@ class BatchKind(StrEnum):
     UPLOAD = "upload"
     PREDICTIONS = "predictions"
     FEEDBACK = "feedback"
+    REVOCATION = "revocation"
 
 
 class LabelSource(StrEnum):
@@ -67,7 +68,7 @@ class Project:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """One accepted upload, flush of the prediction log, or delivery of feedback."""
+    """One accepted upload, flush of the prediction log, delivery of feedback, or revocation of labels."""
 
     number: int
     project_id: int
