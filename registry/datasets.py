@@ -212,9 +212,9 @@ class Datasets:
         """The rows of a dataset version with the label that holds for each, exactly as they were then.
 
         Adds ``_label`` (canonical text), ``_label_source``, ``_label_origin``, ``_confidence`` and
-        ``_teacher``; with ``labelled`` only rows that have a label (pseudo ones count), else all, with nulls. ``columns`` narrows the
-        caller's columns; the system columns are always there. Ordered by batch, arrival and row id, whatever
-        files the rows lie in. Raises NotFound, Damaged.
+        ``_teacher``; with ``labelled`` only rows that have a label (pseudo ones count), else all, with nulls.
+        ``columns`` narrows the caller's columns; the system columns are always there. Ordered by batch,
+        arrival and row id, whatever files the rows lie in. Raises NotFound, Damaged.
         """
         point = self.version(project_id, version)
         gone = revocations_upto(self._db, project_id, point.batch)
@@ -226,6 +226,12 @@ class Datasets:
         return reading.recent(
             self.tables_of(project_id), self._upto(project_id), batches_with_rows, n, source
         )
+
+    def rows(self, project_id: int, row_ids: Iterable[str]) -> pa.Table:
+        """The rows with these ids, those that exist, in no order. Raises Damaged."""
+        ids = list(row_ids)
+        where = row_index.batches(self._db, project_id, ids)
+        return reading.some(self.tables_of(project_id), self._upto(project_id), ids, where)
 
     def scored(
         self,

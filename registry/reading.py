@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -79,6 +79,12 @@ def recent(
     newest = _in_order(newest).slice(max(0, newest.num_rows - n))
     these = ds.field("_row_id").isin(newest["_row_id"].combine_chunks())
     return _in_order(tables.scan("rows", upto=upto, where=where & these))
+
+
+def some(tables: DeltaTables, upto: int, row_ids: Sequence[str], batches: Collection[int]) -> pa.Table:
+    """The rows with these ids; ``batches`` are those they came with."""
+    where = ds.field("_batch").isin(sorted(batches)) & ds.field("_row_id").isin(list(row_ids))
+    return tables.scan("rows", upto=upto, where=where)
 
 
 def scored(

@@ -86,6 +86,18 @@ def truths(db: Database, project_id: int, ids: Sequence[str]) -> dict[str, str |
     return found
 
 
+def batches(db: Database, project_id: int, ids: Sequence[str]) -> set[int]:
+    """The batches that these rows came with."""
+    found: set[int] = set()
+    for start in range(0, len(ids), PIECE):
+        with db.read() as connection:
+            kind = connection.dialect.name
+            some = _ids(kind, [row_id for row_id in ids[start : start + PIECE] if _can_exist(row_id)])
+            query = _select("DISTINCT batch", kind)
+            found.update(row[0] for row in connection.exec_driver_sql(query, (project_id, some)))
+    return found
+
+
 def count_truths(db: Database, project_id: int) -> int:
     """How many rows have their truth, counted one by one."""
     query = select(func.count()).where(row_index.c.project_id == project_id, row_index.c.truth.is_not(None))

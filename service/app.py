@@ -12,7 +12,18 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from registry.store import Registry
-from service.api import data, health, labels, models, monitoring, predictions, projects, runs
+from service.api import (
+    data,
+    health,
+    label_sources,
+    labeling,
+    labels,
+    models,
+    monitoring,
+    predictions,
+    projects,
+    runs,
+)
 from service.api.context import Context
 from service.clock import Clock
 from service.deployment import Deployment
@@ -64,7 +75,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
     )
     install_problems(app)
     app.include_router(health.router, tags=["health"])
-    for module in (projects, data, predictions, labels, runs, models, monitoring):
+    for module in (projects, data, predictions, labels, labeling, label_sources, runs, models, monitoring):
         tag = module.__name__.rpartition(".")[2]
         app.include_router(module.router, prefix="/v1/projects", tags=[tag])
     return app

@@ -228,6 +228,7 @@ class Bench:
             "holdout": self._policy.holdout.model_dump(),
             "lookback_seconds": lookback.total_seconds() if lookback else None,
             "rules": self._rules(),
+            "label_sources": {name: rule.model_dump() for name, rule in self._policy.label_sources.items()},
             "look": self._look,
             "budgets": {},
             "champion": None if champion is None else _reigning(champion),
