@@ -84,6 +84,12 @@ class Labeling:
         with self._db.read() as connection:
             return _current(connection, project_id)
 
+    def rounds(self, project_id: int, limit: int = 20) -> tuple[Round, ...]:
+        """The newest rounds, newest first."""
+        query = select(rounds).where(rounds.c.project_id == project_id).order_by(rounds.c.number.desc())
+        with self._db.read() as connection:
+            return tuple(map(_round, connection.execute(query.limit(limit))))
+
     def open_round(
         self,
         project_id: int,

@@ -30,14 +30,22 @@ def progress(registry: Registry, project: Project) -> dict[str, Any]:
     }
 
 
-def accuracy(registry: Registry, project: Project, round_: Round, model: Deployment) -> dict[str, Any] | None:
-    """The model's accuracy on the rows that its round was made of, estimated from those labelled.
+def accuracy(registry: Registry, project: Project, model: Deployment) -> dict[str, Any] | None:
+    """The model's accuracy on the pool of its newest round in which drawn rows were labelled.
 
     Rows were chosen for being hard, but a share was drawn with known chances, so the estimate is unbiased for the
-    pool. None for numbers, another model's round, or before any drawn row was labelled.
+    pool. None for numbers, or before two drawn rows of one round were labelled.
     """
-    if not model.task.is_classification or round_.model_version != model.version:
+    if not model.task.is_classification:
         return None
+    own = (one for one in registry.labeling.rounds(project.id) if one.model_version == model.version)
+    found = (_accuracy(registry, project, round_, model) for round_ in own)
+    return next((one for one in found if one is not None), None)
+
+
+def _accuracy(
+    registry: Registry, project: Project, round_: Round, model: Deployment
+) -> dict[str, Any] | None:
     items = registry.labeling.items(project.id, round_.number)
     truths = registry.datasets.truths(project.id, [item.row_id for item in items])
     answered = np.array([truths.get(item.row_id) is not None for item in items], dtype=bool)
@@ -52,7 +60,7 @@ def accuracy(registry: Registry, project: Project, round_: Round, model: Deploym
         probabilities=np.array([item.probability for item in items]),
         pool=round_.pool,
     )
-    return queue.estimate(right, answered).to_json()
+    return {"round": round_.number, **queue.estimate(right, answered).to_json()}
 
 
 def guesses_of(registry: Registry, project: Project, model: Deployment, row_ids: list[str]) -> dict[str, str]:

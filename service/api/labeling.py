@@ -94,8 +94,8 @@ def labeling(
     }
     if project.schema is None:
         return {**answer, "annotators": [], "waiting": 0, "agreement": None}
-    if handed.round is not None and handed.model is not None:
-        answer["accuracy"] = accuracy(context.registry, project, handed.round, handed.model)
+    if handed.model is not None:
+        answer["accuracy"] = accuracy(context.registry, project, handed.model)
     return {**answer, **progress(context.registry, project)}
 
 
