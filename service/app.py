@@ -14,6 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from registry.store import Registry
 from service.api import (
     data,
+    docs,
+    front,
     health,
     label_sources,
     labeling,
@@ -72,8 +74,13 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         version=version("incumbent"),
         summary="Serves a champion, learns from what comes in, and changes it only for something proven better.",
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
     )
     install_problems(app)
+    app.include_router(front.router)
+    app.include_router(docs.router)
+    docs.mount_files(app)
     app.include_router(health.router, tags=["health"])
     for module in (projects, data, predictions, labels, labeling, label_sources, runs, models, monitoring):
         tag = module.__name__.rpartition(".")[2]
