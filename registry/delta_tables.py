@@ -32,6 +32,7 @@ LABELS = pa.schema(
         ("teacher", pa.int32()),
         ("at", TIME),
         BATCH,
+        ("origin", pa.string()),
     ]
 )
 PREDICTIONS = pa.schema(
@@ -170,9 +171,7 @@ class DeltaTables:
             condition &= where
         for attempt in (version, None):
             try:
-                return self.dataset(name, attempt).to_table(
-                    columns=None if columns is None else list(columns), filter=condition
-                )
+                return _table_of(self.dataset(name, attempt), SCHEMAS[name], columns, condition)
             except FileNotFoundError as error:
                 missing = error
         raise Damaged(f"the table {self.folder / name} lacks a file: {missing}") from missing
@@ -224,6 +223,22 @@ class DeltaTables:
             fsync(entry)
         fsync(log)
         fsync(path)
+
+
+def _table_of(
+    dataset: ds.Dataset, schema: pa.Schema, columns: Sequence[str] | None, condition: ds.Expression
+) -> pa.Table:
+    """What fits the condition. A column that the table got after this version of it is all null."""
+    if columns is None:
+        return dataset.to_table(filter=condition)
+    known = set(dataset.schema.names)
+    found = dataset.to_table(
+        columns=[name for name in columns if name in known or name not in schema.names], filter=condition
+    )
+    for name in columns:
+        if name not in found.column_names:
+            found = found.append_column(name, pa.nulls(found.num_rows, schema.field(name).type))
+    return found.select(list(columns))
 
 
 def _last_batch(table: DeltaTable) -> int:

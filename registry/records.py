@@ -16,6 +16,7 @@ class BatchKind(StrEnum):
     PREDICTIONS = "predictions"
     FEEDBACK = "feedback"
     SHADOW = "shadow"
+    REVOCATION = "revocation"
 
 
 class LabelSource(StrEnum):
@@ -68,7 +69,8 @@ class Project:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """One accepted upload, flush of the prediction log or of shadow answers, or delivery of feedback."""
+    """One accepted upload, flush of the prediction log or of shadow answers, delivery of feedback, or revocation
+    of labels."""
 
     number: int
     project_id: int

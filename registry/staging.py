@@ -51,7 +51,7 @@ class Staging:
 
     def write_labels(self, data: Arrow) -> None:
         """``_row_id`` and ``label`` (canonical text), with ``source`` (default: ``given``), ``confidence``,
-        ``teacher`` and ``at`` (default: when committed). Null labels are left out."""
+        ``teacher``, ``origin`` and ``at`` (default: when committed). Null labels are left out."""
         table = conform(as_table(data), LABELS)
         table = table.filter(pc.is_valid(table["label"]))
         source = pc.fill_null(table["source"], LabelSource.GIVEN.value)
@@ -61,6 +61,7 @@ class Staging:
             raise ValueError(f"unknown label source {sorted(unknown)[0]!r}")
         check_ids(table["_row_id"])
         check_text(table["label"], "label")
+        check_text(table["origin"], "label's origin")
         self._write("labels", table)
         self.labels += table.num_rows
         self.truths += int(pc.sum(is_truth(source)).as_py() or 0)

@@ -14,6 +14,8 @@ from registry.datasets import Datasets
 from registry.drift import DriftReports
 from registry.errors import Damaged
 from registry.keys import Keys
+from registry.label_ledger import LabelLedger
+from registry.labeling import Labeling
 from registry.leases import DueTimes, Leases
 from registry.ledger import Ledger
 from registry.migrations import upgrade
@@ -48,6 +50,8 @@ class Registry:
         self.leases = Leases(db)
         self.due = DueTimes(db)
         self.datasets = Datasets(db, home / "tables", home / "staging")
+        self.labels = LabelLedger(db, self.datasets)
+        self.labeling = Labeling(db)
         self.blobs = BlobStore(home / "blobs", signing_key, db)
 
     @classmethod

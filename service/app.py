@@ -17,6 +17,8 @@ from service.api import (
     docs,
     front,
     health,
+    label_sources,
+    labeling,
     labels,
     models,
     monitoring,
@@ -87,7 +89,18 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
     app.include_router(docs.router)
     docs.mount_files(app)
     app.include_router(health.router, tags=["health"])
-    for module in (projects, data, predictions, labels, runs, models, monitoring, probation):
+    for module in (
+        projects,
+        data,
+        predictions,
+        labels,
+        labeling,
+        label_sources,
+        runs,
+        models,
+        monitoring,
+        probation,
+    ):
         tag = module.__name__.rpartition(".")[2]
         app.include_router(module.router, prefix="/v1/projects", tags=[tag])
     return app

@@ -231,6 +231,7 @@ class Bench:
             "lookback_seconds": lookback.total_seconds() if lookback else None,
             "rules": rules(self._policy, self.task),
             "slices": None if self._policy.gates.slices is None else self._policy.gates.slices.max,
+            "label_sources": {name: rule.model_dump() for name, rule in self._policy.label_sources.items()},
             "look": self._look,
             "budgets": {},
             "champion": None if champion is None else _reigning(champion),

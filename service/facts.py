@@ -23,7 +23,8 @@ def gather(registry: Registry, project: Project, policy: Policy, now: datetime) 
     return Facts(
         champion=project.champion,
         truths=truths,
-        truths_at_last_run=None if last is None else int(last.plan["truths"]),
+        # labels may have been revoked since: what comes after that is fresh
+        truths_at_last_run=None if last is None else min(int(last.plan["truths"]), truths),
         active_run=newest.number if newest is not None and newest.status.is_active else None,
         last_run_ended_at=None if last is None else last.finished_at,
         interrupted_run=newest.number if newest is not None and may_retry(newest) else None,

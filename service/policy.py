@@ -186,6 +186,33 @@ class Shadow(Part):
     mode: Literal["previous", "challenger"] = "previous"
 
 
+class LabelSourceRule(Part):
+    """What the labels of one source may do in training: each row weighs ``weight``, all of them together at most
+    ``cap`` of everything. A weight of 0 leaves them out."""
+
+    weight: float = Field(default=1.0, ge=0, le=1)
+    cap: Share = 1.0
+
+
+class Labelling(Part):
+    """The labelling queue.
+
+    The newest ``pool`` rows without a truth are ranked; ``round_rows`` of them are handed out before they are
+    ranked anew, which also happens after ``refresh`` and with each champion. A person has a row for ``lease``, an
+    exported one for ``export_lease``. A row needs ``annotators_per_row`` answers, one more as long as they are
+    tied; ``most_skips`` people who skip it take it out.
+    """
+
+    annotators_per_row: int = Field(default=1, ge=1, le=20)
+    lease: timedelta = Field(default=timedelta(minutes=15), gt=timedelta(0))
+    export_lease: timedelta = Field(default=timedelta(days=1), gt=timedelta(0))
+    pool: int = Field(default=5_000, ge=10, le=50_000)
+    round_rows: int = Field(default=200, ge=1, le=10_000)
+    random_share: float = Field(default=0.1, ge=0, le=1)
+    refresh: timedelta = Field(default=timedelta(minutes=10), gt=timedelta(0))
+    most_skips: int = Field(default=2, ge=1)
+
+
 class Policy(Part):
     """A project's standing orders.
 
@@ -207,3 +234,5 @@ class Policy(Part):
     promote_mode: Literal["managed", "manual"] = "managed"
     probation: Probation | None = Probation()
     shadow: Shadow | None = Shadow()
+    label_sources: dict[str, LabelSourceRule] = {}
+    labelling: Labelling = Labelling()

@@ -6,6 +6,7 @@ import json
 import uuid
 from dataclasses import asdict
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from automl.candidate import Candidate
@@ -17,6 +18,7 @@ from automl.task import Task
 from service.desk import Desk
 from service.sealed import seal_object
 from service.stages.rows import encoded_labels, entities
+from service.stages.weights import label_weights
 
 
 def run(desk: Desk, detail: str) -> None:
@@ -60,6 +62,10 @@ def _leave(desk: Desk, candidate: Candidate) -> None:
 def _problem(desk: Desk) -> Problem:
     task, schema = Task.from_json(desk.spec["task"]), Schema.from_json(desk.spec["schema"])
     table = pq.read_table(desk.folder / "train.parquet")
+    weights = label_weights(table, desk.spec.get("label_sources") or {})
+    if weights is not None:
+        counts = weights > 0
+        table, weights = table.filter(pa.array(counts)), weights[counts]
     y = encoded_labels(table, schema, task)
     return Problem(
         task=task,
@@ -73,6 +79,7 @@ def _problem(desk: Desk) -> Problem:
             entities=entities(table, task),
             seed=desk.spec["seed"],
         ),
+        weights=weights,
     )
 
 
