@@ -210,8 +210,8 @@ class Datasets:
     ) -> pa.Table:
         """The rows of a dataset version with the label that holds for each, exactly as they were then.
 
-        Adds ``_label`` (canonical text), ``_label_source``, ``_confidence``, ``_teacher``; with ``labelled``
-        only rows that have a label (pseudo ones count), else all, with nulls. ``columns`` narrows the
+        Adds ``_label`` (canonical text), ``_label_source``, ``_confidence``, ``_teacher``, ``_label_at``; with
+        ``labelled`` only rows that have a label (pseudo ones count), else all, with nulls. ``columns`` narrows the
         caller's columns; the system columns are always there. Ordered by batch, arrival and row id, whatever
         files the rows lie in. Raises NotFound, Damaged.
         """

@@ -24,6 +24,7 @@ _JOINED = (
     ("_label_source", "source"),
     ("_confidence", "confidence"),
     ("_teacher", "teacher"),
+    ("_label_at", "at"),
 )
 
 
