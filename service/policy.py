@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from service.schedule import check_cron
 
@@ -53,6 +53,34 @@ class Decay(Part):
     action: Literal["annotate", "retrain"] = "retrain"
 
 
+class EstimatedDecay(Part):
+    """Live quality without truth: an estimate from the champion's own confidence (a regression's: from losses it
+    was seen to make), fitted on the rows that judged it.
+
+    Counts as decayed where the estimate on the newest ``window`` answers of the champion lies outside of what as many
+    unchanged rows would give, and is worse than usual by more than ``max_drop`` (in the metric's unit; rmse
+    and mae: a share of the naive baseline's error). Where the same features come to mean another label it
+    sees nothing, so by default it is only noted.
+    """
+
+    max_drop: float = Field(default=0.02, ge=0)
+    window: int = Field(default=2_000, ge=50, le=50_000)
+    min_rows: int = Field(default=200, ge=50)
+    pause: timedelta = Field(default=timedelta(minutes=1), description="least time from report to report")
+    action: Literal["annotate", "retrain"] = "annotate"
+
+
+class PredictionDrift(Part):
+    """The champion's answers beside those it gave to the rows that judged it: Wasserstein distance in standard
+    deviations, of each class's probability or of the numbers; ``threshold`` is where it counts."""
+
+    threshold: float = Field(default=0.1, gt=0)
+    window: int = Field(default=1_000, ge=50, le=50_000)
+    min_rows: int = Field(default=200, ge=50)
+    pause: timedelta = Field(default=timedelta(minutes=1), description="least time from report to report")
+    action: Literal["annotate", "retrain"] = "annotate"
+
+
 class Contract(Part):
     """When the data themselves are broken: nothing is learnt from them, somebody is told.
 
@@ -68,6 +96,8 @@ class Triggers(Part):
     schedule: str | None = Field(default="0 3 * * *", description="cron, five fields, UTC")
     new_labels: NewLabels | None = NewLabels()
     decay: Decay | None = Decay()
+    estimated_decay: EstimatedDecay | None = EstimatedDecay()
+    prediction_drift: PredictionDrift | None = PredictionDrift()
     drift: FeatureDrift | None = FeatureDrift()
     contract: Contract | None = Contract()
 
@@ -116,6 +146,34 @@ class Gates(Part):
     max_size_bytes: int | None = Field(default=None, gt=0)
 
 
+class PseudoLabels(Part):
+    """May unlabelled rows train, with the labels the champion gives them?
+
+    ``judged``: a challenger with them is searched for beside one without, with the same budget and seed, and takes
+    its place only where it proves better. See :class:`automl.pseudo_rule.PseudoRule` for the parts;
+    ``lifetime`` is how long a given label may train. Off for numbers, whatever the mode.
+    """
+
+    mode: Literal["off", "judged"] = "off"
+    threshold: Share = Field(default=0.95, description="confidence asked of the best-learnt class")
+    floor: Share = Field(default=0.80, description="confidence asked of any class")
+    max_spread: float = Field(
+        default=0.10, gt=0, le=0.5, description="how far the teacher's models may differ"
+    )
+    least_precision: Share = 0.90
+    weight: Share = 0.5
+    max_rows_ratio: float = Field(default=10.0, gt=0, description="rows on each truly labelled row")
+    max_weight_share: float = Field(default=0.5, gt=0, lt=1)
+    lifetime: timedelta = Field(default=timedelta(days=30), gt=timedelta(0))
+    max_drift_share: Share = 0.3
+
+    @model_validator(mode="after")
+    def _ordered(self) -> PseudoLabels:
+        if self.floor > self.threshold:
+            raise ValueError(f"the floor {self.floor} lies above the threshold {self.threshold}")
+        return self
+
+
 class Policy(Part):
     """A project's standing orders.
 
@@ -135,3 +193,10 @@ class Policy(Part):
     holdout: Holdout = Holdout()
     gates: Gates = Gates()
     promote_mode: Literal["managed", "manual"] = "managed"
+    pseudo_labels: PseudoLabels = PseudoLabels()
+    refit: bool = False
+
+    @property
+    def run_seconds(self) -> float:
+        """Search seconds that one run may take: pseudo-labels double them."""
+        return self.search.budget_seconds * (1 if self.pseudo_labels.mode == "off" else 2)

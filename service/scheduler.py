@@ -18,6 +18,7 @@ from registry.records import Project, Run
 from registry.store import Registry
 from service.clock import Clock
 from service.drift_watch import DriftWatch
+from service.estimate_watch import EstimateWatch
 from service.facts import gather
 from service.metrics import Metrics
 from service.policy import Policy
@@ -45,6 +46,7 @@ class Scheduler:
         workshop: Workshop,
         drift_watch: DriftWatch,
         quality_watch: QualityWatch,
+        estimate_watch: EstimateWatch,
         maintain: Callable[[], None],
     ) -> None:
         self._registry = registry
@@ -54,6 +56,7 @@ class Scheduler:
         self._workshop = workshop
         self._drift_watch = drift_watch
         self._quality_watch = quality_watch
+        self._estimate_watch = estimate_watch
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}
         self._ticking = threading.Lock()
@@ -88,6 +91,7 @@ class Scheduler:
         self._workshop.stop()
         self._drift_watch.stop()
         self._quality_watch.stop()
+        self._estimate_watch.stop()
 
     def nudge(self) -> None:
         """Tick now instead of later. Cheap; may be called from any thread."""
@@ -127,6 +131,7 @@ class Scheduler:
         self._keep_due_time(project, policy, now)
         self._drift_watch.look_at(project, policy)
         self._quality_watch.look_at(project, policy)
+        self._estimate_watch.look_at(project, policy)
         facts = gather(self._registry, project, policy, now)
         answer = due(policy, facts, now)
         if isinstance(answer, Trigger):

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from automl.candidate import Candidate
 from automl.engines import engine
 from automl.engines.protocol import Problem, Start, Trial
+from automl.pseudo_training import with_pseudo_labels
 from automl.schema import Schema, frame
 from automl.snapshot import folds, row_order
 from automl.task import Task
@@ -20,27 +21,29 @@ from service.stages.rows import encoded_labels, entities
 
 
 def run(desk: Desk, detail: str) -> None:
-    """Search with the engine named ``detail``; leaves ``<engine>.json``, which names a sealed model.
+    """Search with the engine that ``detail`` names; leaves ``<detail>.json``, which names a sealed model.
 
-    It is written anew for each best so far, so that a search that is ended early leaves something.
+    ``<engine>-pseudo`` is the third arm: the same search with pseudo-labelled rows to train on as well. The file
+    is written anew for each best so far, so that a search that is ended early leaves something.
     """
     spec = desk.spec
-    searcher = engine(detail)
+    name, _, arm = detail.partition("-")
+    searcher = engine(name)
     start = spec.get("start")
     candidate = searcher.search(
-        _problem(desk),
+        _with_pseudo_labels(desk, _problem(desk)) if arm else _problem(desk),
         budget_seconds=spec["budgets"][detail],
         seed=spec["seed"],
         report=lambda trial: _report(desk, trial),
-        start=Start(**start) if start and start["engine"] == detail else None,
-        offer=lambda best: _leave(desk, best),
+        start=Start(**start) if start and start["engine"] == name else None,
+        offer=lambda best: _leave(desk, best, detail),
         begin=desk.ready,
     )
-    _leave(desk, candidate)
+    _leave(desk, candidate, detail)
 
 
-def _leave(desk: Desk, candidate: Candidate) -> None:
-    name = f"{candidate.engine}-{uuid.uuid4().hex}.model"
+def _leave(desk: Desk, candidate: Candidate, detail: str) -> None:
+    name = f"{detail}-{uuid.uuid4().hex}.model"
     data = seal_object(desk.folder / name, candidate.pipeline, desk.key)
     facts = {
         "engine": candidate.engine,
@@ -52,9 +55,9 @@ def _leave(desk: Desk, candidate: Candidate) -> None:
         "partial": candidate.partial,
         "file": name,
     }
-    draft = desk.folder / f"{candidate.engine}.draft"
+    draft = desk.folder / f"{detail}.draft"
     draft.write_text(json.dumps(facts, default=str))
-    draft.rename(desk.folder / f"{candidate.engine}.json")
+    draft.rename(desk.folder / f"{detail}.json")
 
 
 def _problem(desk: Desk) -> Problem:
@@ -73,6 +76,19 @@ def _problem(desk: Desk) -> Problem:
             entities=entities(table, task),
             seed=desk.spec["seed"],
         ),
+    )
+
+
+def _with_pseudo_labels(desk: Desk, problem: Problem) -> Problem:
+    more = pq.read_table(desk.folder / "pseudo.parquet")
+    of_true = entities(pq.read_table(desk.folder / "train.parquet"), problem.task)
+    of_more = entities(more, problem.task)
+    return with_pseudo_labels(
+        problem,
+        frame(more, problem.schema),
+        encoded_labels(more, problem.schema, problem.task),
+        more["_weight"].to_numpy(),
+        entities=None if of_true is None or of_more is None else (of_true, of_more),
     )
 
 
