@@ -7,7 +7,6 @@ fence; every later write names it and is refused once the run has ended or belon
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
@@ -16,7 +15,7 @@ from registry import tables as t
 from registry.database import Database, insert_into, lock_project
 from registry.errors import Conflict, NotFound, StaleFence
 from registry.ledger import append_events, append_judgement, promote_locked
-from registry.models import insert_model
+from registry.models import insert_models
 from registry.records import Json, NewModel, NewPromotion, Run, RunStatus, TrialRecord
 
 _ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
@@ -181,11 +180,7 @@ class Runs:
             if made or judgement is not None:
                 lock_project(connection, project_id)  # before the run: everyone locks in this order
             _held(connection, run_id, fence)
-            versions: list[int] = []
-            for one in made:
-                known = {name: versions[position] for name, position in one.links.items()}
-                linked = replace(one, details={**one.details, **known})
-                versions.append(insert_model(connection, project_id, linked, run=number, at=at))
+            versions = insert_models(connection, project_id, made, run=number, at=at)
             if promotion is not None:
                 promote_locked(connection, project_id, versions[promoted], promotion, run=number, at=at)
             if judgement is not None:
