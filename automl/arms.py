@@ -7,7 +7,7 @@ shown its labeller to be bad.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -66,6 +66,7 @@ def three_arms(
     groups: npt.NDArray[Any] | None = None,
     labeller: Audit | None = None,
     slices: Sequence[Slice] = (),
+    effect_factors: Mapping[Arm, float] | None = None,
 ) -> Arms:
     """Choose between the two challengers, then judge the chosen one against the champion.
 
@@ -74,7 +75,8 @@ def three_arms(
     chance of using pseudo-labels that don't help *or* promoting a challenger that is no better stays at
     ``rules.alpha``. (Were both nulls true, a false choice and a false promotion cost one half each; were the
     pseudo arm truly better, only promotions of either arm can be false.) What a reversal has to show and the
-    champion's floor are no matter between the two challengers. Without a third arm this is
+    champion's floor are no matter between the two challengers; ``effect_factors`` gives arms a
+    ``required_effect_factor`` of their own, for only one of them may be a reversal. Without a third arm this is
     :func:`automl.judge.judge` as it stands.
 
     ``labeller`` is the audit of the pseudo-labels, or of the same teacher's word on truly labelled rows it was not
@@ -104,7 +106,8 @@ def three_arms(
     pseudo = judge(true_only, with_pseudo, y, between, **more)
     arm = Arm.WITH_PSEUDO if pseudo.promotes else Arm.TRUE_ONLY
     chosen = with_pseudo if pseudo.promotes else true_only
-    verdict = judge(champion, chosen, y, half, **more)
+    factor = (effect_factors or {}).get(arm, rules.required_effect_factor)
+    verdict = judge(champion, chosen, y, replace(half, required_effect_factor=factor), **more)
     return Arms(challenger=arm, pseudo=pseudo, verdict=verdict, reason=_sentence(pseudo))
 
 

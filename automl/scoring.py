@@ -58,3 +58,10 @@ def latency_ms(pipeline: Pipeline, rows: pd.DataFrame, task: Task, *, calls: int
         predictions(pipeline, one, task)
         taken.append(time.perf_counter() - started)
     return float(np.median(taken) * 1000)
+
+
+def encoded(pipeline: Pipeline, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """The numeric features (n, d) that the pipeline's own preprocessing makes of rows, before any model's steps."""
+    steps = pipeline.steps
+    last = next(place for place, (name, _) in enumerate(steps) if name == "encode")
+    return np.asarray(Pipeline(steps[: last + 1]).transform(rows), dtype=np.float64)

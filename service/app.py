@@ -31,6 +31,7 @@ from service.api.context import Context
 from service.clock import Clock
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
+from service.estimate_watch import EstimateWatch
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
@@ -140,7 +141,14 @@ def compose(settings: Settings, clock: Clock) -> Context:
     drift_watch = DriftWatch(
         registry, settings, clock=clock, metrics=metrics, on_report=lambda: scheduler.nudge()
     )
-    quality_watch = QualityWatch(registry, clock=clock, on_report=lambda: scheduler.nudge())
+    quality_watch = QualityWatch(registry, clock=clock, metrics=metrics, on_report=lambda: scheduler.nudge())
+    estimate_watch = EstimateWatch(
+        registry,
+        clock=clock,
+        metrics=metrics,
+        served=lambda name: serving.champions.get(name),
+        on_report=lambda: scheduler.nudge(),
+    )
     workshop = Workshop(
         registry,
         settings,
@@ -159,6 +167,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         drift_watch=drift_watch,
         quality_watch=quality_watch,
         probation_watch=probation_watch,
+        estimate_watch=estimate_watch,
         maintain=maintenance.run,
     )
     observation = Observation(registry, home, flush_seconds=settings.flush_seconds, clock=clock)

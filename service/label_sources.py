@@ -20,7 +20,8 @@ from automl.task import Task
 from registry.labels import winners
 from registry.records import LabelSource, Project
 from registry.store import Registry
-from service.policy import LabelSourceRule, Policy
+from service.label_policy import LabelSourceRule
+from service.policy import Policy
 from service.stages.weights import names
 
 MOST_AUDITED = 6_000

@@ -14,9 +14,10 @@ from registry.labeling import Leased, LeaseRule, Round
 from registry.records import Project
 from registry.store import Registry
 from service.deployment import Deployment
+from service.label_policy import Labelling
 from service.labelling_answers import AnswerBook
 from service.labelling_pool import Committee, rank, unlabelled
-from service.policy import Labelling, Policy
+from service.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from registry.labeling import QueueItem
 from registry.records import Project
 from registry.store import Registry
 from service.deployment import CannotDeploy, Deployment, load
-from service.policy import Labelling
+from service.label_policy import Labelling
 
 logger = logging.getLogger(__name__)
 

@@ -67,6 +67,18 @@ class Metrics:
         self.probations = Counter(
             "incumbent_probations_total", "Ended probations.", ["project", "status"], registry=self.registry
         )
+        self.estimated_metric = Gauge(
+            "incumbent_estimated_metric",
+            "The project's metric on the newest answers, estimated before their truth comes.",
+            ["project", "model"],
+            registry=self.registry,
+        )
+        self.realized_metric = Gauge(
+            "incumbent_realized_metric",
+            "The project's metric on the newest answers whose truth has come.",
+            ["project", "model"],
+            registry=self.registry,
+        )
         self.champion = Gauge(
             "incumbent_champion_version",
             "Version that serves in this process.",

@@ -5,17 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from service.label_policy import Labelling, LabelSourceRule, PseudoLabels
+from service.policy_part import Part, Share
 from service.schedule import check_cron
 
-Share = Annotated[float, Field(gt=0, le=1)]
-
 ENGINES = ("flaml", "tpot")
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_timedelta="iso8601")
 
 
 class NewLabels(Part):
@@ -53,6 +49,34 @@ class Decay(Part):
     action: Literal["annotate", "retrain"] = "retrain"
 
 
+class EstimatedDecay(Part):
+    """Live quality without truth: an estimate from the champion's own confidence (a regression's: from losses it
+    was seen to make), fitted on the rows that judged it.
+
+    Counts as decayed where the estimate on the newest ``window`` answers of the champion lies outside of what as many
+    unchanged rows would give, and is worse than usual by more than ``max_drop`` (in the metric's unit; rmse
+    and mae: a share of the naive baseline's error). Where the same features come to mean another label it
+    sees nothing, so by default it is only noted.
+    """
+
+    max_drop: float = Field(default=0.02, ge=0)
+    window: int = Field(default=2_000, ge=50, le=50_000)
+    min_rows: int = Field(default=200, ge=50)
+    pause: timedelta = Field(default=timedelta(minutes=1), description="least time from report to report")
+    action: Literal["annotate", "retrain"] = "annotate"
+
+
+class PredictionDrift(Part):
+    """The champion's answers beside those it gave to the rows that judged it: Wasserstein distance in standard
+    deviations, of each class's probability or of the numbers; ``threshold`` is where it counts."""
+
+    threshold: float = Field(default=0.1, gt=0)
+    window: int = Field(default=1_000, ge=50, le=50_000)
+    min_rows: int = Field(default=200, ge=50)
+    pause: timedelta = Field(default=timedelta(minutes=1), description="least time from report to report")
+    action: Literal["annotate", "retrain"] = "annotate"
+
+
 class Contract(Part):
     """When the data themselves are broken: nothing is learnt from them, somebody is told.
 
@@ -68,6 +92,8 @@ class Triggers(Part):
     schedule: str | None = Field(default="0 3 * * *", description="cron, five fields, UTC")
     new_labels: NewLabels | None = NewLabels()
     decay: Decay | None = Decay()
+    estimated_decay: EstimatedDecay | None = EstimatedDecay()
+    prediction_drift: PredictionDrift | None = PredictionDrift()
     drift: FeatureDrift | None = FeatureDrift()
     contract: Contract | None = Contract()
 
@@ -85,7 +111,7 @@ class Search(Part):
     """``engines`` shares the budget: weights, of which only the proportions matter."""
 
     budget_seconds: float = Field(default=120, ge=1, le=86_400)
-    engines: dict[str, Annotated[float, Field(ge=0)]] = {"flaml": 0.6, "tpot": 0.4}
+    engines: dict[str, Annotated[float, Field(ge=0)]] = Field(default={"flaml": 0.6, "tpot": 0.4})
 
     @field_validator("engines")
     @classmethod
@@ -186,33 +212,6 @@ class Shadow(Part):
     mode: Literal["previous", "challenger"] = "previous"
 
 
-class LabelSourceRule(Part):
-    """What the labels of one source may do in training: each row weighs ``weight``, all of them together at most
-    ``cap`` of everything. A weight of 0 leaves them out."""
-
-    weight: float = Field(default=1.0, ge=0, le=1)
-    cap: Share = 1.0
-
-
-class Labelling(Part):
-    """The labelling queue.
-
-    The newest ``pool`` rows without a truth are ranked; ``round_rows`` of them are handed out before they are
-    ranked anew, which also happens after ``refresh`` and with each champion. A person has a row for ``lease``, an
-    exported one for ``export_lease``. A row needs ``annotators_per_row`` answers, one more as long as they are
-    tied; ``most_skips`` people who skip it take it out.
-    """
-
-    annotators_per_row: int = Field(default=1, ge=1, le=20)
-    lease: timedelta = Field(default=timedelta(minutes=15), gt=timedelta(0))
-    export_lease: timedelta = Field(default=timedelta(days=1), gt=timedelta(0))
-    pool: int = Field(default=5_000, ge=10, le=50_000)
-    round_rows: int = Field(default=200, ge=1, le=10_000)
-    random_share: float = Field(default=0.1, ge=0, le=1)
-    refresh: timedelta = Field(default=timedelta(minutes=10), gt=timedelta(0))
-    most_skips: int = Field(default=2, ge=1)
-
-
 class Policy(Part):
     """A project's standing orders.
 
@@ -234,5 +233,12 @@ class Policy(Part):
     promote_mode: Literal["managed", "manual"] = "managed"
     probation: Probation | None = Probation()
     shadow: Shadow | None = Shadow()
-    label_sources: dict[str, LabelSourceRule] = {}
+    label_sources: dict[str, LabelSourceRule] = Field(default={})
     labelling: Labelling = Labelling()
+    pseudo_labels: PseudoLabels = PseudoLabels()
+    refit: bool = False
+
+    @property
+    def run_seconds(self) -> float:
+        """Search seconds that one run may take: pseudo-labels double them."""
+        return self.search.budget_seconds * (1 if self.pseudo_labels.mode == "off" else 2)

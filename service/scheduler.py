@@ -18,6 +18,7 @@ from registry.records import Project, Run
 from registry.store import Registry
 from service.clock import Clock
 from service.drift_watch import DriftWatch
+from service.estimate_watch import EstimateWatch
 from service.facts import gather
 from service.metrics import Metrics
 from service.policy import Policy
@@ -47,6 +48,7 @@ class Scheduler:
         drift_watch: DriftWatch,
         quality_watch: QualityWatch,
         probation_watch: ProbationWatch,
+        estimate_watch: EstimateWatch,
         maintain: Callable[[], None],
     ) -> None:
         self._registry = registry
@@ -57,6 +59,7 @@ class Scheduler:
         self._drift_watch = drift_watch
         self._quality_watch = quality_watch
         self._probation_watch = probation_watch
+        self._estimate_watch = estimate_watch
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}
         self._ticking = threading.Lock()
@@ -92,6 +95,7 @@ class Scheduler:
         self._drift_watch.stop()
         self._quality_watch.stop()
         self._probation_watch.stop()
+        self._estimate_watch.stop()
 
     def nudge(self) -> None:
         """Tick now instead of later. Cheap; may be called from any thread."""
@@ -132,6 +136,7 @@ class Scheduler:
         self._drift_watch.look_at(project, policy)
         self._quality_watch.look_at(project, policy)
         self._probation_watch.look_at(project, policy)
+        self._estimate_watch.look_at(project, policy)
         facts = gather(self._registry, project, policy, now)
         answer = due(policy, facts, now)
         if isinstance(answer, Trigger):

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from registry.records import DriftRecord
 from service.api.context import Ctx, ProjectInPath, require
 from service.facts import gather
-from service.performance import performance
+from service.performance import performance, side_by_side
 from service.policy import Policy
 from service.probation_view import standing
 from service.problems import Problem
@@ -83,6 +83,7 @@ def monitoring(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
         "last_row_at": facts.last_row_at,
         "last_truth_at": facts.last_truth_at,
         "drift": None if latest is None else _report(latest),
+        "quality": side_by_side(context.registry, project),
         "next_scheduled_at": context.registry.due.get(project.id, "schedule"),
         "probation": None if on_probation is None else standing(on_probation),
         "due": isinstance(answer, Trigger),

@@ -42,5 +42,5 @@ def golden_gap(stored: bytes, text: str, schema: Schema, task: Task) -> float:
     return answer_gap(answers, np.asarray(questions["predictions"], dtype=np.float64))
 
 
-def write_golden(folder: Path, text: str) -> None:
-    (folder / "golden.json").write_text(text)
+def write_golden(folder: Path, text: str, *, file: str = "golden.json") -> None:
+    (folder / file).write_text(text)

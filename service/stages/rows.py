@@ -14,6 +14,8 @@ from automl.embargo import label_delay
 from automl.schema import Schema
 from automl.task import Task
 
+TRUTHS = ("given", "feedback", "human")
+
 
 def tie_breaks(table: pa.Table) -> list[str]:
     """A fixed shuffle of rows of the same moment.
@@ -66,3 +68,8 @@ def encoded_labels(table: pa.Table, schema: Schema, task: Task) -> npt.NDArray[A
         return np.array([float(text) for text in texts], dtype=np.float64)
     position = {schema.target.text(label): place for place, label in enumerate(task.classes)}
     return np.array([position[text] for text in texts], dtype=np.int64)
+
+
+def is_truth(table: pa.Table) -> pa.ChunkedArray:
+    """Which rows have a true label, not a model's word and not none."""
+    return pc.is_in(table["_label_source"], pa.array(TRUTHS))

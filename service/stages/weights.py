@@ -23,6 +23,17 @@ def label_weights(table: pa.Table, rules: Mapping[str, Mapping[str, Any]]) -> np
     return weigh(names(table["_label_source"], table["_label_origin"], known), known)
 
 
+def weighed(
+    table: pa.Table, rules: Mapping[str, Mapping[str, Any]]
+) -> tuple[pa.Table, npt.NDArray[np.float64] | None]:
+    """The rows that may train, with their weights: those of weight 0 are left out. See :func:`label_weights`."""
+    weights = label_weights(table, rules)
+    if weights is None:
+        return table, None
+    counts = weights > 0
+    return table.filter(pa.array(counts)), weights[counts]
+
+
 def names(
     source: pa.ChunkedArray, origin: pa.ChunkedArray, known: Mapping[str, object] | None = None
 ) -> Sequence[str]:

@@ -20,7 +20,9 @@ def right_on(rows: Any) -> Scored:
     return Scored(predictions=np.eye(2)[np.where(rows, y, 1 - y)] * 0.8 + 0.1)
 
 
-def arms(champion: Any, true_only: Any, with_pseudo: Any, *, slices: Any = (), **rules: Any) -> Arms:
+def arms(
+    champion: Any, true_only: Any, with_pseudo: Any, *, slices: Any = (), factors: Any = None, **rules: Any
+) -> Arms:
     return three_arms(
         right_on(champion),
         right_on(true_only),
@@ -32,6 +34,7 @@ def arms(champion: Any, true_only: Any, with_pseudo: Any, *, slices: Any = (), *
         task=BINARY,
         train_prior=np.full(2, 0.5),
         slices=slices,
+        effect_factors=factors,
     )
 
 
@@ -51,3 +54,12 @@ def test_no_slice_pays_for_pseudo_labels() -> None:
     assert found.challenger is Arm.TRUE_ONLY
     assert found.pseudo is not None
     assert "slices: where place = here" in found.pseudo.reason
+
+
+def test_only_the_arm_that_is_a_reversal_has_to_show_more() -> None:
+    rows = np.arange(N)
+    for stands, with_pseudo in ((Arm.WITH_PSEUDO, rows < 1232), (Arm.TRUE_ONLY, rows < 1000)):
+        for reverses in Arm:
+            found = arms(rows < 1000, rows < 1200, with_pseudo, min_effect=0.01, factors={reverses: 100.0})
+            assert found.challenger is stands
+            assert found.verdict.promotes is (stands is not reverses)

@@ -44,6 +44,7 @@ class LabellingHome:
             clock=lambda: self.now,
             serving=cast(Any, None),
             observation=cast(Any, None),
+            shadow=cast(Any, None),
             scheduler=cast(Any, None),
             metrics=cast(Any, None),
             keys_required=False,

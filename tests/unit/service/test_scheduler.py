@@ -49,6 +49,7 @@ def scheduler(registry: Registry, clock: Clock) -> Scheduler:
         drift_watch=cast(Any, Idle()),
         quality_watch=cast(Any, Idle()),
         probation_watch=cast(Any, Idle()),
+        estimate_watch=cast(Any, Idle()),
         maintain=lambda: None,
     )
 
