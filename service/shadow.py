@@ -110,7 +110,7 @@ class Shadow:
         self._thread.start()
 
     def stop(self) -> None:
-        """Store what was scored. A model that doesn't come back from a row is not waited for."""
+        """Score what waits, for a few seconds, and store it. A model that doesn't come back is not waited for."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=_STOP_SECONDS)
@@ -194,6 +194,9 @@ class Shadow:
             if full or time.monotonic() - flushed >= self._flush_seconds:
                 flushed = time.monotonic()
                 self.flush()
+        until = time.monotonic() + _STOP_SECONDS / 2
+        while self._rows and time.monotonic() < until:
+            self.work_off()
         self.flush()
 
     def _take(self) -> list[tuple[Answered, int, datetime]]:
