@@ -23,6 +23,7 @@ STAGES = {
     "search": "service.stages.search",
     "judge": "service.stages.judge",
     "drift": "service.stages.drift",
+    "replay": "service.stages.replay",
 }
 
 
