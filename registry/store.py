@@ -20,6 +20,7 @@ from registry.migrations import upgrade
 from registry.models import Models
 from registry.projects import Projects
 from registry.quality import QualityReports
+from registry.replays import Replays
 from registry.runs import Runs
 
 _KEY_BYTES = 32
@@ -42,6 +43,7 @@ class Registry:
         self.ledger = Ledger(db)
         self.drift = DriftReports(db)
         self.quality = QualityReports(db)
+        self.replays = Replays(db)
         self.keys = Keys(db)
         self.leases = Leases(db)
         self.due = DueTimes(db)

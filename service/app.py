@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from registry.store import Registry
-from service.api import data, health, labels, models, monitoring, predictions, projects, runs
+from service.api import data, health, labels, models, monitoring, predictions, projects, replays, runs
 from service.api.context import Context
 from service.clock import Clock
 from service.deployment import Deployment
@@ -22,6 +22,7 @@ from service.metrics import Metrics
 from service.observation import Observation
 from service.problems import install_problems
 from service.quality_watch import QualityWatch
+from service.replay.room import ReplayRoom
 from service.scheduler import Scheduler
 from service.serving import Serving
 from service.settings import Settings
@@ -47,9 +48,13 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         context.serving.start()
         context.observation.start()
         context.scheduler.start()
+        if context.replays is not None:
+            context.replays.start()
         try:
             yield
         finally:
+            if context.replays is not None:
+                await run_in_threadpool(context.replays.stop)
             await run_in_threadpool(context.scheduler.stop)
             await run_in_threadpool(context.serving.stop)
             app.state.predict_executor.shutdown(wait=True)
@@ -64,7 +69,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
     )
     install_problems(app)
     app.include_router(health.router, tags=["health"])
-    for module in (projects, data, predictions, labels, runs, models, monitoring):
+    for module in (projects, data, predictions, labels, runs, models, monitoring, replays):
         tag = module.__name__.rpartition(".")[2]
         app.include_router(module.router, prefix="/v1/projects", tags=[tag])
     return app
@@ -121,4 +126,5 @@ def compose(settings: Settings, clock: Clock) -> Context:
         scheduler=scheduler,
         metrics=metrics,
         keys_required=settings.require_keys or not settings.on_loopback,
+        replays=ReplayRoom(registry, settings, clock=clock),
     )
