@@ -41,6 +41,9 @@ class Hands(Protocol):
     """What a simulation needs done. Rows are positions in the stream."""
 
     def learn(self, train: Rows) -> Learnt: ...
+    def refit(self, model: str, rows: Rows) -> Learnt:
+        """The same configuration trained on these rows: no search."""
+
     def answer(self, model: str, rows: Rows) -> npt.NDArray[np.float64]: ...
     def truth(self, rows: Rows) -> npt.NDArray[Any]: ...
     def groups(self, rows: Rows) -> npt.NDArray[Any] | None:
@@ -87,7 +90,8 @@ class Player:
     """One policy at play.
 
     ``decide`` may keep what it needs in the dictionary it is given (JSON only). Without ``judged`` a later model
-    is trained on every known row and takes over whatever it is worth. ``lookback`` is in nanoseconds.
+    is trained on every known row and takes over whatever it is worth. With ``refit`` a model that was promoted is
+    trained once more, on the rows that judged it too. ``lookback`` is in nanoseconds.
     ``budget_seconds`` is what a run would be allowed in production: what a daily budget counts.
     """
 
@@ -96,6 +100,7 @@ class Player:
     rules: Rules
     holdout: HoldoutRule
     judged: bool = True
+    refit: bool = False
     lookback: int | None = None
     budget_seconds: float = 0.0
     decay: DecayRule | None = None
@@ -221,10 +226,23 @@ def _run(stage: Stage, player: Player, state: Play, look: Look, trigger: str, re
         verdict = _verdict(stage, player, state, train, holdout, learnt) if judged else None
         _note_verdict(note, verdict)
         if note.outcome == Outcome.PROMOTED:
+            if player.refit and judged:
+                learnt, train = _refitted(stage, note, learnt, train, holdout)
             _promote(stage, state, note, learnt, train, verdict)
     state.runs.append(note)
     state.matured_at_last_run = look.matured
     state.decay = state.shift = None  # answered: the next run needs new evidence
+
+
+def _refitted(stage: Stage, note: RunNote, learnt: Learnt, train: Rows, holdout: Rows) -> tuple[Learnt, Rows]:
+    """The promoted model trained on the rows that judged it too; the judged one where that fails."""
+    rows = np.union1d(train, holdout)
+    try:
+        again = stage.hands.refit(learnt.model, rows)
+    except AutoMLError:
+        return learnt, train
+    note.seconds += again.seconds
+    return again, rows
 
 
 def _snapshot(

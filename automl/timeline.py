@@ -47,9 +47,9 @@ def timeline(times: npt.NDArray[np.int64], *, window: int, looks: int, delay: in
     if count > MOST_LOOKS:
         raise ValueError(f"{count:,} looks are more than the {MOST_LOOKS:,} allowed: use a longer window")
     at = start + pace * np.arange(1, count + 1, dtype=np.int64)
-    # A row at the very moment of a look has come, and was answered by the champion before it.
-    arrived = np.searchsorted(times, at, side="right")
-    matured = np.searchsorted(times, at - delay, side="right")
+    # A row at the very moment of a look belongs to the next one, so that windows never overlap.
+    arrived = np.searchsorted(times, at, side="left")
+    matured = np.searchsorted(times, at - delay, side="left")
     return tuple(
         Look(
             number=number,

@@ -135,3 +135,4 @@ class Policy(Part):
     holdout: Holdout = Holdout()
     gates: Gates = Gates()
     promote_mode: Literal["managed", "manual"] = "managed"
+    refit: bool = False

@@ -90,7 +90,7 @@ def _here(
     target: str | None,
     task: str,
     metric: str | None,
-    roles: Mapping[str, str],
+    roles: Mapping[str, Any],
     options: Mapping[str, Any],
     home: Path | None,
     *,

@@ -82,6 +82,7 @@ def _player(
         rules=Rules(metric=metric, min_effect=gates.min_effect, alpha=gates.alpha, resamples=gates.resamples),
         holdout=HoldoutRule(**policy.holdout.model_dump()),
         judged=judged,
+        refit=policy.refit,
         lookback=None if lookback is None else round(lookback.total_seconds() * 1e9),
         budget_seconds=policy.search.budget_seconds,
         decay=None

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from automl.drift import DriftRule, drift
@@ -50,12 +51,25 @@ class Workbench:
 
     def learn(self, train: Rows) -> Learnt:
         """A model of these rows. Raises SearchFailed."""
-        name = hashlib.sha256(train.astype(np.int64).tobytes()).hexdigest()[:32]
+        return self._learnt(train, "", lambda: self._search(self._stream, train))
+
+    def refit(self, model: str, rows: Rows) -> Learnt:
+        """The configuration of ``model``, trained on these rows. Raises SearchFailed where none could be."""
+        if self._plan.learner.kind == "lightgbm":  # has one configuration
+            return self.learn(rows)
+        return self._learnt(rows, model, lambda: self._anew(model, rows))
+
+    def _anew(self, model: str, rows: Rows) -> Pipeline:
+        fitted: Pipeline = clone(self._model(model)).fit(self._frame(rows), self._stream.y[rows])
+        return fitted
+
+    def _learnt(self, train: Rows, of: str, fit: Callable[[], Pipeline]) -> Learnt:
+        name = hashlib.sha256(of.encode() + train.astype(np.int64).tobytes()).hexdigest()[:32]
         notes = self._folder / f"{name}.json"
         if notes.exists():
             return Learnt(model=name, seconds=json.loads(notes.read_text())["seconds"])
         began = time.process_time()
-        pipeline = self._search(self._stream, train)
+        pipeline = fit()
         seconds = time.process_time() - began
         seal_object(self._folder / f"{name}.model", pipeline, self._desk.key)
         random = np.random.default_rng(self._plan.seed)
