@@ -66,12 +66,12 @@ def _distance(old: npt.NDArray[np.float64], new: npt.NDArray[np.float64]) -> flo
 
 
 def _divergence(old: pd.Series[Any], new: pd.Series[Any], rule: DriftRule) -> float:
-    """The Jensen-Shannon distance (base 2) of the shares; the rarest categories count as one."""
+    """The Jensen-Shannon distance (natural logarithm, as Evidently takes it) of the shares; the rarest categories count as one."""
     levels = int(np.clip(2 * rule.categorical**2 / (1 / len(old) + 1 / len(new)), 2, 50))
     kept = set(old.value_counts().index[:levels])
     shares = [values.where(values.isin(kept), _OTHER).value_counts(normalize=True) for values in (old, new)]
     both = pd.concat(shares, axis=1).fillna(0.0).to_numpy(dtype=np.float64)
     middle = both.mean(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(both > 0, both * np.log2(both / middle[:, None]), 0.0)
+        terms = np.where(both > 0, both * np.log(both / middle[:, None]), 0.0)
     return float(np.sqrt(max(0.0, terms.sum() / 2)))

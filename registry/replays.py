@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
@@ -160,6 +161,13 @@ class Replays:
         """The replay with that id. Raises NotFound."""
         with self._db.read() as connection:
             return _one(connection, t.replays.c.id == replay_id)
+
+    def ended(self, folders: Sequence[str]) -> set[str]:
+        """Those of the work folders whose replay has ended."""
+        table = t.replays
+        query = select(table.c.folder).where(table.c.folder.in_(folders), table.c.status.in_(_ENDED))
+        with self._db.read() as connection:
+            return set(connection.execute(query).scalars())
 
     def list(self, project_id: int, limit: int = 50, before: int | None = None) -> tuple[ReplayRecord, ...]:
         """The project's newest replays (with a number below ``before``), newest first."""

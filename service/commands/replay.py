@@ -72,7 +72,7 @@ def replay(
         every=every,
         warm_up=warm_up,
         keep_every=keep_every,
-        learner=_learner(learner),
+        learner=learner_of(learner),
         seed=seed,
     )
     if file is not None and not file.is_file():
@@ -252,7 +252,7 @@ def _span(text: str | None) -> str | int | None:
     return int(text) if text is not None and text.isdigit() else text
 
 
-def _learner(text: str | None) -> dict[str, Any] | None:
+def learner_of(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     kind, _, size = text.partition(":")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ def specification(
 
 def file_source(path: Path, name: str, limits: Mapping[str, int]) -> dict[str, Any]:
     return {"kind": "file", "path": str(path), "name": name, "limits": dict(limits)}
+
+
+def _keep_only(result: Path) -> None:
+    """Rows, answers and models are only needed to go on."""
+    for path in result.parent.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path != result:
+            path.unlink()
 
 
 def play_file(
@@ -92,5 +102,6 @@ def play_file(
         )
         if ended.end is not End.OK:
             raise ReplayFailed(ended.reason)
+        _keep_only(result)
     report: dict[str, Any] = json.loads(result.read_text())
     return report

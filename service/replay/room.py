@@ -60,6 +60,13 @@ class ReplayRoom:
         """The work folder of that name."""
         return self._settings.home.resolve() / "replays" / name
 
+    def sweep(self) -> None:
+        """Remove the work folders of replays that have ended: a killed server may have left some."""
+        place = self._settings.home.resolve() / "replays"
+        names = [path.name for path in place.iterdir()] if place.exists() else []
+        for name in self._registry.replays.ended(names):
+            self.forget(name)
+
     def forget(self, name: str) -> None:
         """Remove a work folder that nobody plays in."""
         shutil.rmtree(self.folder(name), ignore_errors=True)
@@ -79,6 +86,10 @@ class ReplayRoom:
         return True
 
     def _watch(self) -> None:
+        try:
+            self.sweep()
+        except Exception:
+            logger.exception("could not sweep the work folders of ended replays")
         while not self._stopping.is_set():
             try:
                 if self.take_one():
