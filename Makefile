@@ -54,7 +54,7 @@ check: $(TESTABLE)
 bench: $(TESTABLE)
 	@for bench in benchmarks/*.py; do \
 		test -e "$$bench" || { echo "There is no benchmark yet."; break; }; \
-		echo "== $$bench"; $(BIN)/python "$$bench" $(ARGS) || exit 1; done
+		echo "== $$bench"; $(BIN)/python "$$bench" --quick $(ARGS) || exit 1; done
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { \

@@ -113,7 +113,7 @@ def chosen(
 
 def folds(labels: Positions, *, seed: int) -> Positions:
     """A fold number for each row; every class, however rare, is spread over as many folds as it can fill."""
-    order = np.lexsort((np.random.default_rng(seed).random(len(labels)), labels))
+    order = np.lexsort((np.random.default_rng([_FOLDS, seed]).random(len(labels)), labels))
     numbers = np.empty(len(labels), dtype=np.intp)
     numbers[order] = np.arange(len(labels)) % _FOLDS
     return numbers

@@ -4,10 +4,11 @@ Classification: confidence-based estimation (see :mod:`automl.expected`), from p
 judged holdout rows, which the model was not trained on. Regression: see :mod:`automl.loss_estimation`.
 
 What it can't see. An estimate knows rows by their features and predictions only. Where the same features
-come to mean another label (a label flip, a new fraud pattern, a changed price level), the rows look as they
-did and the estimate stays silent, however wrong the model has become: only truth shows that. It is also blind
-where rows come from a region that the reference did not hold, and it takes the reference's rows for
-independent ones: rows of few customers make its bands too narrow.
+come to mean another label (a label flip, a new fraud pattern, a changed price level, a base rate that moves
+with the season), the rows look as they did and the estimate stays silent, however wrong the model has become;
+the stated error does not hold it either. Only truth shows that. It is also blind where rows come from a
+region that the reference did not hold, and it takes the reference's rows for independent ones: rows of few
+customers make its bands too narrow.
 """
 
 from __future__ import annotations

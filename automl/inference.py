@@ -84,8 +84,8 @@ def _check_names(table: pa.Table, task: Task) -> None:
 
 def _missing_target(names: list[str], task: Task) -> SchemaError:
     remedy = f"send the target column with the first upload; the columns are {_listed(names)}"
-    if len(names) == 1 and (found := re.search(r"[;\t|,]", names[0])):
-        remedy = f"the header was read as one column: is the delimiter {found.group()!r}? {remedy}"
+    if len(names) == 1 and (found := re.search(r"[;\t|,:~^]", names[0])):
+        remedy = f"the header was read as one column: is the delimiter {found.group()!r}? Use one of , ; | or tab; {remedy}"
     return SchemaError(
         f"the target column {task.target!r} is not in the table",
         code="missing_target",

@@ -8,7 +8,7 @@ than its rows are hard: two tests, of which both must hold.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from automl.tempering import temperature, tempered
 
 Learner = Callable[[Positions, Positions], Values]
 """Trains on the labels of the first rows and returns probabilities (n, K) for the second ones."""
+_FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,47 +172,81 @@ def _round(
 ) -> list[SourceAudit]:
     there, codes = np.unique(names[rows], return_inverse=True)
     if len(there) < 2:
-        return [_alone(str(name), int(np.sum(codes == s))) for s, name in enumerate(there)]
+        return [_alone(str(name)) for name in there]
     random = np.random.default_rng(seed)
-    group = random.permutation(np.arange(len(there)) % min(rule.groups, len(there)))[codes]
-    predicted = np.empty((len(rows), classes))
-    for g in range(int(group.max()) + 1):
-        inside = group == g
-        predicted[inside] = learner(rows[~inside], rows[inside])
-    differs = predicted.argmax(axis=1) != y[rows]
-    tests = [
-        _tested(str(name), codes == s, differs, predicted, y[rows], rule) for s, name in enumerate(there)
-    ]
+    by_source = random.permutation(np.arange(len(there)) % min(rule.groups, len(there)))[codes]
+    by_row = random.permutation(np.arange(len(rows)) % _FOLDS)
+    without = _Held.of(learner, rows, by_source, y, classes)
+    within = _Held.of(learner, rows, by_row, y, classes)
+    tests = []
+    for s, name in enumerate(there):
+        own = codes == s
+        test = without.tested(str(name), own, rule)
+        # rows unlike all others' make any source look bad to the others' model, but not to one that knows such rows
+        p = None if test.p is None else max(test.p, _p(within.tested(str(name), own, rule)))
+        tests.append(replace(test, p=p))
     return _holm(tests, rule.alpha)
 
 
-def _tested(
-    source: str,
-    own: npt.NDArray[np.bool_],
-    differs: npt.NDArray[np.bool_],
-    predicted: Values,
-    y: Positions,
-    rule: AuditRule,
-) -> SourceAudit:
-    """Both tests of one source; ``p`` is the larger one, before Holm."""
-    n, k = int(own.sum()), int(differs[own].sum())
-    others, their = int(np.sum(~own)), int(differs[~own].sum())
-    heat = temperature(predicted[~own], y[~own])
-    hard = float(np.mean(1.0 - tempered(predicted[own], heat).max(axis=1)))
-    due = max(their / others, hard)
-    p: float | None = None
-    if n >= rule.min_rows:
-        more_than_others = hypergeom.sf(k - 1, n + others, k + their, n)  # Fisher's exact test
-        more_than_due = binom.sf(k - 1, n, min(due + rule.margin, 1.0))
-        p = float(max(more_than_others, more_than_due))
-    # a wrong label disagrees where the model is right, and in K classes mostly where it is wrong too
-    classes = predicted.shape[1]
-    full = 1.0 - due - due / (classes - 1)
-    wrong = float(np.clip((k / n - due) / full, 0.0, 1.0)) if full > 0 else 0.0
-    return SourceAudit(source=source, disagreement=wilson(k, n), due=due, wrong=wrong, p=p, bad=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """What models that had not seen them say of all rows: whether the label differs, and how sure they are.
+
+    ``sure`` are the rows on which wrong labels show best. They are picked by the models' word alone, never by
+    the labels under test.
+    """
+
+    predicted: Values
+    y: Positions
+    differs: npt.NDArray[np.bool_]
+    sure: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, learner: Learner, rows: Positions, parts: Positions, y: Positions, classes: int) -> _Held:
+        predicted = np.empty((len(rows), classes))
+        for part in np.unique(parts):
+            inside = parts == part
+            predicted[inside] = learner(rows[~inside], rows[inside])
+        truth = y[rows]
+        differs = np.asarray(predicted.argmax(axis=1) != truth, dtype=bool)
+        honest = tempered(predicted, temperature(predicted, truth)).max(axis=1)
+        return cls(predicted=predicted, y=truth, differs=differs, sure=_telling(honest))
+
+    def tested(self, source: str, own: npt.NDArray[np.bool_], rule: AuditRule) -> SourceAudit:
+        """Two tests of one source; ``p`` is the larger one, before Holm."""
+        mine, theirs = own & self.sure, ~own & self.sure
+        n, k = int(mine.sum()), int(self.differs[mine].sum())
+        others, their = int(theirs.sum()), int(self.differs[theirs].sum())
+        heat = temperature(self.predicted[theirs], self.y[theirs])
+        sureness = tempered(self.predicted[mine], heat).max(axis=1)
+        due = max(their / max(others, 1), float(np.mean(1.0 - sureness)) if n else 0.0)
+        p: float | None = None
+        if int(own.sum()) >= rule.min_rows:
+            more_than_others = hypergeom.sf(k - 1, n + others, k + their, n)  # Fisher's exact test
+            more_than_due = binom.sf(k - 1, n, min(due + rule.margin, 1.0))
+            p = float(max(more_than_others, more_than_due))
+        # a wrong label disagrees where the model is right; in K classes mostly where it is wrong, too
+        full = 1.0 - due - due / (self.predicted.shape[1] - 1)
+        wrong = float(np.clip((k / n - due) / full, 0.0, 1.0)) if n and full > 0 else 0.0
+        return SourceAudit(source=source, disagreement=wilson(k, n), due=due, wrong=wrong, p=p, bad=False)
 
 
-def _alone(source: str, rows: int) -> SourceAudit:
+def _telling(sureness: Values) -> npt.NDArray[np.bool_]:
+    """The surest rows, as many as make 20% wrong labels stand out most.
+
+    Where the model errs on a share e, so many wrong labels raise its disagreement by 0.2 (1 - 2e): more of its
+    standard error the smaller e is, but the fewer rows the larger that error.
+    """
+    order = np.argsort(-sureness, kind="stable")
+    count = np.arange(1, len(order) + 1)
+    errs = np.clip(np.cumsum(1.0 - sureness[order]) / count, 0.0, 0.5)
+    seen = np.sqrt(count) * (1.0 - 2.0 * errs) / np.sqrt(errs * (1.0 - errs) + 0.01)
+    sure = np.zeros(len(order), dtype=bool)
+    sure[order[: int(seen.argmax()) + 1]] = True
+    return sure
+
+
+def _alone(source: str) -> SourceAudit:
     return SourceAudit(source=source, disagreement=wilson(0, 0), due=0.0, wrong=0.0, p=None, bad=False)
 
 
@@ -224,15 +259,7 @@ def _holm(tests: list[SourceAudit], alpha: float) -> list[SourceAudit]:
         highest = max(highest, min(_p(tests[i]) * (len(order) - step), 1.0))
         adjusted[i] = highest
     return [
-        SourceAudit(
-            source=each.source,
-            disagreement=each.disagreement,
-            due=each.due,
-            wrong=each.wrong,
-            p=adjusted.get(i),
-            bad=adjusted.get(i, 2.0) <= alpha,
-        )
-        for i, each in enumerate(tests)
+        replace(each, p=adjusted.get(i), bad=adjusted.get(i, 2.0) <= alpha) for i, each in enumerate(tests)
     ]
 
 

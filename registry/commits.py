@@ -31,7 +31,7 @@ from registry import row_index
 from registry.batches import batch_record, newest_version, with_key
 from registry.columns import is_truth
 from registry.database import Database, lock_project
-from registry.delta_tables import ROWS, TIME, DeltaTables
+from registry.delta_tables import TIME, DeltaTables
 from registry.durable import locked
 from registry.errors import Conflict, Damaged, DuplicateRows, NotFound
 from registry.labels import repeats, winners
@@ -262,8 +262,7 @@ def check_columns(files: StagedFiles, tables: DeltaTables) -> None:
     """
     if not files.has("rows"):
         return
-    stored = pa.schema(tables.table("rows").schema().to_arrow()) if tables.exists("rows") else ROWS
-    known = {field.name.lower(): field for field in stored}
+    known = {field.name.lower(): field for field in tables.columns()}
     for field in files.schema("rows"):
         there = known.setdefault(field.name.lower(), field)
         if there.name != field.name or there.type != field.type:

@@ -110,9 +110,9 @@ class Datasets:
     def maintain(
         self, project_id: int, *, pinned: Collection[int], at: datetime, retention: timedelta
     ) -> MaintenanceReport:
-        """Compact a project's tables and remove files that only dataset versions not ``pinned`` refer to and
-        that went out of use more than ``retention`` ago. Every version stays readable (see ``read``); the
-        pinned keep their very files. Does nothing while another process is at it."""
+        """Compact a project's tables and remove files, older than ``retention``, that only dataset versions not
+        ``pinned`` refer to. Every version stays readable, by the same rows in newer files; the pinned keep
+        their very files. Does nothing while another process is at it. Raises DeltaError, OSError."""
         tables = self._of(project_id)
         query = select(dataset_versions).where(
             dataset_versions.c.project_id == project_id, dataset_versions.c.number.in_(set(pinned))

@@ -64,14 +64,14 @@ STREAM_ROWS = 8_192
 FILE_BYTES = 32 * 1024 * 1024  # a file is held in memory until it is whole
 ROW_GROUP_ROWS = 32_768
 _APPLICATION = "incumbent"
-_UNSURE_VERSIONS = (
-    10  # a process that died before syncing wrote its version lately: appends are one at a time
-)
+_USES = 20
+_UNSURE_VERSIONS = 10  # whoever died before syncing wrote one of these: appends come one at a time
 _PROPERTIES = {
     # every version stays readable as long as its files do; files go by maintenance only
     "delta.enableExpiredLogCleanup": "false",
     "delta.logRetentionDuration": "interval 36500 days",
-    "delta.checkpointInterval": "50",
+    "delta.checkpointInterval": "25",
+    "delta.deletedFileRetentionDuration": "interval 1 hours",  # or checkpoints fill with files long gone
 }
 
 
@@ -85,12 +85,12 @@ class DeltaTables:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._writables: dict[str, tuple[DeltaTable, int]] = {}
 
     def append(self, name: str, batch: int, data: pa.RecordBatchReader) -> int:
         """Append a batch's data unless it was appended before; return a version of the table that holds
         exactly the batches up to it. It is on the disk on return. Raises DeltaError, OSError."""
-        # Opened anew each time: an object that follows its table gets slower with every version it went through.
-        table = self.table(name) if self.exists(name) else self._create(name)
+        table = self._writable(name)
         before = int(table.version())
         if _last_batch(table) >= batch:
             self._make_durable(name, range(max(0, before - _UNSURE_VERSIONS), before + 1))
@@ -117,7 +117,8 @@ class DeltaTables:
         return DeltaTable(str(self.folder / name), version=version)
 
     def remove(self) -> None:
-        """Erase all tables of the project."""
+        """Erase all tables of the project; the caller holds its lock."""
+        self._writables.clear()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def exists(self, name: str) -> bool:
@@ -164,6 +165,21 @@ class DeltaTables:
             filter=condition, batch_size=STREAM_ROWS * 4, batch_readahead=2
         )
         yield from scanner.to_batches()
+
+    def columns(self) -> pa.Schema:
+        """The columns that rows have so far; the caller holds the project's lock."""
+        return pa.schema(self._writable("rows").schema().to_arrow()) if self.exists("rows") else ROWS
+
+    def _writable(self, name: str) -> DeltaTable:
+        """The table as it is now. An object that follows its table is quicker than a new one, but gets slower
+        with every version that it went through."""
+        table, uses = self._writables.pop(name, (None, 0))
+        if table is None or uses >= _USES or not self.exists(name):
+            table, uses = self.table(name) if self.exists(name) else self._create(name), 0
+        else:
+            table.update_incremental()
+        self._writables[name] = (table, uses + 1)
+        return table
 
     def _create(self, name: str) -> DeltaTable:
         path = self.folder / name

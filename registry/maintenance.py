@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
+from pathlib import Path
 
 from deltalake.exceptions import CommitFailedError, DeltaError
 
@@ -18,6 +20,8 @@ from registry.durable import try_lock
 COMPACTED_BYTES = 128 * 1024 * 1024
 TIDIED_BYTES = 2 * 1024 * 1024
 TIDY_EVERY = 64
+CHECKPOINT_AGE = timedelta(hours=1)
+CHECKPOINT_SPACING = 1_000
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +54,9 @@ def maintain(
 ) -> MaintenanceReport:
     """Compact each table beside running appends, then, under ``lock``, vacuum it.
 
-    ``keep`` names for each table the versions whose files stay. ``retention`` (whole hours, rounded up) is
-    how long others stay too; it protects reads in progress, which fall back to the newest version otherwise.
-    Raises DeltaError, OSError.
+    ``keep`` names for each table the versions whose files stay. Younger files than ``retention`` (whole hours,
+    rounded up) stay too; it protects reads in progress, which fall back to the newest version otherwise.
+    Checkpoints go where others serve as well. Raises DeltaError, OSError.
     """
     if not tables.folder.is_dir():
         return MaintenanceReport(at=at, tables={})
@@ -62,7 +66,8 @@ def maintain(
     try:
         names = [name for name in SCHEMAS if tables.exists(name)]
         return MaintenanceReport(
-            at=at, tables={name: _upkeep(tables, name, keep.get(name, ()), lock, retention) for name in names}
+            at=at,
+            tables={name: _upkeep(tables, name, keep.get(name, ()), lock, at, retention) for name in names},
         )
     finally:
         os.close(mine)
@@ -91,6 +96,7 @@ def _upkeep(
     name: str,
     keep: Collection[int],
     lock: Callable[[], AbstractContextManager[None]],
+    at: datetime,
     retention: timedelta,
 ) -> TableUpkeep:
     before = len(tables.table(name).file_uris())
@@ -106,7 +112,24 @@ def _upkeep(
             full=True,
             keep_versions=sorted(keep),
         )
+        _thin_checkpoints(tables.folder / name / "_delta_log", keep, before=at - CHECKPOINT_AGE)
         return TableUpkeep(files_before=before, files_after=len(table.file_uris()), removed=len(removed))
+
+
+def _thin_checkpoints(log: Path, keep: Collection[int], *, before: datetime) -> None:
+    """Remove checkpoints written ``before``; the log alone gives every version, checkpoints only make it fast.
+
+    What stays: the newest, the last one up to each version of ``keep``, and one in CHECKPOINT_SPACING versions.
+    """
+    found = {int(path.name[:20]): path for path in log.glob(f"{'[0-9]' * 20}.checkpoint.parquet")}
+    versions = sorted(found)
+    wanted = {*versions[-2:], *({number // CHECKPOINT_SPACING: number for number in versions}.values())}
+    for version in keep:
+        place = bisect_right(versions, version)
+        wanted.update(versions[max(0, place - 1) : place])
+    for number in set(versions) - wanted:
+        if found[number].stat().st_mtime < before.timestamp():
+            found[number].unlink(missing_ok=True)
 
 
 def _compact(tables: DeltaTables, name: str, target_bytes: int) -> None:

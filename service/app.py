@@ -12,7 +12,19 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from registry.store import Registry
-from service.api import data, health, labels, models, monitoring, predictions, projects, replays, runs
+from service.api import (
+    data,
+    docs,
+    front,
+    health,
+    labels,
+    models,
+    monitoring,
+    predictions,
+    projects,
+    replays,
+    runs,
+)
 from service.api.context import Context
 from service.clock import Clock
 from service.deployment import Deployment
@@ -66,8 +78,13 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         version=version("incumbent"),
         summary="Serves a champion, learns from what comes in, and changes it only for something proven better.",
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
     )
     install_problems(app)
+    app.include_router(front.router)
+    app.include_router(docs.router)
+    docs.mount_files(app)
     app.include_router(health.router, tags=["health"])
     for module in (projects, data, predictions, labels, runs, models, monitoring, replays):
         tag = module.__name__.rpartition(".")[2]

@@ -11,7 +11,8 @@ from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-RETENTION = timedelta(days=7)
+RETENTION = timedelta(hours=1)
+"""Files out of use for longer are removed. Old versions stay readable; pinned ones keep their very files."""
 ORPHAN_AGE = timedelta(days=1)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from registry.errors import Damaged, DuplicateRows, NotFound, RegistryError
+from registry.errors import Conflict, Damaged, DuplicateRows, NotFound, RegistryError
 from registry.journal import Journal
 from registry.records import BatchKind
 from registry.staging import Staging
@@ -102,8 +102,16 @@ class Observation:
                 path.rename(path.with_suffix(".damaged"))
                 logger.error("set aside, not stored: %s", damage)
                 continue
-            for project_id, batches in by_project.items():
-                self._store(project_id, batches, f"{journal.key(number)}-{project_id}")
+            try:
+                for project_id, batches in by_project.items():
+                    self._store(project_id, batches, f"{journal.key(number)}-{project_id}")
+            except (
+                ValueError,
+                Conflict,
+            ) as fault:  # trying again would not help; what is in it stays readable
+                path.rename(path.with_suffix(".unusable"))
+                logger.error("%s can't be stored and was set aside: %s", path, fault)
+                continue
             journal.drop(number)
 
     def _store(self, project_id: int, batches: list[pa.RecordBatch], key: str) -> None:
@@ -115,22 +123,22 @@ class Observation:
         if datasets.replay(project_id, key, key) is not None:
             return
         for _ in range(3):
-            staging = datasets.stage(project)
-            try:
+            with datasets.stage(project) as staging:
                 taken: set[str] = set()
                 for batch in batches:
                     self._stage(staging, project_id, batch, taken)
-                datasets.commit(
-                    staging,
-                    kind=BatchKind.PREDICTIONS,
-                    details={"source": "prediction calls", "calls": len(batches)},
-                    idempotency_key=key,
-                    request_digest=key,
-                    at=self._clock(),
-                )
-                return
-            except DuplicateRows:  # stored by an upload in this very moment: look again
-                continue
+                try:
+                    datasets.commit(
+                        staging,
+                        kind=BatchKind.PREDICTIONS,
+                        details={"source": "prediction calls", "calls": len(batches)},
+                        idempotency_key=key,
+                        request_digest=key,
+                        at=self._clock(),
+                    )
+                except DuplicateRows:  # stored by an upload in this very moment: look again
+                    continue
+            return
         raise RegistryError("rows of the prediction log kept colliding with uploads")
 
     def _stage(self, staging: Staging, project_id: int, batch: pa.RecordBatch, taken: set[str]) -> None:

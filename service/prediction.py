@@ -62,7 +62,10 @@ class Predictor:
             return None
         if checked.faults:
             return None
-        answer = self._answer(deployment, checked, rows)
+        try:
+            answer = self._answer(deployment, checked, rows)
+        except Exception:  # whose row it is shows when each call is answered alone
+            return None
         answers, start = [], 0
         for call in calls:
             answers.append(_part(answer, start, start + len(call)))
@@ -86,9 +89,9 @@ class Predictor:
             return error
 
     def _answer(self, deployment: Deployment, checked: Checked, rows: Sequence[Row]) -> Answer:
-        scores = deployment.predict(checked.table)
         named = deployment.task.id_column
         ids = [_own_id(row, named) or row_id() for row in rows]
+        scores = deployment.predict(checked.table)
         self._log(deployment, checked.table, ids, scores)
         return Answer(
             model_version=deployment.version,
@@ -119,7 +122,18 @@ def _part(answer: Answer, start: int, stop: int) -> Answer:
 
 def _own_id(row: Row, named: str | None) -> str | None:
     value = row.get(named) if named is not None else None
-    return None if value is None else scalar_text(value)[:LONGEST_ID] or None
+    if value is None:
+        return None
+    text = scalar_text(value)
+    if len(text) > LONGEST_ID or "\0" in text:
+        raise Problem(
+            422,
+            "invalid_id",
+            f"A row id has at most {LONGEST_ID} characters and no NUL; this one has {len(text)}.",
+            field=f"rows[].{named}",
+            remedy="Send a shorter id, or null to be given one.",
+        )
+    return text or None
 
 
 def _missing_column(deployment: Deployment, rows: Sequence[Row]) -> Problem | None:

@@ -123,11 +123,20 @@ def install_problems(app: FastAPI) -> None:
         app.add_exception_handler(kind, handle)
 
 
+_CONFLICTS = {
+    "project_exists": "Choose another name, or go on with the project there is.",
+    "run_active": "Wait for it, or cancel it: POST …/runs/{run}/cancel.",
+    "already_champion": "Nothing is to be done.",
+    "idempotency_mismatch": "Use a new Idempotency-Key for another request.",
+    "schema_changed": "Read the project again and repeat the change.",
+}
+
+
 def _of_registry(error: RegistryError) -> Problem:
     if isinstance(error, NotFound):
         return Problem(404, "not_found", str(error), remedy="Check the name or number in the path.")
     if isinstance(error, Conflict):
-        return Problem(409, error.code, str(error))
+        return Problem(409, error.code, str(error), remedy=_CONFLICTS.get(error.code))
     if isinstance(error, DuplicateRows):
         return Problem(
             409,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from registry.errors import NotFound
 from registry.records import Project
 from registry.store import Registry
 from service.clock import Clock
@@ -48,8 +49,21 @@ Ctx = Annotated[Context, Depends(context_of)]
 
 
 def project_of(project: str, context: Ctx) -> Project:
-    """The project named in the path; NotFound becomes a 404 problem."""
-    return context.registry.projects.get(project)
+    """The project named in the path. Raises a 404 problem that says where the names are."""
+    try:
+        return context.registry.projects.get(project)
+    except NotFound as error:
+        raise unknown_project(error) from None
+
+
+def unknown_project(error: NotFound) -> Problem:
+    return Problem(
+        404,
+        "project_not_found",
+        str(error),
+        field="project",
+        remedy="GET /v1/projects lists the projects; POST /v1/projects makes one.",
+    )
 
 
 ProjectInPath = Annotated[Project, Depends(project_of)]

@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.api.context import Context, authorise, context_of
+from service.api.context import Context, authorise, context_of, project_of
 from service.batching import Batcher, Overloaded
 from service.prediction import Answer, Predictor
 from service.problems import Problem
@@ -127,7 +127,7 @@ def _too_many(count: int, most: int) -> Problem:
 async def _batcher(request: Request, context: Context, project: str) -> Batcher[Any, Answer]:
     champions = context.serving.champions
     if project not in champions:
-        known = await run_in_threadpool(context.registry.projects.get, project)
+        known = await run_in_threadpool(project_of, project, context)
         if known.champion is None:
             raise Problem(
                 409,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,42 @@ def test_maintenance_removes_what_a_killed_append_left(
     datasets.maintain(project.id, pinned=set(), at=NOW, retention=AT_ONCE)
     assert not orphan.exists()
     assert_whole(datasets, project, 1)
+
+
+@pytest.mark.slow
+def test_old_checkpoints_go_and_every_version_stays(
+    datasets: Datasets, project: Project, tmp_path: Path
+) -> None:
+    for number in range(80):
+        upload(datasets, project, f"b{number}", 1, labelled=0)
+    log = folder_of(tmp_path) / "rows" / "_delta_log"
+    now = datetime.now(UTC)
+    datasets.maintain(project.id, pinned={30}, at=now, retention=AT_ONCE)
+    written = [int(path.name[:20]) for path in sorted(log.glob("*.checkpoint.parquet"))]
+    assert len(written) >= 3
+    assert written[0] <= 30 < written[1]
+    (log / f"{10:020d}.checkpoint.parquet").write_bytes(b"one that no version needs")
+    for path in log.glob("*.checkpoint.parquet"):
+        os.utime(path, (now.timestamp() - 7200,) * 2)
+    datasets.maintain(project.id, pinned={30}, at=now, retention=AT_ONCE)
+    left = [int(path.name[:20]) for path in sorted(log.glob("*.checkpoint.parquet"))]
+    assert written[0] in left
+    assert left[-1] == written[-1]
+    assert 10 not in left
+    for number in (1, 12, 30, 60, 80):
+        assert datasets.read(project.id, number, labelled=False).num_rows == number
+
+
+@pytest.mark.slow
+def test_commits_keep_the_number_of_files_small_by_themselves(
+    datasets: Datasets, project: Project, tmp_path: Path
+) -> None:
+    for number in range(70):
+        upload(datasets, project, f"b{number}", 1)
+    for name in ("rows", "labels"):
+        assert len(DeltaTable(folder_of(tmp_path) / name).file_uris()) <= 8
+    assert datasets.verify(project.id, 70)
+    assert datasets.read(project.id, 40).num_rows == 40
 
 
 def test_maintenance_of_an_empty_project_does_nothing(datasets: Datasets, project: Project) -> None:

@@ -271,7 +271,7 @@ def test_json_that_is_not_rows_is_refused_and_leaves_nothing(
 
 def test_an_unknown_project_is_a_404(home: IntakeHome) -> None:
     answer = home.upload(csv_rows(4), project="nobody")
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert (answer.status_code, answer.json()["code"]) == (404, "project_not_found")
     assert "nobody" in answer.json()["detail"]
 
 

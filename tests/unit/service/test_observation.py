@@ -104,3 +104,16 @@ def test_logged_values_come_back_as_they_were_sent(registry: Registry, deploymen
     stored = registry.datasets.recent(deployment.project_id, 4, source="prediction")
     got = stored.sort_by("_row_id").select(checked.table.column_names)
     assert got.to_pylist() == checked.table.to_pylist()
+
+
+def test_a_row_that_can_never_be_stored_is_set_aside_and_does_not_hold_up_the_rest(
+    registry: Registry, deployment: Deployment
+) -> None:
+    log_ = observation(registry)
+    log(log_, deployment, ["x" * 300])
+    log_.flush()
+    log(log_, deployment, ["fine"])
+    log_.flush()
+    assert registry.datasets.known(deployment.project_id, ["fine"]) == {"fine"}
+    assert len(list((registry.home / "journal").rglob("*.unusable"))) == 1
+    assert list(registry.home.joinpath("staging").glob("*-*")) == []

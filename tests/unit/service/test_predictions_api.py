@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -101,10 +103,47 @@ def test_a_fault_in_one_of_many_rows_names_that_row(http: TestClient) -> None:
 
 def test_unknown_projects_and_projects_without_champion_say_what_to_do(http: TestClient) -> None:
     unknown = http.post("/v1/projects/nobody/predict", json={"rows": [ROW]})
-    assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "project_not_found")
     bare = http.post("/v1/projects/bare/predict", json={"rows": [ROW]})
     assert (bare.status_code, bare.json()["code"]) == (409, "no_champion")
     assert "/v1/projects/bare/runs" in bare.json()["remedy"]
+
+
+def test_many_calls_at_once_are_answered_each_with_its_own_rows(http: TestClient) -> None:
+    def ask(number: int) -> tuple[int, Any]:
+        size = -3.0 if number % 2 else 3.0
+        row = {"size": "tall" if number % 7 == 0 else size, "colour": "red"}
+        answer = predict(http, [row])
+        return number, answer
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, range(80)))
+    for number, answer in answers:
+        if number % 7 == 0:
+            assert answer.status_code == 422
+        else:
+            assert answer.json()["predictions"][0]["value"] == ("no" if number % 2 else "yes")
+
+
+def test_the_front_page_tells_what_serves_and_shows_hostile_names_as_text(http: TestClient) -> None:
+    hostile = "</td><script>alert(1)</script>"
+    http.post("/v1/projects/fruit/models/1/promote", json={"reason": hostile})
+    http.post("/v1/projects/fruit/runs", json={"reason": hostile})
+    page = http.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "champion v1 is serving" in page.text
+    assert "<script" not in page.text
+    assert "&lt;script&gt;" in page.text
+
+
+def test_the_api_page_and_all_it_loads_come_from_here(http: TestClient) -> None:
+    page = http.get("/docs").text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert loaded
+    for path in loaded:
+        assert path.startswith("/static/")
+        assert http.get(path).status_code == 200
 
 
 def test_metrics_count_rows_and_never_name_one(http: TestClient) -> None:
