@@ -66,7 +66,7 @@ def _distance(old: npt.NDArray[np.float64], new: npt.NDArray[np.float64]) -> flo
 
 
 def _divergence(old: pd.Series[Any], new: pd.Series[Any], rule: DriftRule) -> float:
-    """The Jensen-Shannon distance (natural logarithm, as Evidently takes it) of the shares; the rarest categories count as one."""
+    """The Jensen-Shannon distance of the shares, in nats as Evidently has it; the rarest categories count as one."""
     levels = int(np.clip(2 * rule.categorical**2 / (1 / len(old) + 1 / len(new)), 2, 50))
     kept = set(old.value_counts().index[:levels])
     shares = [values.where(values.isin(kept), _OTHER).value_counts(normalize=True) for values in (old, new)]

@@ -136,7 +136,7 @@ def _here(
     except ReplayFailed as failure:
         raise CommandError(
             f"The replay failed: {failure}.",
-            remedy="The same command goes on where it ended.",
+            remedy="Change what it names; or call it again to go on where it ended.",
             code=Exit.RUN_FAILED,
         ) from failure
     finally:
@@ -212,6 +212,8 @@ def _show(result: Mapping[str, Any], chart: Path | None, as_json: bool) -> None:
                 later = entry["later"]
                 word = "surely worse" if later["surely_worse"] else "worse" if later["worse"] else "better"
                 out().print(f"              in hindsight {word}: {later['gain']:+.4f}", style="dim")
+        if not policy["promotions"] and policy["run_notes"]:
+            out().print(f"  no champion: {policy['run_notes'][-1]['why']}", markup=False, soft_wrap=True)
         left = len(policy["promotions"]) - SHOWN
         if left > 0:
             out().print(f"  … and {left} more; --json shows all", style="dim")
