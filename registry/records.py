@@ -307,3 +307,27 @@ class QualityRecord:
     reference: float
     report: Json
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayRecord:
+    """A policy replay asked for. ``number`` counts within the project; ``fence`` grows with each claim, so it is
+    the number of attempts too. ``folder`` names its work folder."""
+
+    id: int
+    project_id: int
+    number: int
+    status: RunStatus
+    plan: Json
+    source: Json
+    folder: str
+    progress: Json
+    result: Json | None
+    error: str | None
+    owner: str | None
+    fence: int
+    cancel_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    heartbeat_at: datetime | None
+    finished_at: datetime | None

@@ -23,6 +23,7 @@ from registry.models import Models
 from registry.probations import Probations
 from registry.projects import Projects
 from registry.quality import QualityReports
+from registry.replays import Replays
 from registry.runs import Runs
 
 _KEY_BYTES = 32
@@ -46,6 +47,7 @@ class Registry:
         self.drift = DriftReports(db)
         self.quality = QualityReports(db)
         self.probations = Probations(db)
+        self.replays = Replays(db)
         self.keys = Keys(db)
         self.leases = Leases(db)
         self.due = DueTimes(db)

@@ -25,6 +25,7 @@ from service.api import (
     predictions,
     probation,
     projects,
+    replays,
     runs,
 )
 from service.api.context import Context
@@ -38,6 +39,7 @@ from service.observation import Observation
 from service.probation import ProbationWatch
 from service.problems import install_problems
 from service.quality_watch import QualityWatch
+from service.replay.room import ReplayRoom
 from service.scheduler import Scheduler
 from service.serving import Serving
 from service.settings import Settings
@@ -67,9 +69,13 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         context.observation.start()
         context.shadow.start()
         context.scheduler.start()
+        if context.replays is not None:
+            context.replays.start()
         try:
             yield
         finally:
+            if context.replays is not None:
+                await run_in_threadpool(context.replays.stop)
             await run_in_threadpool(context.scheduler.stop)
             await run_in_threadpool(context.serving.stop)
             app.state.predict_executor.shutdown(wait=True)
@@ -101,6 +107,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         models,
         monitoring,
         probation,
+        replays,
     ):
         tag = module.__name__.rpartition(".")[2]
         app.include_router(module.router, prefix="/v1/projects", tags=[tag])
@@ -181,4 +188,5 @@ def compose(settings: Settings, clock: Clock) -> Context:
         scheduler=scheduler,
         metrics=metrics,
         keys_required=settings.require_keys or not settings.on_loopback,
+        replays=ReplayRoom(registry, settings, clock=clock),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import uuid
@@ -220,6 +221,35 @@ class Incumbent:
             state = self.run(project, number)
             yield state
             if state.get("status") in ENDED:
+                return
+            time.sleep(every)
+
+    # replays
+
+    def start_replay(self, project: str, file: Path | str | None = None, **options: Any) -> dict[str, Any]:
+        """Queues a policy replay of the project's own rows, or of a file. ``options``: see docs/replay.md."""
+        url = _path(project, "replays")
+        if file is None:
+            return self._post(url, options)
+        query = f"?options={quote(json.dumps(options), safe='')}"
+        return cast(dict[str, Any], self._transport.file(url + query, Path(file), {}))
+
+    def replays(self, project: str) -> list[dict[str, Any]]:
+        """Newest first, without their results."""
+        return _items(self._get(_path(project, "replays")), "replays")
+
+    def replay(self, project: str, number: int) -> dict[str, Any]:
+        return self._get(_path(project, "replays", number))
+
+    def cancel_replay(self, project: str, number: int) -> dict[str, Any]:
+        return self._post(_path(project, "replays", number, "cancel"), {})
+
+    def watch_replay(self, project: str, number: int, *, every: float = 0.5) -> Iterator[dict[str, Any]]:
+        """The replay each ``every`` seconds until it has ended; the last one given is the end."""
+        while True:
+            state = self.replay(project, number)
+            yield state
+            if state["status"] in ENDED:
                 return
             time.sleep(every)
 

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     max_runs: int = Field(
         default=1, ge=0, description="searches at once in this process; 0 leaves them to others"
     )
+    max_replays: int = Field(
+        default=1, ge=0, le=1, description="policy replays at once in this process; 0 leaves them to others"
+    )
     child_memory_bytes: int = Field(
         default=4096 * MIB, ge=256 * MIB, description="memory of one search child"
     )

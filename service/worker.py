@@ -25,6 +25,7 @@ STAGES = {
     "judge": "service.stages.judge",
     "refit": "service.stages.refit",
     "drift": "service.stages.drift",
+    "replay": "service.stages.replay",
 }
 
 

@@ -18,6 +18,7 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from service.observation import Observation
+    from service.replay.room import ReplayRoom
     from service.scheduler import Scheduler
     from service.serving import Serving
     from service.shadow import Shadow
@@ -38,6 +39,7 @@ class Context:
     scheduler: Scheduler
     metrics: Metrics
     keys_required: bool
+    replays: ReplayRoom | None = None
 
 
 def context_of(request: Request) -> Context:
