@@ -78,6 +78,13 @@ def _worker(servers: tuple[Server, Server]) -> Server | None:
     for server in servers:
         assert server.process is not None
         children = psutil.Process(server.process.pid).children()
-        if any("search-flaml" in child.cmdline() for child in children):
+        if any(_searches(child) for child in children):
             return server
     return None
+
+
+def _searches(child: psutil.Process) -> bool:
+    try:
+        return "search-flaml" in child.cmdline()
+    except psutil.Error:  # it ended while it was looked at
+        return False
