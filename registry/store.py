@@ -16,6 +16,7 @@ from registry.errors import Damaged
 from registry.keys import Keys
 from registry.leases import DueTimes, Leases
 from registry.ledger import Ledger
+from registry.loss_monitors import LossMonitors
 from registry.migrations import upgrade
 from registry.models import Models
 from registry.projects import Projects
@@ -42,6 +43,7 @@ class Registry:
         self.ledger = Ledger(db)
         self.drift = DriftReports(db)
         self.quality = QualityReports(db)
+        self.loss_monitors = LossMonitors(db)
         self.keys = Keys(db)
         self.leases = Leases(db)
         self.due = DueTimes(db)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
+from registry.loss_monitors import LOSS_CHANGE
 from registry.records import BatchKind, Project, Run, RunStatus
 from registry.store import Registry
-from service.policy import Policy
-from service.triggers import DriftFact, Facts, QualityFact
+from service.policy import Contract, Policy
+from service.triggers import DriftFact, Facts, LossFact, QualityFact
 
 _RECENT_RUNS = 20
 MOST_ATTEMPTS = 2
@@ -31,6 +34,7 @@ def gather(registry: Registry, project: Project, policy: Policy, now: datetime) 
         schedule_due_at=registry.due.get(project.id, "schedule"),
         drift=_drift(registry, project, last),
         decay=_decay(registry, project, last),
+        loss=_loss(registry, project, last),
         broken=_broken(registry, project, policy),
     )
 
@@ -55,7 +59,14 @@ def _drift(registry: Registry, project: Project, last: Run | None) -> DriftFact 
         return None
     if last is not None and report.at <= last.created_at:
         return None
-    return DriftFact(share=report.share, drifted=report.drifted, at=report.at)
+    joint = report.report.get("joint") or {}
+    return DriftFact(
+        share=report.share,
+        drifted=report.drifted,
+        at=report.at,
+        auc=joint.get("auc"),
+        joint=bool(joint.get("drifted", False)),
+    )
 
 
 def _decay(registry: Registry, project: Project, last: Run | None) -> QualityFact | None:
@@ -76,6 +87,17 @@ def _decay(registry: Registry, project: Project, last: Run | None) -> QualityFac
     )
 
 
+def _loss(registry: Registry, project: Project, last: Run | None) -> LossFact | None:
+    report = registry.quality.latest(project.id, LOSS_CHANGE)
+    if report is None or report.model_version != project.champion or report.score <= report.reference:
+        return None
+    if last is not None and report.at <= last.created_at:
+        return None
+    return LossFact(
+        before=report.reference, after=report.score, rows=int(report.report["rows"]), at=report.at
+    )
+
+
 def _broken(registry: Registry, project: Project, policy: Policy) -> str | None:
     """How the newest data break the contract, or None."""
     rule = policy.triggers.contract
@@ -91,7 +113,12 @@ def _broken(registry: Registry, project: Project, policy: Policy) -> str | None:
     report = registry.drift.latest(project.id)
     if report is None or report.model_version != project.champion:
         return None
-    for column in report.report["columns"]:
+    return moved_too_far(report.report, rule)
+
+
+def moved_too_far(report: Mapping[str, Any], rule: Contract) -> str | None:
+    """Which number of a drift report moved so far that its unit must have changed, or None."""
+    for column in report["columns"]:
         if column["method"] == "wasserstein" and column["score"] > rule.max_shift:
             return (
                 f"{column['name']!r} moved by {column['score']:.3g} standard deviations in the newest window; "
