@@ -44,7 +44,9 @@ Measure = Callable[[Mapping[str, ComparedColumn]], dict[str, float]]
 BY_EVIDENTLY = 60
 """Evidently takes some 0.1 s a column: the first 60 are its; further ones get the same distances from
 :mod:`automl.drift_columns`, so that a table of a thousand columns is done in time too."""
-_MOST_CELLS = 400_000_000
+_WANTED_CELLS = 400_000_000
+_MOST_CELLS = 2_000_000_000
+"""Rows times draws times columns: some seconds, and some twenty."""
 
 
 class DriftShapeError(AutoMLError):
@@ -78,7 +80,10 @@ def drift(
     if len(reference) > rule.reference_rows:
         reference = reference.sample(n=rule.reference_rows, random_state=seed)
     old = reference.reindex(columns=list(kinds)).reset_index(drop=True)
-    new = current.tail(rule.window).reindex(columns=list(kinds)).reset_index(drop=True)
+    newest = current.tail(rule.window)
+    if len(newest) > rule.reference_rows:
+        newest = newest.sample(n=rule.reference_rows, random_state=seed).sort_index()
+    new = newest.reindex(columns=list(kinds)).reset_index(drop=True)
     ready = {
         name: compared(name, kind, old[name], new[name], threshold=rule.categorical)
         for name, kind in kinds.items()
@@ -143,9 +148,7 @@ def _chances(
     """
     any_column = next(iter(ready.values()))
     sizes = {"reference": len(any_column.old), "current": len(any_column.new)}
-    wanted = math.ceil(5 * len(ready) / (rule.q * max(len(large), 1)))
-    most = _MOST_CELLS // (max(len(large), 1) * sum(sizes.values()))
-    draws = {True: max(rule.draws, min(wanted, most)), False: rule.draws}
+    draws = {True: _draws(len(ready), len(large), sum(sizes.values()), rule), False: rule.draws}
     found: dict[str, list[Chance]] = {name: [] for name in ready}
     for is_large in (True, False):
         distances: dict[str, Distance] = {}
@@ -158,6 +161,15 @@ def _chances(
             for key, chance in answers.items():
                 found[key.partition(" ")[2]].append(chance)
     return found
+
+
+def _draws(columns: int, large: int, rows: int, rule: DriftRule) -> int:
+    """Draws for the ``large`` columns: so many that all of them pass the adjustment at q if none of the draws
+    reaches them (both of a column's tests counted), two and a half times that where it is cheap."""
+    needed = math.ceil(2 * columns / (rule.q * max(large, 1)))
+    cells = max(large, 1) * rows
+    affordable = min(5 * needed // 2, _WANTED_CELLS // cells)
+    return max(rule.draws, min(max(needed, affordable), _MOST_CELLS // cells))
 
 
 def _chance(parts: Sequence[Chance]) -> Chance:

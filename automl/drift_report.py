@@ -16,7 +16,8 @@ _TOP = 10
 class DriftRule:
     """What is compared, and from where on it counts.
 
-    The newest ``window`` rows against a sample of at most ``reference_rows`` (at least ``min_reference``).
+    The newest ``window`` rows (of a window larger than ``reference_rows``, a sample of so many) against a sample
+    of at most ``reference_rows`` of the others (at least ``min_reference``).
     ``numeric`` is a Wasserstein distance in standard deviations of the reference, ``categorical`` a
     Jensen-Shannon distance, ``missing`` a difference of missing shares. ``q`` is the share of false ones among
     the columns called drifted that is put up with, so also the share of unchanged windows in which any column

@@ -175,6 +175,23 @@ def test_few_values_have_to_move_further_than_chance_moves_them() -> None:
     assert found.drifted
 
 
+def test_large_window_is_sampled_as_the_reference_is() -> None:
+    rule = DriftRule(window=3000, reference_rows=800, joint=None)
+    new = rows(3000, 1)
+    new["age"] += 20
+    report = drift(rows(2000, 0), new, SCHEMA, rule, seed=0, measure=own_distances)
+    assert (report.rows_reference, report.rows_current) == (800, 800)
+    assert report.drifted_columns == ("age",)
+
+
+def test_draws_suffice_for_one_column_of_many_and_are_bounded() -> None:
+    for columns in (5, 20, 300, 1000):
+        draws = doorway._draws(columns, 1, 6000, RULE)
+        assert 2 / (1 + draws) * columns <= RULE.q
+    for columns, large, count in ((20, 20, 6000), (1000, 3, 10_000), (50_000, 1, 10_000)):
+        assert doorway._draws(columns, large, count, RULE) * large * count <= 2_000_000_000
+
+
 def test_significant_change_that_is_too_small_to_matter_is_no_drift() -> None:
     random = np.random.default_rng(0)
     old, new = (pd.DataFrame({"active": random.random(n) < p}) for n, p in ((5000, 0.30), (1000, 0.36)))
