@@ -45,8 +45,8 @@ BY_EVIDENTLY = 60
 """Evidently takes some 0.1 s a column: the first 60 are its; further ones get the same distances from
 :mod:`automl.drift_columns`, so that a table of a thousand columns is done in time too."""
 _WANTED_CELLS = 400_000_000
-_MOST_CELLS = 2_000_000_000
-"""Rows times draws times columns: some seconds, and some twenty."""
+_MOST_CELLS = 1_000_000_000
+"""Rows times draws times columns: some four seconds of a core, and some ten."""
 
 
 class DriftShapeError(AutoMLError):
