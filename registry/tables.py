@@ -60,7 +60,7 @@ class Utc(TypeDecorator[datetime]):
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 
-LEDGERS = ("promotions", "decisions", "deployments", "events", "judgements")
+LEDGERS = ("promotions", "decisions", "deployments", "events", "judgements", "revocations")
 """Tables that only grow: triggers refuse UPDATE and DELETE on them."""
 
 
@@ -346,6 +346,38 @@ api_keys = Table(
     Column("scopes", JSON, nullable=False),
     Column("created_at", Utc, nullable=False),
     Column("revoked_at", Utc),
+)
+
+# Policy replays. One that lost its process is queued again: its work folder knows how far it came.
+replays = Table(
+    "replays",
+    metadata,
+    _id(),
+    _project(),
+    Column("number", Integer, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("plan", JSON, nullable=False),
+    Column("source", JSON, nullable=False),
+    Column("folder", String(64), nullable=False, unique=True),
+    Column("progress", JSON, nullable=False),
+    Column("result", JSON(none_as_null=True)),
+    Column("error", Text),
+    Column("owner", String(100)),
+    Column("fence", Integer, nullable=False, default=0),
+    Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("created_at", Utc, nullable=False),
+    Column("started_at", Utc),
+    Column("heartbeat_at", Utc),
+    Column("expires_at", Utc),
+    Column("finished_at", Utc),
+    UniqueConstraint("project_id", "number"),
+    Index(
+        "uq_replays_one_active",
+        "project_id",
+        unique=True,
+        sqlite_where=text("status IN ('queued', 'running')"),
+        postgresql_where=text("status IN ('queued', 'running')"),
+    ),
 )
 
 leases = Table(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from service.commands import keys, models, projects, rows
+from service.commands import keys, models, projects, replay, rows
 from service.commands.console import CommandError, Exit, show_fault, show_json, show_refusal, show_table
 from service.commands.options import AsJson, Home, Key, Url
 
@@ -100,6 +100,7 @@ app.command()(models.models)
 app.command()(models.promote)
 app.command()(models.rollback)
 app.command()(models.promotions)
+app.command()(replay.replay)
 app.add_typer(keys.app, name="key")
 
 

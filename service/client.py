@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import uuid
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypedDict, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -166,6 +167,29 @@ class Incumbent:
             Feedback, self._transport.json("POST", _path(project, "feedback"), body, safe=True, headers=key)
         )
 
+    # labels
+
+    def labelling_queue(self, project: str, *, annotator: str, limit: int = 20) -> dict[str, Any]:
+        """The rows most worth this person's label; they are theirs for a while."""
+        asked = urlencode({"annotator": annotator, "limit": limit})
+        return self._get(_path(project, f"labeling?{asked}"))
+
+    def answer_rows(self, project: str, answers: Mapping[str, Any], *, annotator: str) -> dict[str, Any]:
+        """A person's labels by row id; None is a skip."""
+        said = [
+            {"id": row, "skip": True} if label is None else {"id": row, "label": label}
+            for row, label in answers.items()
+        ]
+        return self._post(_path(project, "labeling"), {"annotator": annotator, "answers": said})
+
+    def label_sources(self, project: str) -> dict[str, Any]:
+        """Labels by source: counts, agreement, and which source went bad."""
+        return self._get(_path(project, "label-sources"))
+
+    def revoke_labels(self, project: str, *, reason: str, **criteria: Any) -> dict[str, Any]:
+        """Let the labels of a ``source``, an ``origin`` or a ``teacher`` (``since`` a time) count no longer."""
+        return self._post(_path(project, "labels", "revoke"), {**criteria, "reason": reason})
+
     # runs
 
     def start_run(
@@ -197,6 +221,35 @@ class Incumbent:
             state = self.run(project, number)
             yield state
             if state.get("status") in ENDED:
+                return
+            time.sleep(every)
+
+    # replays
+
+    def start_replay(self, project: str, file: Path | str | None = None, **options: Any) -> dict[str, Any]:
+        """Queues a policy replay of the project's own rows, or of a file. ``options``: see docs/replay.md."""
+        url = _path(project, "replays")
+        if file is None:
+            return self._post(url, options)
+        query = f"?options={quote(json.dumps(options), safe='')}"
+        return cast(dict[str, Any], self._transport.file(url + query, Path(file), {}))
+
+    def replays(self, project: str) -> list[dict[str, Any]]:
+        """Newest first, without their results."""
+        return _items(self._get(_path(project, "replays")), "replays")
+
+    def replay(self, project: str, number: int) -> dict[str, Any]:
+        return self._get(_path(project, "replays", number))
+
+    def cancel_replay(self, project: str, number: int) -> dict[str, Any]:
+        return self._post(_path(project, "replays", number, "cancel"), {})
+
+    def watch_replay(self, project: str, number: int, *, every: float = 0.5) -> Iterator[dict[str, Any]]:
+        """The replay each ``every`` seconds until it has ended; the last one given is the end."""
+        while True:
+            state = self.replay(project, number)
+            yield state
+            if state["status"] in ENDED:
                 return
             time.sleep(every)
 

@@ -48,12 +48,21 @@ class Settings(BaseSettings):
     max_runs: int = Field(
         default=1, ge=0, description="searches at once in this process; 0 leaves them to others"
     )
+    max_replays: int = Field(
+        default=1, ge=0, le=1, description="policy replays at once in this process; 0 leaves them to others"
+    )
     child_memory_bytes: int = Field(
         default=4096 * MIB, ge=256 * MIB, description="memory of one search child"
     )
     queue_rows: int = Field(
         default=50_000, ge=1, description="rows waiting for the model before calls get 503"
     )
+    shadow_queue_rows: int = Field(
+        default=10_000,
+        ge=1,
+        description="answered rows waiting for the model in the shadow before more are dropped",
+    )
+    max_shadows: int = Field(default=8, ge=0, description="models loaded in shadow in this process at most")
     scheduler: bool = Field(default=True, description="start triggers and runs in this process")
 
     @property

@@ -21,8 +21,11 @@ from service.lineup import fall_in
 STAGES = {
     "snapshot": "service.stages.snapshot",
     "search": "service.stages.search",
+    "pseudo": "service.stages.pseudo",
     "judge": "service.stages.judge",
+    "refit": "service.stages.refit",
     "drift": "service.stages.drift",
+    "replay": "service.stages.replay",
 }
 
 

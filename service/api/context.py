@@ -18,8 +18,10 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from service.observation import Observation
+    from service.replay.room import ReplayRoom
     from service.scheduler import Scheduler
     from service.serving import Serving
+    from service.shadow import Shadow
 
 SCOPES = frozenset({"predict", "data", "admin"})
 
@@ -33,9 +35,11 @@ class Context:
     clock: Clock
     serving: Serving
     observation: Observation
+    shadow: Shadow
     scheduler: Scheduler
     metrics: Metrics
     keys_required: bool
+    replays: ReplayRoom | None = None
 
 
 def context_of(request: Request) -> Context:

@@ -18,6 +18,7 @@ from registry.records import BatchKind, Project
 from registry.store import Registry
 from service.facts import gather
 from service.loss_watch import LossWatch
+from service.metrics import Metrics
 from service.policy import LossRule, Policy
 from service.quality_watch import QualityWatch
 
@@ -155,7 +156,7 @@ def test_the_quality_watch_feeds_it_and_not_more_often_than_it_should(
     def clock() -> datetime:
         return now
 
-    watch = QualityWatch(registry, clock=clock, on_report=lambda: None)
+    watch = QualityWatch(registry, clock=clock, metrics=Metrics(), on_report=lambda: None)
     serve(registry, project, "first", 50, wrong=0.1)
     watch.look_at(project, Policy())
     watch.stop()
@@ -174,7 +175,7 @@ def test_the_quality_watch_feeds_it_and_not_more_often_than_it_should(
 
 
 def test_policy_without_it_follows_nothing(registry: Registry, project: Project) -> None:
-    watch = QualityWatch(registry, clock=lambda: NOW, on_report=lambda: None)
+    watch = QualityWatch(registry, clock=lambda: NOW, metrics=Metrics(), on_report=lambda: None)
     serve(registry, project, "first", 50, wrong=0.1)
     watch.look_at(project, Policy.model_validate({"triggers": {"decay": {"loss": None}}}))
     watch.stop()

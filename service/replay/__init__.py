@@ -1,0 +1,1 @@
+"""Policy replay: whole policies over a stored or uploaded stream, in a child process."""
