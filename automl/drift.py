@@ -1,6 +1,10 @@
 """Have the rows changed? Evidently's answer, by one pinned effect size per kind of column.
 
-Both windows have fixed sizes and the methods never depend on them, so a score means the same on every day.
+Both windows have fixed sizes and the methods never depend on them, so a score means the same on every day. A
+column drifted when its effect is large enough to matter *and* more than chance would make: its p-value comes
+from permuting the rows (:mod:`automl.distances`), and false discoveries among the columns are held at a share q
+(Benjamini & Hochberg 1995). A classifier of old against new rows looks at all columns together.
+
 The only file that imports evidently, and only when a report is made: the import takes seconds and some
 285 MB, so call this outside the serving process.
 """
@@ -10,111 +14,43 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from automl.distances import Chance, Distance, adjusted, by_chance
+from automl.domain import JointRule, domain
+from automl.drift_columns import MISSING_SHARE, WASSERSTEIN, ComparedColumn, compared, own_distances
+from automl.drift_report import ColumnDrift, DriftReport, DriftRule
 from automl.errors import AutoMLError
-from automl.schema import ColumnKind, Schema
+from automl.schema import Schema
 
-_VALUE_METHODS: Mapping[ColumnKind, str] = {
-    ColumnKind.NUMERIC: "wasserstein",
-    ColumnKind.CATEGORICAL: "jensenshannon",
-    ColumnKind.BOOLEAN: "jensenshannon",
-    ColumnKind.TEXT: "wasserstein",
-}
-"""Text is compared by its length. Dates move by themselves, so of them only the missing share is compared."""
-_MISSING_SHARE = "missing_share"
-_OTHER = "(other)"
-_LARGEST = 1e150
+__all__ = [
+    "ColumnDrift",
+    "DriftReport",
+    "DriftRule",
+    "DriftShapeError",
+    "JointRule",
+    "drift",
+    "measured",
+    "own_distances",
+]
+
+Measure = Callable[[Mapping[str, ComparedColumn]], dict[str, float]]
+"""The pinned distance of each column, by name."""
+
+BY_EVIDENTLY = 60
+"""Evidently takes some 0.1 s a column: the first 60 are its; further ones get the same distances from
+:mod:`automl.drift_columns`, so that a table of a thousand columns is done in time too."""
+_WANTED_CELLS = 400_000_000
+_MOST_CELLS = 1_000_000_000
+"""Rows times draws times columns: some four seconds of a core, and some ten."""
 
 
 class DriftShapeError(AutoMLError):
     """Evidently's result is not of the shape that this file was written for; the message says where."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftRule:
-    """What is compared, and from where on it counts.
-
-    The newest ``window`` rows against a sample of at most ``reference_rows`` (at least ``min_reference``).
-    ``numeric`` is a Wasserstein distance in standard deviations of the reference, ``categorical`` a
-    Jensen-Shannon distance, ``missing`` a difference of missing shares. The whole drifts when at least
-    ``share`` of the columns do. Few values are noisy ones, so a number also has to move by ``chance``
-    standard errors of the difference of two means: 0.121 for full windows, 0.192 for 500 rows of reference.
-    """
-
-    window: int = 1000
-    reference_rows: int = 5000
-    min_reference: int = 500
-    share: float = 0.3
-    numeric: float = 0.1
-    categorical: float = 0.1
-    missing: float = 0.1
-    chance: float = 3.5
-
-    def lacking(self, *, reference: int, current: int) -> str | None:
-        """Why rows of these numbers can't be compared yet, or None."""
-        if current < self.window:
-            return f"a full window of {self.window:,} rows is needed, {current:,} are there"
-        if reference < self.min_reference:
-            return f"a reference of at least {self.min_reference:,} rows is needed, {reference:,} are there"
-        return None
-
-    def threshold(self, method: str, *, reference: int, current: int) -> float:
-        """From where on a score of this method counts, for so many values in the windows."""
-        if method == "wasserstein":
-            return max(self.numeric, self.chance * math.sqrt(1 / reference + 1 / current))
-        return self.categorical if method == "jensenshannon" else self.missing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnDrift:
-    """One column. It drifted when ``score`` or the change of its missing share reached its threshold.
-
-    ``method`` is ``missing_share`` where values are not compared: dates, and columns with no value in one
-    of the windows.
-    """
-
-    name: str
-    kind: ColumnKind
-    method: str
-    score: float
-    threshold: float
-    drifted: bool
-    missing_reference: float
-    missing_current: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftReport:
-    """Evidence, not a decision. ``share`` is that of drifted columns; ``drifted``: it reaches the rule's."""
-
-    share: float
-    drifted: bool
-    columns: tuple[ColumnDrift, ...]
-    rows_reference: int
-    rows_current: int
-    rule: DriftRule
-
-    @property
-    def drifted_columns(self) -> tuple[str, ...]:
-        """Their names, the most changed first."""
-        changed = [column for column in self.columns if column.drifted]
-        return tuple(column.name for column in sorted(changed, key=lambda each: -each.score / each.threshold))
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "share": self.share,
-            "drifted": self.drifted,
-            "columns": [{**asdict(column), "kind": column.kind.value} for column in self.columns],
-            "rows_reference": self.rows_reference,
-            "rows_current": self.rows_current,
-            "rule": asdict(self.rule),
-        }
 
 
 def drift(
@@ -125,12 +61,13 @@ def drift(
     *,
     seed: int,
     columns: Sequence[str] | None = None,
+    measure: Measure | None = None,
 ) -> DriftReport:
     """Compare the newest rows with those a model was trained on. Rows come oldest first, typed by the schema.
 
     ``columns`` are those to compare (the task's features, say); all of the schema's by default. A column
-    absent from a frame counts as missing throughout. Raises ValueError where the rule lacks rows or names
-    no column, DriftShapeError where evidently answers in an unknown shape.
+    absent from a frame counts as missing throughout. ``measure`` replaces Evidently. Raises ValueError where the
+    rule lacks rows or names no column, DriftShapeError where evidently answers in an unknown shape.
     """
     lacking = rule.lacking(reference=len(reference), current=len(current))
     if lacking is not None:
@@ -143,11 +80,16 @@ def drift(
     if len(reference) > rule.reference_rows:
         reference = reference.sample(n=rule.reference_rows, random_state=seed)
     old = reference.reindex(columns=list(kinds)).reset_index(drop=True)
-    new = current.tail(rule.window).reindex(columns=list(kinds)).reset_index(drop=True)
-    scores = _value_scores(old, new, kinds, rule)
-    found = tuple(
-        _column(name, kind, old[name], new[name], scores.get(name), rule) for name, kind in kinds.items()
-    )
+    newest = current.tail(rule.window)
+    if len(newest) > rule.reference_rows:
+        newest = newest.sample(n=rule.reference_rows, random_state=seed).sort_index()
+    new = newest.reindex(columns=list(kinds)).reset_index(drop=True)
+    ready = {
+        name: compared(name, kind, old[name], new[name], threshold=rule.categorical)
+        for name, kind in kinds.items()
+    }
+    scores = (measure or measured)({n: each for n, each in ready.items() if each.method != MISSING_SHARE})
+    found = _judged(ready, scores, rule, seed)
     share = sum(column.drifted for column in found) / len(found)
     return DriftReport(
         share=share,
@@ -156,83 +98,101 @@ def drift(
         rows_reference=len(old),
         rows_current=len(new),
         rule=rule,
+        joint=None if rule.joint is None else domain(list(ready.values()), rule.joint, seed=seed),
     )
 
 
-def _column(
-    name: str,
-    kind: ColumnKind,
-    old: pd.Series[Any],
-    new: pd.Series[Any],
-    score: float | None,
-    rule: DriftRule,
-) -> ColumnDrift:
-    before, after = float(old.isna().mean()), float(new.isna().mean())
-    vanished = abs(after - before)
-    method = _MISSING_SHARE if score is None else _VALUE_METHODS[kind]
-    value = vanished if score is None else score
-    threshold = rule.threshold(method, reference=int(old.count()), current=int(new.count()))
-    return ColumnDrift(
-        name=name,
-        kind=kind,
-        method=method,
-        score=value,
-        threshold=threshold,
-        drifted=value >= threshold or vanished >= rule.missing,
-        missing_reference=before,
-        missing_current=after,
+def measured(columns: Mapping[str, ComparedColumn]) -> dict[str, float]:
+    """Evidently's distances of the first columns, the same ones without it of any further."""
+    names = list(columns)
+    first = {name: columns[name] for name in names[:BY_EVIDENTLY]}
+    return {**by_evidently(first), **own_distances({name: columns[name] for name in names[BY_EVIDENTLY:]})}
+
+
+def _judged(
+    ready: Mapping[str, ComparedColumn], scores: Mapping[str, float], rule: DriftRule, seed: int
+) -> tuple[ColumnDrift, ...]:
+    score = {name: scores.get(name, column.vanished) for name, column in ready.items()}
+    large = {
+        name
+        for name, column in ready.items()
+        if score[name] >= rule.threshold(column.method) or column.vanished >= rule.missing
+    }
+    chances = {name: _chance(parts) for name, parts in _chances(ready, large, rule, seed).items()}
+    q_values = adjusted(np.array([chances[name].p_value for name in ready]))
+    return tuple(
+        ColumnDrift(
+            name=name,
+            kind=column.kind,
+            method=column.method,
+            score=score[name],
+            threshold=rule.threshold(column.method),
+            drifted=name in large and bool(q_value <= rule.q),
+            missing_reference=column.missing[0],
+            missing_current=column.missing[1],
+            usual=chances[name].usual,
+            p_value=chances[name].p_value,
+            q_value=float(q_value),
+        )
+        for (name, column), q_value in zip(ready.items(), q_values, strict=True)
     )
 
 
-def _value_scores(
-    old: pd.DataFrame, new: pd.DataFrame, kinds: Mapping[str, ColumnKind], rule: DriftRule
-) -> dict[str, float]:
-    """The pinned effect size of each column whose values can be compared."""
-    ready: dict[str, tuple[pd.Series[Any], pd.Series[Any]]] = {}
-    for name, kind in kinds.items():
-        if kind in _VALUE_METHODS and old[name].notna().any() and new[name].notna().any():
-            levels = _levels(int(old[name].count()), int(new[name].count()), rule.categorical)
-            ready[name] = _prepared(old[name], new[name], kind, levels)
-    if not ready:
+def _chances(
+    ready: Mapping[str, ComparedColumn], large: set[str], rule: DriftRule, seed: int
+) -> dict[str, list[Chance]]:
+    """By column, what chance would do to its values and to its missing share.
+
+    Few draws do for columns whose effect is too small to count. The others get as many as it takes for their
+    p-values to pass the adjustment when none of the draws reaches them.
+    """
+    any_column = next(iter(ready.values()))
+    sizes = {"reference": len(any_column.old), "current": len(any_column.new)}
+    draws = {True: _draws(len(ready), len(large), sum(sizes.values()), rule), False: rule.draws}
+    found: dict[str, list[Chance]] = {name: [] for name in ready}
+    for is_large in (True, False):
+        distances: dict[str, Distance] = {}
+        for name, column in ready.items():
+            if (name in large) == is_large:
+                parts = (("values", column.values_distance()), ("missing", column.missing_distance()))
+                distances |= {f"{part} {name}": one for part, one in parts if one is not None}
+        if distances:
+            answers = by_chance(distances, **sizes, draws=draws[is_large], seed=seed)
+            for key, chance in answers.items():
+                found[key.partition(" ")[2]].append(chance)
+    return found
+
+
+def _draws(columns: int, large: int, rows: int, rule: DriftRule) -> int:
+    """Draws for the ``large`` columns: so many that all of them pass the adjustment at q if none of the draws
+    reaches them (both of a column's tests counted), two and a half times that where it is cheap."""
+    needed = math.ceil(2 * columns / (rule.q * max(large, 1)))
+    cells = max(large, 1) * rows
+    affordable = min(5 * needed // 2, _WANTED_CELLS // cells)
+    return max(rule.draws, min(max(needed, affordable), _MOST_CELLS // cells))
+
+
+def _chance(parts: Sequence[Chance]) -> Chance:
+    """One answer for a column: its values' or its missing share's, whichever is the less likely (Bonferroni)."""
+    if not parts:
+        return Chance(p_value=1.0, usual=0.0, draws=0)
+    least = min(each.p_value for each in parts)
+    return Chance(p_value=min(1.0, least * len(parts)), usual=parts[0].usual, draws=parts[0].draws)
+
+
+def by_evidently(columns: Mapping[str, ComparedColumn]) -> dict[str, float]:
+    """The pinned distance of each column, by the real Evidently."""
+    if not columns:
         return {}
     # the caller's names never reach evidently: they would end in its HTML and its fingerprints
-    aliases = {f"c{i}": name for i, name in enumerate(ready)}
-    methods = {alias: _VALUE_METHODS[kinds[name]] for alias, name in aliases.items()}
+    aliases = {f"c{i}": name for i, name in enumerate(columns)}
+    methods = {alias: columns[name].method for alias, name in aliases.items()}
     result = _evidently(
-        pd.DataFrame({alias: ready[name][0] for alias, name in aliases.items()}),
-        pd.DataFrame({alias: ready[name][1] for alias, name in aliases.items()}),
+        pd.DataFrame({alias: columns[name].old for alias, name in aliases.items()}),
+        pd.DataFrame({alias: columns[name].new for alias, name in aliases.items()}),
         methods,
     )
     return {aliases[alias]: score for alias, score in _read(result, methods).items()}
-
-
-def _levels(reference: int, current: int, threshold: float) -> int:
-    """How many categories can be told apart by windows of these sizes.
-
-    Without any change the squared Jensen-Shannon distance of k categories is about (k - 1) / 8 · (1/n + 1/m).
-    So many are kept that this stays at a quarter of the threshold's square; the rarest are one category.
-    """
-    return int(np.clip(2 * threshold**2 / (1 / reference + 1 / current), 2, 50))
-
-
-def _prepared(
-    old: pd.Series[Any], new: pd.Series[Any], kind: ColumnKind, levels: int
-) -> tuple[pd.Series[Any], pd.Series[Any]]:
-    if kind is ColumnKind.TEXT:
-        old, new = (values.map(len, na_action="ignore") for values in (old, new))
-    if kind in (ColumnKind.TEXT, ColumnKind.NUMERIC):
-        old, new = (values.astype("float64").clip(-_LARGEST, _LARGEST) for values in (old, new))
-        # evidently divides by the deviation, but never by less than 0.001: small units would hide a change
-        middle, spread = float(old.mean()), float(old.std(ddof=0))
-        if spread <= 1e-12 * abs(middle):  # all the same but for rounding
-            spread = abs(middle)
-        spread = spread or 1.0
-        return (old - middle) / spread, (new - middle) / spread
-    old, new = (values.astype(object).map(str, na_action="ignore") for values in (old, new))
-    kept = set(old.value_counts().index[:levels])
-    return tuple(  # type: ignore[return-value]
-        values.where(values.isna() | values.isin(kept), _OTHER).astype(object) for values in (old, new)
-    )
 
 
 def _evidently(old: pd.DataFrame, new: pd.DataFrame, methods: Mapping[str, str]) -> Mapping[str, Any]:
@@ -240,7 +200,7 @@ def _evidently(old: pd.DataFrame, new: pd.DataFrame, methods: Mapping[str, str])
     from evidently import DataDefinition, Dataset, Report
     from evidently.metrics import ValueDrift
 
-    numbers = [alias for alias, method in methods.items() if method == "wasserstein"]
+    numbers = [alias for alias, method in methods.items() if method == WASSERSTEIN]
     definition = DataDefinition(
         numerical_columns=numbers, categorical_columns=[alias for alias in methods if alias not in numbers]
     )

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.stats import wasserstein_distance
 
 _CHANCE = 3.5
-"""Standard errors of a difference of means that chance alone may make; see :class:`automl.drift.DriftRule`."""
+"""Standard errors of a difference of means that chance alone may make."""
 _FLAT = 1e-9
 
 

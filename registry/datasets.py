@@ -267,6 +267,13 @@ class Datasets:
         upto = self._upto(project_id)
         return shadows.paired(self.tables_of(project_id), upto, probation, began, after), upto
 
+    def answered(self, project_id: int, *, after: int, upto: int, model_version: int) -> pa.Table:
+        """Answers of a model whose truth came in the batches after ``after`` up to ``upto``, in order of the
+        answers' time: ``_row_id, model_version, value, score, probabilities, at, label``. A row whose truth
+        is corrected comes again. Raises Damaged."""
+        tables = self.tables_of(project_id)
+        return reading.answered(tables, upto, after=after, model_version=model_version)
+
     def quarantine(self, project_id: int, limit: int = 100, batch: int | None = None) -> list[dict[str, Any]]:
         """Refused rows, newest batch first: ``batch, line, column, code, message, row, at``."""
         refused = held(self._db, project_id, "quarantined")

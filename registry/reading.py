@@ -114,6 +114,23 @@ def scored(
     return made.append_column("label_at", truths["at"].take(place))
 
 
+def answered(tables: DeltaTables, upto: int, *, after: int, model_version: int) -> pa.Table:
+    """See :meth:`registry.datasets.Datasets.answered`."""
+    told = tables.scan(
+        "labels",
+        upto=upto,
+        columns=["_row_id", "label", "source", "at", "_batch"],
+        where=ds.field("source").isin(TRUTHS) & (ds.field("_batch") > after),
+    )
+    told = winners(told)
+    ids = told["_row_id"].combine_chunks()
+    mine = (ds.field("model_version") == model_version) & ds.field("_row_id").isin(ids)
+    made = _latest(tables.scan("predictions", upto=upto, where=mine))
+    place = pc.index_in(made["_row_id"], ids)
+    made = made.select([name for name in PREDICTIONS.names if name != "_batch"])
+    return made.append_column("label", told["label"].take(place))
+
+
 def quarantine(
     tables: DeltaTables, upto: int, held: Iterable[tuple[int, int]], limit: int, batch: int | None
 ) -> list[dict[str, Any]]:

@@ -296,8 +296,9 @@ class DriftRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityRecord:
-    """A look at the champion's live quality. ``kind`` is ``realised`` (truth came) or ``estimated`` (without);
-    ``reference`` is its score on its own holdout."""
+    """A look at the champion's live quality. ``kind`` is ``realised`` (truth came) or ``estimated`` (without),
+    with its score on its own holdout as ``reference``; or ``loss_change``: the mean loss of its answers went
+    from ``reference`` to ``score``."""
 
     number: int
     project_id: int
@@ -306,6 +307,17 @@ class QualityRecord:
     score: float
     reference: float
     report: Json
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossMonitorRecord:
+    """How far a champion's losses were followed: over the truths of all batches up to ``upto``."""
+
+    project_id: int
+    model_version: int
+    upto: int
+    state: Json
     at: datetime
 
 

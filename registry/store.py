@@ -18,6 +18,7 @@ from registry.label_ledger import LabelLedger
 from registry.labeling import Labeling
 from registry.leases import DueTimes, Leases
 from registry.ledger import Ledger
+from registry.loss_monitors import LossMonitors
 from registry.migrations import upgrade
 from registry.models import Models
 from registry.probations import Probations
@@ -46,6 +47,7 @@ class Registry:
         self.ledger = Ledger(db)
         self.drift = DriftReports(db)
         self.quality = QualityReports(db)
+        self.loss_monitors = LossMonitors(db)
         self.probations = Probations(db)
         self.replays = Replays(db)
         self.keys = Keys(db)

@@ -325,6 +325,17 @@ quality_reports = Table(
     Index("ix_quality_reports_project_id_kind", "project_id", "kind"),
 )
 
+# One a project: how far its champion's losses were followed. The state is automl's.
+loss_monitors = Table(
+    "loss_monitors",
+    metadata,
+    Column("project_id", Id, ForeignKey("projects.id"), primary_key=True),
+    Column("model_version", Integer, nullable=False),
+    Column("upto", Integer, nullable=False),
+    Column("state", JSON, nullable=False),
+    Column("at", Utc, nullable=False),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,

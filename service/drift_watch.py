@@ -124,7 +124,9 @@ class DriftWatch:
                 "categorical": rule.threshold,
                 "missing": rule.threshold,
                 "min_reference": 100,
+                "q": rule.q,
             },
+            "joint": None if rule.joint is None else {"auc": rule.joint.auc, "alpha": rule.joint.alpha},
         }
         (folder / "spec.json").write_text(json.dumps(spec))
 
@@ -139,12 +141,16 @@ class DriftWatch:
             project.id, model.version, share, drifted, {**report, "predictions": predictions}, at=now
         )
         self._metrics.drift_share.labels(project.name).set(share)
-        if share >= rule.share:
+        joint: dict[str, object] = report.get("joint") or {}  # type: ignore[assignment]
+        if share >= rule.share or joint.get("drifted"):
             data = {
                 "project": project.name,
                 "model_version": model.version,
                 "share": share,
                 "drifted": drifted,
+                "joint": bool(joint.get("drifted")),
+                "joint_auc": joint.get("auc"),
+                "top_columns": report["top_columns"],
             }
             self._registry.ledger.emit("incumbent.drift.detected", data, project_id=project.id, at=now)
         self._on_report()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
+from registry.loss_monitors import LOSS_CHANGE
 from registry.records import BatchKind, Project, QualityRecord, Run, RunStatus
 from registry.store import Registry
-from service.policy import Policy
-from service.triggers import DriftFact, EstimateFact, Facts, PredictionDriftFact, QualityFact
+from service.policy import Contract, Policy
+from service.triggers import DriftFact, EstimateFact, Facts, LossFact, PredictionDriftFact, QualityFact
 
 _RECENT_RUNS = 20
 MOST_ATTEMPTS = 2
@@ -32,6 +35,7 @@ def gather(registry: Registry, project: Project, policy: Policy, now: datetime) 
         schedule_due_at=registry.due.get(project.id, "schedule"),
         drift=_drift(registry, project, last),
         decay=_decay(registry, project, last),
+        loss=_loss(registry, project, last),
         estimate=_estimate(registry, project, last),
         prediction_drift=_prediction_drift(registry, project, last),
         broken=_broken(registry, project, policy),
@@ -58,7 +62,14 @@ def _drift(registry: Registry, project: Project, last: Run | None) -> DriftFact 
         return None
     if last is not None and report.at <= last.created_at:
         return None
-    return DriftFact(share=report.share, drifted=report.drifted, at=report.at)
+    joint = report.report.get("joint") or {}
+    return DriftFact(
+        share=report.share,
+        drifted=report.drifted,
+        at=report.at,
+        auc=joint.get("auc"),
+        joint=bool(joint.get("drifted", False)),
+    )
 
 
 def _decay(registry: Registry, project: Project, last: Run | None) -> QualityFact | None:
@@ -74,6 +85,15 @@ def _decay(registry: Registry, project: Project, last: Run | None) -> QualityFac
         allowed=float(found["allowed"]),
         rows=int(found["rows"]),
         at=report.at,
+    )
+
+
+def _loss(registry: Registry, project: Project, last: Run | None) -> LossFact | None:
+    report = _newest(registry, project, last, LOSS_CHANGE)
+    if report is None or report.score <= report.reference:
+        return None
+    return LossFact(
+        before=report.reference, after=report.score, rows=int(report.report["rows"]), at=report.at
     )
 
 
@@ -129,7 +149,12 @@ def _broken(registry: Registry, project: Project, policy: Policy) -> str | None:
     report = registry.drift.latest(project.id)
     if report is None or report.model_version != project.champion:
         return None
-    for column in report.report["columns"]:
+    return moved_too_far(report.report, rule)
+
+
+def moved_too_far(report: Mapping[str, Any], rule: Contract) -> str | None:
+    """Which number of a drift report moved so far that its unit must have changed, or None."""
+    for column in report["columns"]:
         if column["method"] == "wasserstein" and column["score"] > rule.max_shift:
             return (
                 f"{column['name']!r} moved by {column['score']:.3g} standard deviations in the newest window; "

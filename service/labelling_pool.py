@@ -150,9 +150,12 @@ def _moved(
     features: npt.NDArray[np.float64],
     seed: int,
 ) -> npt.NDArray[np.float64] | None:
-    """How much each row lies where the inputs have moved to; None unless the newest report says they have."""
+    """How much each row lies where the inputs have moved to; None unless the newest report says they have,
+    column by column or only together."""
     report = registry.drift.latest(project.id)
-    if report is None or report.model_version != champion.version or not report.drifted:
+    if report is None or report.model_version != champion.version:
+        return None
+    if not report.report.get("top_columns", report.drifted):
         return None
     kept = registry.models.get(project.id, champion.version).attachments.get("reference")
     if kept is None:

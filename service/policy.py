@@ -21,16 +21,46 @@ class NewLabels(Part):
     share: Share | None = None
 
 
+class JointDrift(Part):
+    """A classifier of new rows against the champion's training rows: it sees features that only move together.
+
+    Counts where its AUC lies above ``auc`` with confidence ``1 - alpha`` (0.5: no row can be told).
+    """
+
+    auc: float = Field(default=0.55, ge=0.5, lt=1)
+    alpha: float = Field(default=0.01, gt=0, lt=0.5)
+    action: Literal["annotate", "retrain"] = "annotate"
+
+
 class FeatureDrift(Part):
     """Look at each full window of prediction rows; ``share`` is the part of the features that must have moved.
 
-    Drift says that inputs changed, not that the model got worse, so by default it is only noted.
+    A feature moved when its effect size reaches ``threshold`` and the move is no chance: ``q`` is the share of
+    false ones among those called moved. Drift says that inputs changed, not that the model got worse, so by
+    default it is only noted.
     """
 
     share: Share = 0.3
     window: int = Field(default=1000, ge=100, le=100_000)
     threshold: float = Field(default=0.1, gt=0, description="least effect size that counts as moved")
+    q: float = Field(default=0.01, gt=0, lt=0.5)
+    joint: JointDrift | None = JointDrift()
     pause: timedelta = Field(default=timedelta(minutes=1), description="least time from report to report")
+    action: Literal["annotate", "retrain"] = "annotate"
+
+    @property
+    def retrains(self) -> bool:
+        return self.action == "retrain" or (self.joint is not None and self.joint.action == "retrain")
+
+
+class LossRule(Part):
+    """Follow the champion's loss from answer to answer (ADWIN): a change of its mean is noted with its hour.
+
+    ``delta`` is the chance with which a look may take chance for a change. By default the change is evidence
+    beside :class:`Decay`; with ``retrain`` a rise fires it.
+    """
+
+    delta: float = Field(default=0.002, gt=0, lt=0.5)
     action: Literal["annotate", "retrain"] = "annotate"
 
 
@@ -47,6 +77,11 @@ class Decay(Part):
     min_rows: int = Field(default=200, ge=50)
     alpha: float = Field(default=0.01, gt=0, lt=0.5)
     action: Literal["annotate", "retrain"] = "retrain"
+    loss: LossRule | None = LossRule()
+
+    @property
+    def retrains(self) -> bool:
+        return self.action == "retrain" or (self.loss is not None and self.loss.action == "retrain")
 
 
 class EstimatedDecay(Part):

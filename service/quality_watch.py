@@ -15,6 +15,7 @@ from automl.task import Task
 from registry.records import Project
 from registry.store import Registry
 from service.clock import Clock
+from service.loss_watch import LossWatch
 from service.metrics import Metrics
 from service.performance import answers_and_truths, unit_of_drop
 from service.policy import Decay, Policy
@@ -40,10 +41,12 @@ class QualityWatch:
         self._on_report = on_report
         self._thread: threading.Thread | None = None
         self._looked: dict[tuple[int, int], tuple[int, datetime]] = {}
+        self._losses = LossWatch(registry, clock=clock, on_report=on_report)
 
     def look_at(self, project: Project, policy: Policy) -> None:
         """Start a report when half a window (at least ``min_rows``) of truths has come since the last one, and
-        not more often than twice a minute. Returns at once."""
+        not more often than twice a minute; every new truth goes to the loss watch. Returns at once."""
+        self._losses.look_at(project, policy)
         rule = policy.triggers.decay
         busy = self._thread is not None and self._thread.is_alive()
         if rule is None or project.champion is None or busy:
@@ -65,6 +68,7 @@ class QualityWatch:
         self._thread.start()
 
     def stop(self) -> None:
+        self._losses.stop()
         if self._thread is not None:
             self._thread.join(timeout=15)
 

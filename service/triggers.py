@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from service.policy import Policy
+from service.policy import Decay, FeatureDrift, Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,19 @@ class DriftFact:
 
     share: float
     drifted: tuple[str, ...]
+    at: datetime
+    auc: float | None = None
+    joint: bool = False
+    """Whether all features together moved, and the AUC by which new rows can be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossFact:
+    """The newest rise of the champion's mean loss that no run has answered yet, over its newest ``rows`` answers."""
+
+    before: float
+    after: float
+    rows: int
     at: datetime
 
 
@@ -78,6 +91,7 @@ class Facts:
     schedule_due_at: datetime | None = None
     drift: DriftFact | None = None
     decay: QualityFact | None = None
+    loss: LossFact | None = None
     estimate: EstimateFact | None = None
     prediction_drift: PredictionDriftFact | None = None
     broken: str | None = None
@@ -179,14 +193,14 @@ def _rungs(policy: Policy, facts: Facts, now: datetime) -> tuple[_Rung, ...]:
         )
     if triggers.new_labels is not None:
         rungs.append(_new_labels(policy, facts))
-    if triggers.decay is not None and triggers.decay.action == "retrain":
-        rungs.append(_decay(facts.decay))
+    if triggers.decay is not None and triggers.decay.retrains:
+        rungs.append(_decay(triggers.decay, facts))
     if triggers.estimated_decay is not None and triggers.estimated_decay.action == "retrain":
         rungs.append(_estimated_decay(facts.estimate))
     if triggers.prediction_drift is not None and triggers.prediction_drift.action == "retrain":
         rungs.append(_prediction_drift(facts.prediction_drift))
-    if triggers.drift is not None and triggers.drift.action == "retrain":
-        rungs.append(_drift(triggers.drift.share, facts.drift))
+    if triggers.drift is not None and triggers.drift.retrains:
+        rungs.append(_drift(triggers.drift, facts.drift))
     return tuple(rungs)
 
 
@@ -204,14 +218,20 @@ def _new_labels(policy: Policy, facts: Facts) -> _Rung:
     return _Rung("new_labels", facts.fresh >= goal, f"{facts.fresh} new labels {verb} the {goal} asked for")
 
 
-def _decay(fact: QualityFact | None) -> _Rung:
+def _decay(rule: Decay, facts: Facts) -> _Rung:
+    fact, loss = facts.decay, facts.loss
     if fact is None:
-        return _Rung("decay", False, "live quality: too little truth since the last run")
-    text = (
-        f"live quality is {fact.score:.4g} on {fact.rows} answers, worse by {fact.drop:.4g} than the "
-        f"{fact.reference:.4g} of the promotion, surely by {fact.sure_drop:.4g}; {fact.allowed:.4g} is allowed"
-    )
-    return _Rung("decay", fact.sure_drop > fact.allowed, text)
+        text = "live quality: too little truth since the last run"
+    else:
+        text = (
+            f"live quality is {fact.score:.4g} on {fact.rows} answers, worse by {fact.drop:.4g} than the "
+            f"{fact.reference:.4g} of the promotion, surely by {fact.sure_drop:.4g}; {fact.allowed:.4g} is allowed"
+        )
+    if loss is not None:
+        text += f"; the mean loss rose from {loss.before:.4g} to {loss.after:.4g} over the newest {loss.rows} answers"
+    dropped = rule.action == "retrain" and fact is not None and fact.sure_drop > fact.allowed
+    rose = loss is not None and rule.loss is not None and rule.loss.action == "retrain"
+    return _Rung("decay", dropped or rose, text)
 
 
 def _estimated_decay(fact: EstimateFact | None) -> _Rung:
@@ -235,13 +255,16 @@ def _prediction_drift(fact: PredictionDriftFact | None) -> _Rung:
     return _Rung("prediction_drift", fact.effect >= fact.threshold, text)
 
 
-def _drift(share: float, fact: DriftFact | None) -> _Rung:
+def _drift(rule: FeatureDrift, fact: DriftFact | None) -> _Rung:
     if fact is None:
         return _Rung("drift", False, "no drift report since the last run")
-    fires = fact.share >= share
     names = ", ".join(fact.drifted[:5]) or "none"
-    text = f"{fact.share:.0%} of the features moved ({names}), {share:.0%} asked for"
-    return _Rung("drift", fires, text)
+    text = f"{fact.share:.0%} of the features moved ({names}), {rule.share:.0%} asked for"
+    by_share = rule.action == "retrain" and fact.share >= rule.share
+    joint = rule.joint is not None and rule.joint.action == "retrain" and fact.joint
+    if fact.joint and fact.auc is not None:
+        text += f"; together they tell new rows from old ones with an AUC of {fact.auc:.3f}"
+    return _Rung("drift", by_share or joint, text)
 
 
 def _held_back(policy: Policy, facts: Facts, now: datetime, evidence: Mapping[str, Any]) -> Refusal | None:
@@ -280,4 +303,8 @@ def _evidence(facts: Facts, now: datetime) -> dict[str, Any]:
         "prediction_drift": facts.prediction_drift.effect if facts.prediction_drift else None,
         "drift_share": facts.drift.share if facts.drift else None,
         "drifted": list(facts.drift.drifted) if facts.drift else [],
+        "joint_auc": facts.drift.auc if facts.drift else None,
+        "joint_drift": facts.drift.joint if facts.drift else False,
+        "loss_before": facts.loss.before if facts.loss else None,
+        "loss_after": facts.loss.after if facts.loss else None,
     }

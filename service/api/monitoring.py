@@ -6,7 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Query
 
-from registry.records import DriftRecord
+from registry.loss_monitors import LOSS_CHANGE
+from registry.records import DriftRecord, QualityRecord
 from service.api.context import Ctx, ProjectInPath, require
 from service.facts import gather
 from service.performance import performance, side_by_side
@@ -83,6 +84,7 @@ def monitoring(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
         "last_row_at": facts.last_row_at,
         "last_truth_at": facts.last_truth_at,
         "drift": None if latest is None else _report(latest),
+        "loss_change": _loss_change(context.registry.quality.latest(project.id, LOSS_CHANGE)),
         "quality": side_by_side(context.registry, project),
         "next_scheduled_at": context.registry.due.get(project.id, "schedule"),
         "probation": None if on_probation is None else standing(on_probation),
@@ -100,4 +102,13 @@ def _report(record: DriftRecord) -> dict[str, Any]:
         "columns": record.report["columns"],
         "rows_reference": record.report["rows_reference"],
         "rows_current": record.report["rows_current"],
+        "joint": record.report.get("joint"),
+        "top_columns": record.report.get("top_columns", list(record.drifted)),
     }
+
+
+def _loss_change(record: QualityRecord | None) -> dict[str, Any] | None:
+    """The newest change of a champion's mean loss, a fall or a rise."""
+    if record is None:
+        return None
+    return {"at": record.at, "model_version": record.model_version, **record.report}

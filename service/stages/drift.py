@@ -6,7 +6,7 @@ import json
 
 import pyarrow.parquet as pq
 
-from automl.drift import DriftRule, drift
+from automl.drift import DriftRule, JointRule, drift
 from automl.schema import Schema, frame
 from automl.task import Task
 from service.desk import Desk
@@ -19,11 +19,12 @@ def run(desk: Desk, detail: str) -> None:
     desk.ready()
     reference = frame(pq.read_table(desk.folder / "reference.parquet"), schema)
     current = frame(pq.read_table(desk.folder / "current.parquet"), schema)
+    joint = None if spec["joint"] is None else JointRule(**spec["joint"])
     report = drift(
         reference,
         current,
         schema,
-        DriftRule(**spec["rule"]),
+        DriftRule(**spec["rule"], joint=joint),
         seed=spec["seed"],
         columns=schema.feature_names(task),
     )

@@ -95,7 +95,9 @@ class Workbench:
     def shift(self, model: str, rows: Rows) -> dict[str, Any]:
         reference = self._frame(np.load(self._folder / f"{model}.npy"))
         current = self._frame(rows)
-        rule = DriftRule(window=len(rows), reference_rows=REFERENCE_ROWS, min_reference=_LEAST_REFERENCE)
+        rule = DriftRule(
+            window=len(rows), reference_rows=REFERENCE_ROWS, min_reference=_LEAST_REFERENCE, joint=None
+        )
         schema = self._stream.schema
         if self._plan.drift == "light" or rule.lacking(reference=len(reference), current=len(current)):
             return shift(reference, current, schema, rule, self._features)

@@ -22,6 +22,9 @@ def test_the_defaults_are_a_whole_policy_and_survive_json() -> None:
         ({"search": {"engines": {"autosklearn": 1}}}, "engines"),
         ({"search": {"engines": {"flaml": 0}}}, "engines"),
         ({"search": {"budget_seconds": 0}}, "budget_seconds"),
+        ({"triggers": {"drift": {"q": 0}}}, "q"),
+        ({"triggers": {"drift": {"joint": {"auc": 0.4}}}}, "auc"),
+        ({"triggers": {"decay": {"loss": {"delta": 1}}}}, "delta"),
         ({"gates": {"alpha": 0.7}}, "alpha"),
         ({"gates": {"resamples": 100}}, "resamples"),
         ({"holdout": {"share": 0.9}}, "share"),
@@ -32,6 +35,15 @@ def test_an_impossible_part_is_refused_by_name(part: dict[str, object], field: s
     with pytest.raises(ValidationError) as refused:
         Policy.model_validate(part)
     assert any(field in map(str, error["loc"]) for error in refused.value.errors())
+
+
+def test_drift_and_risen_loss_are_only_noted_unless_the_policy_says_more() -> None:
+    triggers = Policy().triggers
+    assert triggers.drift is not None
+    assert not triggers.drift.retrains
+    assert triggers.decay is not None
+    assert triggers.decay.loss is not None
+    assert triggers.decay.loss.action == "annotate"
 
 
 def test_the_next_due_time_is_strictly_later() -> None:

@@ -10,6 +10,7 @@ from service.triggers import (
     DriftFact,
     EstimateFact,
     Facts,
+    LossFact,
     PredictionDriftFact,
     QualityFact,
     Refusal,
@@ -109,6 +110,51 @@ def test_drift_retrains_only_where_the_policy_says_so() -> None:
     answer = due(acted, facts(truths=1200, drift=moved), NOW)
     assert isinstance(answer, Trigger)
     assert "dest, temp" in answer.reason
+
+
+def test_joint_drift_retrains_only_where_its_own_part_says_so() -> None:
+    together = DriftFact(share=0.0, drifted=(), auc=0.71, joint=True, at=NOW)
+
+    def answer(**drift: object) -> Trigger | Refusal:
+        rules = policy(triggers={"schedule": None, "new_labels": None, "drift": drift})
+        return due(rules, facts(truths=1200, drift=together), NOW)
+
+    assert isinstance(answer(), Refusal)
+    assert isinstance(answer(action="retrain"), Refusal)
+    assert isinstance(answer(action="retrain", joint=None), Refusal)
+    acted = answer(joint={"action": "retrain"})
+    assert isinstance(acted, Trigger)
+    assert "AUC of 0.710" in acted.reason
+    assert acted.evidence["joint_drift"] is True
+
+
+def test_share_alone_does_not_retrain_where_only_the_joint_part_may() -> None:
+    moved = DriftFact(share=0.9, drifted=("dest",), auc=0.52, joint=False, at=NOW)
+    rules = policy(triggers={"schedule": None, "new_labels": None, "drift": {"joint": {"action": "retrain"}}})
+    assert isinstance(due(rules, facts(truths=1200, drift=moved), NOW), Refusal)
+
+
+RISE = LossFact(before=0.081, after=0.214, rows=320, at=NOW)
+
+
+def test_risen_loss_is_told_beside_decay_and_by_default_does_not_retrain() -> None:
+    rules = policy(triggers={"schedule": None, "new_labels": None, "drift": None, "decay": {}})
+    answer = due(rules, facts(truths=1200, loss=RISE), NOW)
+    assert isinstance(answer, Refusal)
+    assert "the mean loss rose from 0.081 to 0.214 over the newest 320 answers" in answer.reason
+    assert answer.evidence["loss_after"] == 0.214
+
+
+def test_risen_loss_retrains_where_the_policy_says_so() -> None:
+    told = {"loss": {"action": "retrain"}}
+    for decay in (told, {**told, "action": "annotate"}):
+        rules = policy(triggers={"schedule": None, "new_labels": None, "drift": None, "decay": decay})
+        answer = due(rules, facts(truths=1200, loss=RISE), NOW)
+        assert isinstance(answer, Trigger)
+        assert answer.kind == "decay"
+        assert isinstance(due(rules, facts(truths=1200), NOW), Refusal)
+    annotated = policy(triggers={"schedule": None, "new_labels": None, "drift": None, "decay": decay})
+    assert isinstance(due(annotated, facts(truths=1200, decay=quality(0.5)), NOW), Refusal)
 
 
 def test_combining_by_all_waits_for_every_trigger() -> None:
