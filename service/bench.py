@@ -16,7 +16,7 @@ from registry.records import NewPromotion, Project, PromotionKind, Run, RunStatu
 from registry.store import Registry
 from service.arms import ThirdArm, keep_labels, third_arm, verdict_of
 from service.children import End
-from service.conclusion import Challenger, Conclusion, Interruption, Judgement
+from service.conclusion import CHANGED, ENDED, Challenger, Conclusion, Interruption, Judgement
 from service.demands import is_reversal, rules
 from service.policy import Policy
 from service.registration import Refit, models_of
@@ -203,7 +203,7 @@ class Bench:
         look = (self._holdout_epoch, self._look, float(judgement.verdict["alpha_spent"]))
         kept = None
         if judgement.with_pseudo_labels:
-            kept = keep_labels(self._room, self._registry, self._project, self._log)
+            kept = keep_labels(self._room, self._registry, self._project, self._run, self._log)
         models = models_of(
             self._room,
             self._registry,
@@ -251,11 +251,11 @@ class Bench:
             "kind": promotion.kind.value,
             "reason": promotion.reason,
         }
-        return (*created, ("incumbent.champion.changed", change))
+        return (*created, (CHANGED, change))
 
     def _ended_event(self, outcome: str, reason: str) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         data = {"project": self._project.name, "run": self._run.number, "outcome": outcome, "reason": reason}
-        return (("incumbent.run.ended", data),)
+        return ((ENDED, data),)
 
 
 def _told(refit: Refit | None) -> str:
