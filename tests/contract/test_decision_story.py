@@ -10,102 +10,40 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from decision_house import BEGAN, LABELLED, LEASE, NAME, UNLABELLED, WATCH, House, Play, Ticking, furnish
+from decision_house import BEGAN, LABELLED, LEASE, NAME, UNLABELLED, WATCH, House, Play, Ticking
+from decision_tale import Tale
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from mortal_writes import Crash, Doom, told
-from one_story import Story, read_story
+from one_story import read_story
 
 from registry.records import RunStatus
 
 pytestmark = pytest.mark.slow
 
 
-@dataclass(frozen=True, slots=True)
-class Tale:
-    """The story in short: what the model predicts."""
-
-    runs: tuple[tuple[str, str | None, int], ...] = ()
-    """Status, outcome, attempt."""
-    promotions: tuple[tuple[str, int | None, int, int | None], ...] = ()
-    """Kind, from, to, run."""
-    probations: tuple[tuple[int, str], ...] = ()
-    """Epoch, status."""
-    models: int = 0
-    pseudo_batches: int = 0
-    revocations: int = 0
-    truths: int = LABELLED
-
-    @classmethod
-    def of(cls, story: Story, house: House) -> Tale:
-        return cls(
-            runs=tuple(
-                (run.status.value, (run.verdict or {}).get("outcome"), run.attempt) for run in story.runs
-            ),
-            promotions=tuple(
-                (entry.kind.value, entry.from_version, entry.to_version, entry.run)
-                for entry in story.promotions
-            ),
-            probations=tuple((one.epoch, one.status.value) for one in story.probations),
-            models=len(story.models),
-            pseudo_batches=len(story.pseudo_batches),
-            revocations=len(house.registry.labels.revocations(story.project.id)),
-            truths=house.registry.datasets.facts(story.project.id).truths,
-        )
-
-    @property
-    def champion(self) -> int | None:
-        return self.promotions[-1][2] if self.promotions else None
-
-    @property
-    def previous(self) -> int | None:
-        return self.promotions[-1][1] if self.promotions else None
-
-    @property
-    def epoch(self) -> int:
-        return len(self.promotions)
-
-    @property
-    def last_run(self) -> str | None:
-        return self.runs[-1][0] if self.runs else None
-
-    @property
-    def watched(self) -> bool:
-        """Whether the present champion is on probation."""
-        return (self.epoch, "open") in self.probations
-
-    def queued(self, attempt: int = 1) -> Tale:
-        return replace(self, runs=(*self.runs, ("queued", None, attempt)))
-
-    def with_run(self, status: str, outcome: str | None = None) -> Tale:
-        return replace(self, runs=(*self.runs[:-1], (status, outcome, self.runs[-1][2])))
-
-    def crowned(self, kind: str, version: int, run: int | None) -> Tale:
-        return replace(self, promotions=(*self.promotions, (kind, self.champion, version, run)))
-
-    def with_probation(self, status: str) -> Tale:
-        return replace(self, probations=(*self.probations[:-1], (self.probations[-1][0], status)))
-
-
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("furnished") / "home"
-    furnish(home)
-    return home
+def deaths(writes: int) -> st.SearchStrategy[int | None]:
+    """Before which write the process dies; mostly at none, else little would ever come about."""
+    return st.none() | st.none() | st.integers(0, writes)
 
 
 class Life(RuleBasedStateMachine):
     """The steps of a decision's life. Each draws before which of its writes the process dies, if it does."""
 
     template: Path
-    deaths = st.none() | st.integers(0, 45)
 
     def __init__(self) -> None:
         super().__init__()
@@ -154,12 +92,21 @@ class Life(RuleBasedStateMachine):
             self.lost = False
         self.tale = found
 
+    @initialize(champions=st.integers(0, 2))
+    def begin(self, champions: int) -> None:
+        """Most of life is with a champion."""
+        for _ in range(champions):
+            self.ask(cancelled=False, death=None)
+            self.work(outcome="promoted", refit="passes", search=True, meanwhile="", death=None)
+
     # Runs
 
     @precondition(lambda self: self.tale.last_run not in ("queued", "running"))
-    @rule(death=deaths)
-    def ask(self, death: int | None) -> None:
+    @rule(cancelled=st.sampled_from([False, False, False, True]), death=deaths(6))
+    def ask(self, cancelled: bool, death: int | None) -> None:
         self.step(self.house.ask_for_run, death, [self.tale.queued()])
+        if cancelled and self.tale.last_run == "queued":
+            self.step(self.house.cancel, death, [self.tale.with_run("cancelled")])
 
     @precondition(lambda self: self.tale.last_run == "queued")
     @rule(
@@ -167,7 +114,7 @@ class Life(RuleBasedStateMachine):
         refit=st.sampled_from(["passes", "fails", "dies"]),
         search=st.sampled_from([True, True, True, False]),
         meanwhile=st.sampled_from(["", "", "", "promote", "roll back", "cancel"]),
-        death=deaths,
+        death=deaths(50),
     )
     def work(self, outcome: str, refit: str, search: bool, meanwhile: str, death: int | None) -> None:
         others = [version for version in range(1, self.tale.models + 1) if version != self.tale.champion]
@@ -201,7 +148,7 @@ class Life(RuleBasedStateMachine):
             steps.append(changed)
         wins = outcome == "promoted" and self.policy.get("promote_mode") != "manual"
         passed = outcome == "promoted" and bool(self.policy.get("refit"))
-        made = 2 if passed and refit == "passes" and (wins or REFITS_WAITING) else 1
+        made = 2 if passed and refit == "passes" and wins else 1
         ended = replace(changed, models=changed.models + made)
         if wins and not meanwhile:
             ended = ended.with_run("completed", "promoted").crowned("promotion", ended.models, number)
@@ -213,11 +160,6 @@ class Life(RuleBasedStateMachine):
 
     def maker_of(self, version: int) -> int | None:
         return self.house.registry.models.get(self.house.project.id, version).run
-
-    @precondition(lambda self: self.tale.last_run == "queued")
-    @rule(death=deaths)
-    def cancel(self, death: int | None) -> None:
-        self.step(self.house.cancel, death, [self.tale.with_run("cancelled")])
 
     @rule(
         promote_mode=st.sampled_from(["managed", "managed", "manual"]),
@@ -232,11 +174,21 @@ class Life(RuleBasedStateMachine):
 
     # Time
 
+    @rule(death=deaths(20))
+    def tick(self, death: int | None) -> None:
+        self.pass_time(timedelta(seconds=20), death)
+
     @rule(
-        pause=st.sampled_from([timedelta(seconds=20), LEASE + timedelta(hours=1), WATCH]),
-        death=deaths,
+        pause=st.sampled_from([LEASE + timedelta(hours=1), WATCH]), restarts=st.booleans(), death=deaths(20)
     )
-    def tick(self, pause: timedelta, death: int | None) -> None:
+    def later(self, pause: timedelta, restarts: bool, death: int | None) -> None:
+        if restarts:  # a crash between two steps
+            self.doom.dead = True
+            self.step(lambda: None, None, [self.tale])
+        self.pass_time(pause, death)
+
+    def pass_time(self, pause: timedelta, death: int | None) -> None:
+        """The scheduler looks at everything, so much later."""
         self.clock.now += pause
         self.lost = self.lost or (pause > LEASE and self.tale.last_run == "running")
         steps = [self.tale]
@@ -290,7 +242,7 @@ class Life(RuleBasedStateMachine):
         return int(due_at is not None and due_at <= self.clock.now and fresh >= 2)
 
     @precondition(lambda self: self.tale.watched)
-    @rule(death=deaths)
+    @rule(death=deaths(10))
     def live_failures(self, death: int | None) -> None:
         self.house.fail_calls()
         old = self.tale.previous
@@ -302,60 +254,38 @@ class Life(RuleBasedStateMachine):
     # People
 
     @precondition(lambda self: self.tale.models > 1)
-    @rule(data=st.data(), death=deaths)
-    def promote(self, data: st.DataObject, death: int | None) -> None:
-        others = [version for version in range(1, self.tale.models + 1) if version != self.tale.champion]
+    @rule(data=st.data(), back=st.booleans(), death=deaths(10))
+    def change_champion(self, data: st.DataObject, back: bool, death: int | None) -> None:
+        tale = self.tale
+        if back and tale.previous is not None:
+            self.step(self.house.roll_back, death, [tale.crowned("rollback", tale.previous, None)])
+            return
+        others = [version for version in range(1, tale.models + 1) if version != tale.champion]
         version = data.draw(st.sampled_from(others))
-        after = self.tale.crowned("manual", version, self.maker_of(version))
+        after = tale.crowned("manual", version, self.maker_of(version))
         self.step(lambda: self.house.promote(version), death, [after])
 
-    @precondition(lambda self: self.tale.previous is not None)
-    @rule(death=deaths)
-    def roll_back(self, death: int | None) -> None:
-        assert self.tale.previous is not None
-        after = self.tale.crowned("rollback", self.tale.previous, None)
-        self.step(self.house.roll_back, death, [after])
-
     @precondition(lambda self: self.told + 3 <= UNLABELLED)
-    @rule(death=deaths)
-    def label(self, death: int | None) -> None:
+    @rule(revoked=st.booleans(), death=deaths(20))
+    def label(self, revoked: bool, death: int | None) -> None:
         places = [LABELLED + self.told + place for place in range(3)]
         self.told += 3
         after = replace(self.tale, truths=self.tale.truths + 3)
-        self.step(lambda: self.house.tell_labels(places), death, [after])
-
-    @precondition(lambda self: self.tale.truths > LABELLED)
-    @rule(death=deaths)
-    def revoke_feedback(self, death: int | None) -> None:
-        after = replace(self.tale, truths=LABELLED, revocations=self.tale.revocations + 1)
-        self.step(lambda: self.house.revoke(source="feedback"), death, [after])
-
-    @rule()
-    def restart(self) -> None:
-        """A crash between two steps."""
-        self.doom.dead = True
-        self.step(lambda: None, None, [self.tale])
-
-    @invariant()
-    def the_version_of_the_data_verifies(self) -> None:
-        latest = self.house.registry.datasets.latest(self.house.project.id)
-        assert latest is not None
-
-
-REFITS_WAITING = False
+        self.step(lambda: self.house.tell_labels(places), None if revoked else death, [after])
+        if revoked:
+            after = replace(self.tale, truths=LABELLED, revocations=self.tale.revocations + 1)
+            self.step(lambda: self.house.revoke(source="feedback"), death, [after])
 
 
 def test_a_decision_killed_anywhere_reads_as_one_story(furnished: Path) -> None:
-    from hypothesis.stateful import run_state_machine_as_test
-
     class OfHome(Life):
         template = furnished
 
     run_state_machine_as_test(
         OfHome,
         settings=settings(
-            max_examples=30,
-            stateful_step_count=30,
+            max_examples=25,
+            stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
