@@ -79,11 +79,15 @@ class Transport:
             lambda: self._http.request(method, url, content=content, headers=sent), safe=safe
         )
 
-    def file(self, url: str, path: Path, headers: Mapping[str, str]) -> Any:
+    def file(
+        self, url: str, path: Path, headers: Mapping[str, str], *, parts: Mapping[str, str] | None = None
+    ) -> Any:
+        """Sends a file as a form, with further ``parts``."""
+
         def send() -> httpx.Response:
             with path.open("rb") as stream:
                 return self._http.post(
-                    url, files={"file": (path.name, stream)}, headers=headers, timeout=600.0
+                    url, data=parts, files={"file": (path.name, stream)}, headers=headers, timeout=600.0
                 )
 
         if not path.is_file():

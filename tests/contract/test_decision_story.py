@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from decision_house import BEGAN, LABELLED, LEASE, NAME, UNLABELLED, WATCH, House, Play, Ticking
@@ -52,7 +51,6 @@ class Life(RuleBasedStateMachine):
         shutil.copytree(self.template, self.home)
         self.clock = Ticking()
         self.clock.now = BEGAN + timedelta(minutes=1)
-        self.policy: dict[str, Any] = {}
         self.tale = Tale()
         self.lost = False
         self.told = 0
@@ -132,7 +130,10 @@ class Life(RuleBasedStateMachine):
             return
         number = len(running.runs)
         changed = running
-        taught = self.policy.get("pseudo_labels") is not None and self.tale.champion is not None
+        queued = self.house.registry.runs.active(self.house.project.id)
+        assert queued is not None
+        policy = queued.plan["policy"]  # that of the moment in which it was queued
+        taught = policy["pseudo_labels"]["mode"] == "judged" and self.tale.champion is not None
         if meanwhile == "cancel":
             steps.append(running.with_run("cancelled"))
             self.step(lambda: self.house.work(play), death, steps)
@@ -146,8 +147,8 @@ class Life(RuleBasedStateMachine):
         if taught:
             changed = replace(changed, pseudo_batches=changed.pseudo_batches + 1)
             steps.append(changed)
-        wins = outcome == "promoted" and self.policy.get("promote_mode") != "manual"
-        passed = outcome == "promoted" and bool(self.policy.get("refit"))
+        wins = outcome == "promoted" and policy["promote_mode"] != "manual"
+        passed = outcome == "promoted" and policy["refit"]
         made = 2 if passed and refit == "passes" and wins else 1
         ended = replace(changed, models=changed.models + made)
         if wins and not meanwhile:
@@ -167,10 +168,8 @@ class Life(RuleBasedStateMachine):
         taught=st.booleans(),
     )
     def change_policy(self, promote_mode: str, refit: bool, taught: bool) -> None:
-        self.policy = {"promote_mode": promote_mode, "refit": refit}
-        if taught:
-            self.policy["pseudo_labels"] = {"mode": "judged"}
-        self.house.set_policy(**self.policy)
+        mode = "judged" if taught else "off"
+        self.house.set_policy(promote_mode=promote_mode, refit=refit, pseudo_labels={"mode": mode})
 
     # Time
 
