@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -153,8 +154,8 @@ class Bench:
         )
 
     def refit(self, judgement: Judgement) -> Refit | None:
-        """The promoted model trained on all rows and checked, where the policy asks for it. One that fails, or can't
-        be made, leaves the judged one to be promoted."""
+        """The model that passed trained on all rows and checked, where the policy asks for it. One that fails, or
+        can't be made, leaves the judged one to be promoted."""
         if not self._policy.refit:
             return None
         self._room.specify(
@@ -176,8 +177,11 @@ class Bench:
         )
         return self._judged(judgement, promotion, refit)
 
-    def kept(self, judgement: Judgement) -> Conclusion:
-        return self._judged(judgement, None, None)
+    def kept(self, judgement: Judgement, refit: Refit | None) -> Conclusion:
+        """No promotion. What waits for approval waits with its refitted model, so that both can be chosen."""
+        reason = judgement.reason + _waiting(refit)
+        judgement = replace(judgement, reason=reason, verdict={**judgement.verdict, "reason": reason})
+        return self._judged(judgement, None, refit)
 
     def failed(self, reason: str) -> Conclusion:
         return Conclusion(status=RunStatus.FAILED, error=reason, events=self._ended_event("failed", reason))
@@ -217,7 +221,7 @@ class Bench:
         )
         verdict = dict(judgement.verdict)
         if refit is not None:
-            verdict["refit"] = {**refit.report, "promoted": refit.passed}
+            verdict["refit"] = {**refit.report, "promoted": refit.passed and promotion is not None}
         return Conclusion(
             status=RunStatus.COMPLETED,
             verdict=verdict,
@@ -256,6 +260,14 @@ class Bench:
     def _ended_event(self, outcome: str, reason: str) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         data = {"project": self._project.name, "run": self._run.number, "outcome": outcome, "reason": reason}
         return ((ENDED, data),)
+
+
+def _waiting(refit: Refit | None) -> str:
+    if refit is None:
+        return ""
+    if refit.passed:
+        return f" Refitted as well: {refit.report['reason']}. Promote the version after it to have that one serve."
+    return f" Only the judged model waits, not refitted: {refit.report['reason']}."
 
 
 def _told(refit: Refit | None) -> str:

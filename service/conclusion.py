@@ -49,6 +49,11 @@ class Judgement:
     def promotes(self) -> bool:
         return self.outcome == "promoted"
 
+    @property
+    def passes(self) -> bool:
+        """Whether it proved better: it is promoted, or waits for somebody to say so."""
+        return self.promotes or self.outcome == "awaiting_approval"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:

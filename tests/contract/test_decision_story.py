@@ -149,7 +149,7 @@ class Life(RuleBasedStateMachine):
             steps.append(changed)
         wins = outcome == "promoted" and policy["promote_mode"] != "manual"
         passed = outcome == "promoted" and policy["refit"]
-        made = 2 if passed and refit == "passes" and wins else 1
+        made = 2 if passed and refit == "passes" else 1
         ended = replace(changed, models=changed.models + made)
         if wins and not meanwhile:
             ended = ended.with_run("completed", "promoted").crowned("promotion", ended.models, number)
