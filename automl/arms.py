@@ -7,6 +7,7 @@ shown its labeller to be bad.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from automl.judge import Outcome, Rules, Scored, Verdict, judge
 from automl.pseudo_audit import Audit, Judgement
+from automl.slices import Slice
 from automl.task import Task
 
 
@@ -63,6 +65,8 @@ def three_arms(
     train_prior: npt.NDArray[Any],
     groups: npt.NDArray[Any] | None = None,
     labeller: Audit | None = None,
+    slices: Sequence[Slice] = (),
+    effect_factors: Mapping[Arm, float] | None = None,
 ) -> Arms:
     """Choose between the two challengers, then judge the chosen one against the champion.
 
@@ -70,7 +74,9 @@ def three_arms(
     them is truth. Two questions are put to the same rows, so each spends half of ``rules.alpha``: the
     chance of using pseudo-labels that don't help *or* promoting a challenger that is no better stays at
     ``rules.alpha``. (Were both nulls true, a false choice and a false promotion cost one half each; were the
-    pseudo arm truly better, only promotions of either arm can be false.) Without a third arm this is
+    pseudo arm truly better, only promotions of either arm can be false.) What a reversal has to show and the
+    champion's floor are no matter between the two challengers; ``effect_factors`` gives arms a
+    ``required_effect_factor`` of their own, for only one of them may be a reversal. Without a third arm this is
     :func:`automl.judge.judge` as it stands.
 
     ``labeller`` is the audit of the pseudo-labels, or of the same teacher's word on truly labelled rows it was not
@@ -78,6 +84,13 @@ def three_arms(
     smoothing an overfitted model, and would be believed by the next person who reads them. Raises
     ValueError where a holdout row's label is not truth.
     """
+    more: dict[str, Any] = {
+        "seed": seed,
+        "task": task,
+        "train_prior": train_prior,
+        "groups": groups,
+        "slices": slices,
+    }
     if np.shape(truly_labelled) != np.shape(y) or not np.all(truly_labelled):
         raise ValueError("a holdout may hold truly labelled rows only: no pseudo-label is ever judged on")
     if labeller is not None and labeller.judgement is Judgement.BAD:
@@ -85,24 +98,16 @@ def three_arms(
     else:
         why = "No pseudo-labels were on offer."
     if with_pseudo is None:
-        verdict = judge(
-            champion, true_only, y, rules, seed=seed, task=task, train_prior=train_prior, groups=groups
-        )
+        verdict = judge(champion, true_only, y, rules, **more)
         return Arms(challenger=Arm.TRUE_ONLY, pseudo=None, verdict=verdict, reason=why)
-    half = replace(rules, alpha=rules.alpha / 2)
-    pseudo = judge(
-        true_only,
-        with_pseudo,
-        y,
-        replace(half, needs_approval=False),
-        seed=seed,
-        task=task,
-        train_prior=train_prior,
-        groups=groups,
-    )
+    next_alpha = None if rules.next_alpha is None else rules.next_alpha / 2
+    half = replace(rules, alpha=rules.alpha / 2, next_alpha=next_alpha)
+    between = replace(half, needs_approval=False, required_effect_factor=1.0, floor=None)
+    pseudo = judge(true_only, with_pseudo, y, between, **more)
     arm = Arm.WITH_PSEUDO if pseudo.promotes else Arm.TRUE_ONLY
     chosen = with_pseudo if pseudo.promotes else true_only
-    verdict = judge(champion, chosen, y, half, seed=seed, task=task, train_prior=train_prior, groups=groups)
+    factor = (effect_factors or {}).get(arm, rules.required_effect_factor)
+    verdict = judge(champion, chosen, y, replace(half, required_effect_factor=factor), **more)
     return Arms(challenger=arm, pseudo=pseudo, verdict=verdict, reason=_sentence(pseudo))
 
 

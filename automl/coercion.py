@@ -69,7 +69,7 @@ def coerce(values: pa.Array | pa.ChunkedArray, column: Column) -> Coerced:
 
 
 def plain(values: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """One array, dictionaries decoded, text as plain strings without outer blanks and missing words."""
+    """One array, dictionaries decoded, text as plain strings without outer blanks; missing words and NaN are null."""
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
         if isinstance(values, pa.ChunkedArray):  # an empty one, in older versions
@@ -78,6 +78,9 @@ def plain(values: pa.Array | pa.ChunkedArray) -> pa.Array:
         values = values.dictionary_decode()
     if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
         values = values.cast(pa.string())
+    if pa.types.is_floating(values.type) and not pa.types.is_float16(values.type):
+        # NaN is how tools write a missing value, in whatever column it stands.
+        return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
     if not pa.types.is_string(values.type):
         return values
     trimmed = pc.utf8_trim_whitespace(values)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from automl.blocks import block_codes, settled_length
 from automl.metrics import Metric, metric
-from automl.resampling import Difference, group_codes, paired_difference, rows_to_decide
+from automl.resampling import Difference, Draws, group_codes, paired_draws, rows_to_decide
 from automl.sentences import Comparison
-from automl.tallies import Positions, Values
+from automl.tallies import Positions, Sums, Tally, Values
 from automl.task import Task
 from automl.verdict import Rules, Scored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """Everything a judgement looks at, in one shape. ``champion`` is None where it can't be scored."""
+    """Everything a judgement looks at, in one shape. ``champion`` is None where it can't be scored.
+
+    ``unit`` is what the bootstrap draws; ``codes`` number the group or block of each row, None for rows.
+    """
 
     measure: Metric
     rules: Rules
@@ -29,6 +33,7 @@ class Case:
     champion: npt.NDArray[Any] | None
     champion_fault: str | None
     baseline: Values
+    unit: Literal["rows", "groups", "blocks"]
     codes: Positions | None
     judged: tuple[int, ...]
     support: int | None
@@ -50,11 +55,8 @@ class Case:
             raise ValueError(f"{rules.metric} is not a metric for {task.kind.value}")
         if groups is not None and len(groups) != len(labels):
             raise ValueError(f"{len(groups):,} groups for {len(labels):,} rows")
-        codes = None if groups is None or not len(labels) else group_codes(np.asarray(groups))
-        counts = class_counts(labels, codes, task) if measure.per_class else np.zeros(0, dtype=np.intp)
-        judged = tuple(int(k) for k in np.flatnonzero(counts >= rules.min_class_rows))
         fault = None if champion is None else fault_of(champion, measure, task, len(labels))
-        return cls(
+        case = cls(
             measure=measure,
             rules=rules,
             task=task,
@@ -63,10 +65,58 @@ class Case:
             champion=None if champion is None or fault else champion.predictions,
             champion_fault=fault,
             baseline=_repeated(train_prior, len(labels), task),
-            codes=codes,
-            judged=judged,
-            support=int(counts[list(judged)].min()) if judged else None,
+            unit="rows",
+            codes=None,
+            judged=(),
+            support=None,
         )
+        if groups is not None:
+            codes = group_codes(np.asarray(groups)) if len(labels) else None
+            return case._drawn("groups", codes)
+        case = case._drawn("rows", None)
+        usable = fault_of(challenger, measure, task, len(labels)) is None
+        if rules.blocks is None or not usable or len(labels) < rules.min_rows:
+            return case
+        length = case._settled_length() if rules.blocks == "auto" else rules.blocks
+        return case._drawn("blocks", block_codes(len(labels), length))
+
+    def part(self, rows: npt.NDArray[np.bool_]) -> Case:
+        """The same question about some of the rows."""
+        codes = None if self.codes is None else group_codes(self.codes[rows])
+        champion = None if self.champion is None else self.champion[rows]
+        some = replace(
+            self,
+            y=self.y[rows],
+            challenger=self.challenger[rows],
+            champion=champion,
+            baseline=self.baseline[rows],
+        )
+        return some._drawn(self.unit, codes)
+
+    def _drawn(self, unit: Literal["rows", "groups", "blocks"], codes: Positions | None) -> Case:
+        """The case with what is drawn, and the classes of which there are then enough."""
+        counts = (
+            class_counts(self.y, codes, self.task) if self.measure.per_class else np.zeros(0, dtype=np.intp)
+        )
+        judged = tuple(int(k) for k in np.flatnonzero(counts >= self.rules.min_class_rows))
+        support = int(counts[list(judged)].min()) if judged else None
+        return replace(self, unit=unit, codes=codes, judged=judged, support=support)
+
+    def _settled_length(self) -> int:
+        return settled_length(self._tally(self.challenger), self._tally(self.rival), len(self.y))
+
+    def _tally(self, predictions: npt.NDArray[Any]) -> Tally:
+        return self.measure.tally(self.y, predictions, classes=self.judged)
+
+    @property
+    def units(self) -> int:
+        """How many rows, groups or blocks there are to draw from."""
+        return len(self.y) if self.codes is None else int(self.codes.max()) + 1
+
+    @property
+    def sign(self) -> float:
+        """1 where a higher score is better, else -1."""
+        return 1.0 if self.measure.greater_is_better else -1.0
 
     @property
     def rival(self) -> npt.NDArray[Any]:
@@ -77,24 +127,33 @@ class Case:
         """The gain asked for, in the metric's own units."""
         if self.champion is None:
             return 0.0
-        if not self.measure.in_target_units:
-            return self.rules.min_effect
-        return self.rules.min_effect * (self.score(self.baseline) or 0.0)
+        return self.in_units(self.rules.min_effect * self.rules.required_effect_factor)
+
+    def in_units(self, effect: float) -> float:
+        """An effect in the metric's own units: of rmse and mae it is a share of the naive baseline's error."""
+        return effect * (self.score(self.baseline) or 0.0) if self.measure.in_target_units else effect
 
     def score(self, predictions: npt.NDArray[Any] | None) -> float | None:
         if predictions is None or not len(self.y):
             return None
-        tally = self.measure.tally(self.y, predictions, classes=self.judged)
-        score = float(tally.scores(np.ones((1, len(self.y))))[0])
+        score = float(self._tally(predictions).scores(np.ones((1, len(self.y))))[0])
         return score if math.isfinite(score) else None
 
-    def difference(self, seed: int) -> Difference | None:
-        return paired_difference(
-            self.measure.tally(self.y, self.challenger, classes=self.judged),
-            self.measure.tally(self.y, self.rival, classes=self.judged),
+    def draws(self, seed: int) -> Draws | None:
+        """The bootstrapped gain of the challenger over its rival."""
+        return self._draws(self._tally(self.challenger), self._tally(self.rival), seed)
+
+    def rival_draws(self, seed: int) -> Draws | None:
+        """The bootstrapped score of the rival alone, turned so that higher is better."""
+        nothing = Sums(terms=np.ones((len(self.y), 1)), finish=lambda sums: np.zeros(len(sums)))
+        return self._draws(self._tally(self.rival), nothing, seed)
+
+    def _draws(self, ours: Tally, theirs: Tally, seed: int) -> Draws | None:
+        return paired_draws(
+            ours,
+            theirs,
             rows=len(self.y),
-            sign=1.0 if self.measure.greater_is_better else -1.0,
-            alpha=self.rules.alpha,
+            sign=self.sign,
             resamples=self.rules.resamples,
             seed=seed,
             codes=self.codes,
@@ -105,8 +164,10 @@ class Case:
         ours, theirs = self.score(self.challenger), self.score(self.rival)
         if ours is None or theirs is None:
             return None
-        rows = len(self.y)
-        needed = rows_to_decide(difference, rows=rows, effect=self.asked, power=self.rules.power)
+        rows, asked = len(self.y), self.asked
+        needed = rows_to_decide(
+            difference, rows=rows, effect=asked, power=self.rules.power, alpha=self.rules.next_alpha
+        )
         return Comparison(
             metric=self.rules.metric,
             greater_is_better=self.measure.greater_is_better,
@@ -115,7 +176,8 @@ class Case:
             against_baseline=self.champion is None,
             rows=rows,
             difference=difference,
-            asked=self.asked,
+            asked=asked,
+            factor=1.0 if self.champion is None else self.rules.required_effect_factor,
             rows_needed=None if needed is None else max(needed, rows + 1),
         )
 

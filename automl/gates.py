@@ -27,15 +27,20 @@ def predictions_gate(case: Case) -> Gate:
 def holdout_gate(case: Case) -> Gate:
     """Do these rows allow a judgement at all?"""
     rows, rules = len(case.y), case.rules
-    groups = None if case.codes is None else int(case.codes.max()) + 1
-    evidence: dict[str, Any] = {"rows": rows, "groups": groups}
+    drawn = None if case.codes is None else case.units
+    evidence: dict[str, Any] = {"rows": rows, "groups": None, "blocks": None}
+    if drawn is not None:
+        evidence[case.unit] = drawn
     if rows < rules.min_rows:
         reason = f"the holdout has {rows:,} rows, at least {rules.min_rows:,} are needed"
         return Gate(name="holdout", passed=False, reason=reason, evidence=evidence)
-    if groups is not None and groups < rules.min_groups:
-        reason = f"the holdout has rows of {groups:,} groups, at least {rules.min_groups:,} are needed"
+    if drawn is not None and drawn < rules.min_groups:
+        reason = f"the holdout has rows of {drawn:,} {case.unit}, at least {rules.min_groups:,} are needed"
         return Gate(name="holdout", passed=False, reason=reason, evidence=evidence)
-    size_of_it = f"{rows:,} rows" + ("" if groups is None else f" of {groups:,} groups")
+    size_of_it = f"{rows:,} rows" + ("" if drawn is None else f" of {drawn:,} {case.unit}")
+    if drawn is not None and case.unit == "blocks":
+        evidence["block_rows"] = rows // drawn
+        size_of_it = f"{rows:,} rows in {drawn:,} blocks of about {rows // drawn:,} consecutive ones"
     if not case.measure.per_class:
         return Gate(name="holdout", passed=True, reason=size_of_it, evidence=evidence)
     return _classes_gate(case, size_of_it, evidence)
@@ -45,7 +50,7 @@ def _classes_gate(case: Case, size_of_it: str, evidence: dict[str, Any]) -> Gate
     counts = class_counts(case.y, case.codes, case.task)
     evidence["classes"] = {_word(label): int(n) for label, n in zip(case.task.classes, counts, strict=True)}
     rare = [_word(label) for k, label in enumerate(case.task.classes) if k not in case.judged]
-    least, unit = case.rules.min_class_rows, "rows" if case.codes is None else "groups with rows"
+    least, unit = case.rules.min_class_rows, "rows" if case.codes is None else f"{case.unit} with rows"
     if len(case.judged) < 2:
         named = ", ".join(f"{name!r} has {evidence['classes'][name]:,}" for name in rare[:3])
         reason = f"{case.rules.metric} needs at least {least} {unit} of two classes: in {size_of_it}, {named}"
@@ -72,7 +77,7 @@ def improvement_gate(case: Case, comparison: Comparison | None) -> Gate:
     if comparison is None:
         return Gate(name=name, passed=None, reason="not decided: the models could not be compared")
     difference = comparison.difference
-    evidence = {**difference.to_json(), "min_effect": comparison.asked}
+    evidence = {**difference.to_json(), "min_effect": comparison.asked, "factor": comparison.factor}
     if difference.lower > comparison.asked:
         return Gate(name=name, passed=True, reason=comparison.shown, evidence=evidence)
     if difference.upper < comparison.asked:
@@ -96,7 +101,21 @@ def guard_gates(challenger: Scored, rules: Rules) -> tuple[Gate, ...]:
             rules.max_size_bytes,
             lambda value: size(int(value)),
         ),
+        _golden_gate(challenger.golden_gap, rules.golden_tolerance),
     )
+
+
+def _golden_gate(gap: float | None, tolerance: float) -> Gate:
+    """Does the model answer as it did when its stored bytes are loaded anew?"""
+    if gap is None:
+        return Gate(name="golden", passed=None, reason="no answers after a reload were compared")
+    evidence = {"gap": gap if math.isfinite(gap) else None, "tolerance": tolerance}
+    if gap <= tolerance:
+        reason = "stored and loaded anew, it gives the same answers on the golden rows"
+        return Gate(name="golden", passed=True, reason=reason, evidence=evidence)
+    off = f"answers that differ by {significant(gap)}" if math.isfinite(gap) else "no usable answers"
+    reason = f"stored and loaded anew, it gives {off} on the golden rows"
+    return Gate(name="golden", passed=False, reason=reason, evidence=evidence)
 
 
 def _limit_gate(

@@ -1,22 +1,27 @@
 """May the challenger take the champion's place?
 
 Both are scored on the same rows, which neither was trained on. The challenger is promoted only where the
-paired bootstrap shows a gain above the minimum effect at the alpha left for this look, and every guard
-gate passes. Where the rows can't tell, the verdict says how many would.
+paired bootstrap shows a gain above the minimum effect at the alpha left for this look, no slice of the rows
+pays for it, and every guard gate passes. Where the rows can't tell, the verdict says how many would.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from automl.comparison import Case
+from automl.cross_checks import cross_checks_gate
+from automl.floor_gate import floor_gate
 from automl.gates import guard_gates, holdout_gate, improvement_gate, predictions_gate
 from automl.resampling import Difference
 from automl.sentences import Comparison
+from automl.slice_gate import slices_gate
+from automl.slices import Slice
 from automl.tallies import Values
 from automl.task import Task
 from automl.verdict import Gate, Outcome, Rules, Scored, Verdict
@@ -67,25 +72,39 @@ def judge(
     task: Task,
     train_prior: npt.NDArray[Any],
     groups: npt.NDArray[Any] | None = None,
+    slices: Sequence[Slice] = (),
 ) -> Verdict:
     """Judge a challenger on the holdout's labels ``y`` (class positions, or numbers).
 
     Without a champion the challenger has to beat the naive baseline, by anything above zero. ``train_prior``
     is that baseline, see :func:`naive_baseline` (a prediction for each row is taken too). With ``groups``,
-    one for each row, whole groups are resampled. The same arguments give the same verdict. Raises
-    ValueError where labels, predictions of the baseline or groups don't fit each other.
+    one for each row, whole groups are resampled. ``slices`` are parts of these rows that may not get worse, see
+    :func:`automl.slices.slices`. The same arguments give the same verdict. Raises ValueError where labels,
+    predictions of the baseline, groups or slices don't fit each other.
     """
+    if any(len(part.rows) != len(y) for part in slices):
+        raise ValueError(f"slices of other rows than the {len(y):,} judged")
     case = Case.of(champion, challenger, y, rules, task=task, train_prior=train_prior, groups=groups)
     sane = predictions_gate(case)
     holdout = holdout_gate(case)
     difference, comparison = None, None
     if sane.passed and holdout.passed:
-        difference = case.difference(seed)
-        if difference is None:
+        draws = case.draws(seed)
+        if draws is None:
             holdout = Gate(name="holdout", passed=False, reason=f"{rules.metric} has no value on these rows")
         else:
+            difference = draws.difference(rules.alpha)
             comparison = case.compared(difference)
-    gates = (holdout, sane, improvement_gate(case, comparison), *guard_gates(challenger, rules))
+    floor = floor_gate(case, difference, seed=seed)
+    gates = (
+        holdout,
+        sane,
+        improvement_gate(case, comparison),
+        floor,
+        _slices(case, comparison, slices, seed),
+        *guard_gates(challenger, rules),
+        cross_checks_gate(case, difference),
+    )
     outcome, reason = _conclude(gates, comparison, rules)
     scored = bool(sane.passed)
     return Verdict(
@@ -103,9 +122,15 @@ def judge(
     )
 
 
+def _slices(case: Case, comparison: Comparison | None, slices: Sequence[Slice], seed: int) -> Gate:
+    if comparison is None:
+        return Gate(name="slices", passed=None, reason="not decided: the models could not be compared")
+    return slices_gate(case, slices, seed=seed)
+
+
 def _conclude(gates: tuple[Gate, ...], comparison: Comparison | None, rules: Rules) -> tuple[Outcome, str]:
     """The outcome that follows from the gates, and its sentence."""
-    holdout, predictions, improvement, *guards = gates
+    holdout, predictions, improvement, floor, *guards = gates
     lead = "" if comparison is None else comparison.lead
     broken = [gate for gate in (predictions, *guards) if gate.passed is False]
     if broken:
@@ -113,10 +138,11 @@ def _conclude(gates: tuple[Gate, ...], comparison: Comparison | None, rules: Rul
         return Outcome.REJECTED, f"Rejected: {faults}" + (f" ({lead})." if lead else ".")
     if not holdout.passed:
         return Outcome.INCONCLUSIVE, f"Inconclusive: {holdout.reason}."
-    if improvement.passed is None:
+    shown = improvement if improvement.passed or not floor.passed else floor
+    if shown.passed is None:
         return Outcome.INCONCLUSIVE, f"Inconclusive: {lead}; {improvement.reason}."
-    if not improvement.passed:
+    if not shown.passed:
         return Outcome.REJECTED, f"Rejected: {lead}; {improvement.reason}."
     if rules.needs_approval:
-        return Outcome.AWAITING_APPROVAL, f"Awaiting approval: {lead}; {improvement.reason}."
-    return Outcome.PROMOTED, f"Promoted: {lead}; {improvement.reason}."
+        return Outcome.AWAITING_APPROVAL, f"Awaiting approval: {lead}; {shown.reason}."
+    return Outcome.PROMOTED, f"Promoted: {lead}; {shown.reason}."

@@ -210,7 +210,7 @@ class _Held:
         truth = y[rows]
         differs = np.asarray(predicted.argmax(axis=1) != truth, dtype=bool)
         honest = tempered(predicted, temperature(predicted, truth)).max(axis=1)
-        return cls(predicted=predicted, y=truth, differs=differs, sure=_telling(honest))
+        return cls(predicted=predicted, y=truth, differs=differs, sure=_telling(honest, parts))
 
     def tested(self, source: str, own: npt.NDArray[np.bool_], rule: AuditRule) -> SourceAudit:
         """Two tests of one source; ``p`` is the larger one, before Holm."""
@@ -231,18 +231,22 @@ class _Held:
         return SourceAudit(source=source, disagreement=wilson(k, n), due=due, wrong=wrong, p=p, bad=False)
 
 
-def _telling(sureness: Values) -> npt.NDArray[np.bool_]:
-    """The surest rows, as many as make 20% wrong labels stand out most.
+def _telling(sureness: Values, parts: Positions) -> npt.NDArray[np.bool_]:
+    """The surest rows of each part, as many of them as make 20% wrong labels stand out most.
 
     Where the model errs on a share e, so many wrong labels raise its disagreement by 0.2 (1 - 2e): more of its
-    standard error the smaller e is, but the fewer rows the larger that error.
+    standard error the smaller e is, but the fewer rows the larger that error. Each model's rows are picked by
+    themselves: the one that was trained without the bad source is the surest, and picked together with the
+    others' its rows would be all there is, with nothing to hold them against.
     """
-    order = np.argsort(-sureness, kind="stable")
-    count = np.arange(1, len(order) + 1)
-    errs = np.clip(np.cumsum(1.0 - sureness[order]) / count, 0.0, 0.5)
-    seen = np.sqrt(count) * (1.0 - 2.0 * errs) / np.sqrt(errs * (1.0 - errs) + 0.01)
-    sure = np.zeros(len(order), dtype=bool)
-    sure[order[: int(seen.argmax()) + 1]] = True
+    sure = np.zeros(len(sureness), dtype=bool)
+    for part in np.unique(parts):
+        own = np.flatnonzero(parts == part)
+        order = own[np.argsort(-sureness[own], kind="stable")]
+        count = np.arange(1, len(order) + 1)
+        errs = np.clip(np.cumsum(1.0 - sureness[order]) / count, 0.0, 0.5)
+        seen = np.sqrt(count) * (1.0 - 2.0 * errs) / np.sqrt(errs * (1.0 - errs) + 0.01)
+        sure[order[: int(seen.argmax()) + 1]] = True
     return sure
 
 

@@ -6,13 +6,13 @@ group belong together (a customer, a machine, a block of time).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri, stdtrit
+from scipy.special import ndtri, stdtr, stdtrit
 
 from automl.tallies import Positions, Sums, Tally, Values
 
@@ -51,6 +51,92 @@ class Difference:
         return cls(**data)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """The bootstrapped differences of two models, from which bounds at any alpha are read.
+
+    ``drawn`` are those of the resamples that had a score, ascending. ``rests_on`` is the number of units that the
+    scores really rest on.
+    """
+
+    estimate: float
+    drawn: Values
+    error: float
+    rests_on: int
+    units: int
+    resamples: int
+
+    def difference(self, alpha: float) -> Difference:
+        """Estimate and bounds.
+
+        Each bound is the more cautious of two: the bootstrap percentile, and Student's bound from the
+        bootstrap standard error. The percentile knows about skew; Student's reaches into tails that a few
+        thousand resamples don't hold once alpha has been spent down, and knows when there are few units.
+        """
+        reach = self.error * float(stdtrit(self.rests_on - 1, 1.0 - alpha))
+        tail = max(int(alpha * (len(self.drawn) + 1)), 1)
+        return Difference(
+            estimate=self.estimate,
+            lower=min(float(self.drawn[tail - 1]), self.estimate - reach),
+            upper=max(float(self.drawn[-tail]), self.estimate + reach),
+            alpha=alpha,
+            error=self.error,
+            resamples=len(self.drawn),
+            skipped=self.resamples - len(self.drawn),
+            units=self.units,
+        )
+
+    def p_below(self, bound: float) -> float:
+        """How surprising these draws were if the difference were ``bound`` or more: small where it is surely less.
+
+        The larger of the bootstrap's and Student's p-value, as in :meth:`difference`.
+        """
+        at_least = int(np.sum(self.drawn >= bound))
+        by_draws = (at_least + 1) / (len(self.drawn) + 1)
+        if self.error == 0.0:
+            return 1.0 if self.estimate >= bound else by_draws
+        by_student = float(stdtr(self.rests_on - 1, (self.estimate - bound) / self.error))
+        return max(by_draws, by_student)
+
+
+def paired_draws(
+    challenger: Tally,
+    champion: Tally,
+    *,
+    rows: int,
+    sign: float,
+    resamples: int,
+    seed: int,
+    codes: Positions | None = None,
+    support: int | None = None,
+) -> Draws | None:
+    """The bootstrapped difference of two tallies on the same rows; None where the rows give no score.
+
+    ``sign`` is -1 for metrics where lower is better. ``codes`` number the group of each row from 0 without
+    gaps. ``support`` is the number of units that the scores really rest on (those of the rarest class,
+    say); all units by default. Swapping the two tallies mirrors the result exactly.
+    """
+    whole = np.ones((1, rows))
+    estimate = sign * float(gap(challenger.scores(whole), champion.scores(whole))[0])
+    if np.isnan(estimate):
+        return None
+    units = rows if codes is None else int(codes.max()) + 1
+    gaps = [
+        gap(ours, theirs) for ours, theirs in _resampled(challenger, champion, rows, codes, resamples, seed)
+    ]
+    drawn = sign * np.concatenate(gaps)
+    drawn = drawn[~np.isnan(drawn)]
+    rests_on = max(units if support is None else min(support, units), 2)
+    if len(drawn) < 2:
+        return None
+    # the bootstrap's variance is that of a population of these units: too small by (m - 1) / m
+    error = float(drawn.std(ddof=1)) * float(np.sqrt(rests_on / (rests_on - 1)))
+    drawn.sort()
+    return Draws(
+        estimate=estimate, drawn=drawn, error=error, rests_on=rests_on, units=units, resamples=resamples
+    )
+
+
 def paired_difference(
     challenger: Tally,
     champion: Tally,
@@ -63,57 +149,48 @@ def paired_difference(
     codes: Positions | None = None,
     support: int | None = None,
 ) -> Difference | None:
-    """The bootstrapped difference of two tallies on the same rows; None where the rows give no score.
-
-    ``sign`` is -1 for metrics where lower is better. ``codes`` number the group of each row from 0 without
-    gaps. ``support`` is the number of units that the scores really rest on (those of the rarest class,
-    say); all units by default. Swapping the two tallies mirrors the result exactly.
-
-    Each bound is the more cautious of two: the bootstrap percentile, and Student's bound from the bootstrap
-    standard error. The percentile knows about skew; Student's reaches into tails that a few thousand
-    resamples don't hold once alpha has been spent down, and knows when there are few units.
-    """
-    whole = np.ones((1, rows))
-    estimate = sign * float(_gap(challenger.scores(whole), champion.scores(whole))[0])
-    if np.isnan(estimate):
-        return None
-    units = rows if codes is None else int(codes.max()) + 1
-    gaps = [
-        _gap(ours, theirs) for ours, theirs in _resampled(challenger, champion, rows, codes, resamples, seed)
-    ]
-    drawn = sign * np.concatenate(gaps)
-    drawn = drawn[~np.isnan(drawn)]
-    rests_on = max(units if support is None else min(support, units), 2)
-    if len(drawn) < 2:
-        return None
-    # the bootstrap's variance is that of a population of these units: too small by (m - 1) / m
-    error = float(drawn.std(ddof=1)) * float(np.sqrt(rests_on / (rests_on - 1)))
-    drawn.sort()
-    reach = error * float(stdtrit(rests_on - 1, 1.0 - alpha))
-    tail = max(int(alpha * (len(drawn) + 1)), 1)
-    return Difference(
-        estimate=estimate,
-        lower=min(float(drawn[tail - 1]), estimate - reach),
-        upper=max(float(drawn[-tail]), estimate + reach),
-        alpha=alpha,
-        error=error,
-        resamples=len(drawn),
-        skipped=resamples - len(drawn),
-        units=units,
+    """:func:`paired_draws`, read at one alpha."""
+    draws = paired_draws(
+        challenger,
+        champion,
+        rows=rows,
+        sign=sign,
+        resamples=resamples,
+        seed=seed,
+        codes=codes,
+        support=support,
     )
+    return None if draws is None else draws.difference(alpha)
 
 
-def rows_to_decide(difference: Difference, *, rows: int, effect: float, power: float) -> int | None:
+def rows_to_decide(
+    difference: Difference, *, rows: int, effect: float, power: float, alpha: float | None = None
+) -> int | None:
     """How many rows would show a gain above ``effect`` with chance ``power``, were the estimate the truth.
 
-    ``rows`` are those behind the difference; the standard error shrinks with their square root. None where
-    the estimate is not above the effect: more rows then don't help.
+    ``rows`` are those behind the difference; the standard error shrinks with their square root. ``alpha`` is
+    what the look at those rows may spend, by default what this one did. None where the estimate is not above
+    the effect: more rows then don't help.
     """
     above = difference.estimate - effect
     if above <= 0 or difference.error == 0:
         return None
-    z = float(ndtri(1.0 - difference.alpha) + ndtri(power)) + _CAUTION
+    z = float(ndtri(1.0 - (alpha or difference.alpha)) + ndtri(power)) + _CAUTION
     return int(np.ceil(rows * (z * difference.error / above) ** 2))
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """P-values adjusted for their number (Holm 1979), in the order given: those at most alpha may all be believed
+    with a chance of at most alpha of being wrong about any, however they depend on each other.
+
+    >>> holm([0.01, 0.04, 0.02])
+    (0.03, 0.04, 0.04)
+    """
+    adjusted, worst = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        worst = max(worst, min((len(p_values) - rank) * p_values[place], 1.0))
+        adjusted[place] = worst
+    return tuple(adjusted)
 
 
 def group_codes(groups: npt.NDArray[Any]) -> Positions:
@@ -122,7 +199,7 @@ def group_codes(groups: npt.NDArray[Any]) -> Positions:
     return np.argsort(np.argsort(first))[inverse].astype(np.intp)
 
 
-def _gap(ours: Values, theirs: Values) -> Values:
+def gap(ours: Values, theirs: Values) -> Values:
     """``ours - theirs``, with differences that are only rounding set to none."""
     gap = ours - theirs
     tiny = np.abs(gap) <= _NOISE * np.maximum(np.abs(ours), np.abs(theirs))

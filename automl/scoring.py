@@ -33,6 +33,21 @@ def aligned(
     return out
 
 
+def answer_gap(answers: npt.NDArray[np.float64], expected: npt.NDArray[np.float64]) -> float:
+    """The largest difference between two sets of answers, relative above 1; infinite where one is no number or the
+    shapes differ.
+
+    >>> answer_gap(np.array([0.5, 100.0]), np.array([0.5, 100.0]))
+    0.0
+    """
+    if answers.shape != expected.shape:
+        return float("inf")
+    if not answers.size:
+        return 0.0
+    gap = float(np.max(np.abs(answers - expected) / (1 + np.abs(expected))))
+    return gap if np.isfinite(gap) else float("inf")
+
+
 def latency_ms(pipeline: Pipeline, rows: pd.DataFrame, task: Task, *, calls: int = 15) -> float:
     """The median milliseconds of predicting one row, after one call that is not counted."""
     one: Any = rows.iloc[:1]
@@ -43,3 +58,10 @@ def latency_ms(pipeline: Pipeline, rows: pd.DataFrame, task: Task, *, calls: int
         predictions(pipeline, one, task)
         taken.append(time.perf_counter() - started)
     return float(np.median(taken) * 1000)
+
+
+def encoded(pipeline: Pipeline, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """The numeric features (n, d) that the pipeline's own preprocessing makes of rows, before any model's steps."""
+    steps = pipeline.steps
+    last = next(place for place, (name, _) in enumerate(steps) if name == "encode")
+    return np.asarray(Pipeline(steps[: last + 1]).transform(rows), dtype=np.float64)

@@ -13,7 +13,7 @@ _MOST_DECIMALS = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The figures of one comparison. ``rival`` names what the challenger was held against."""
+    """The figures of one comparison. ``factor`` is how many times the minimum effect is ``asked``."""
 
     metric: str
     greater_is_better: bool
@@ -24,6 +24,7 @@ class Comparison:
     difference: Difference
     asked: float
     rows_needed: int | None
+    factor: float = 1.0
 
     @property
     def lead(self) -> str:
@@ -70,7 +71,9 @@ class Comparison:
 
     @property
     def _demand(self) -> str:
-        return f"the {significant(self.asked)} asked for"
+        twice = "twice" if self.factor == 2 else f"{significant(self.factor)} times"
+        why = f", {twice} the minimum, of one that takes back the last change" if self.factor != 1 else ""
+        return f"the {significant(self.asked)} asked for{why}"
 
     @property
     def _sure(self) -> str:

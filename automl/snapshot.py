@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, TimeSeriesSplit
 
+from automl.embargo import before_the_gap
 from automl.engines.protocol import Folds
 from automl.errors import SplitError
 from automl.task import Task
@@ -63,8 +64,8 @@ class Mark:
 class Split:
     """Positions, each part oldest first; the parts are disjoint, and together they are all rows.
 
-    ``left_out`` is empty unless entities are named. ``cut`` is the first row of the holdout.
-    ``trained_until`` is the last row of the training part: rows beyond it were never trained on.
+    ``left_out`` is empty unless entities are named or there is an embargo. ``cut`` is the first row of the
+    holdout. ``trained_until`` is the last row of the training part: rows beyond it were never trained on.
     """
 
     train: Positions
@@ -100,12 +101,17 @@ def split(
     entities: npt.NDArray[Any] | pa.Array | None = None,
     rule: HoldoutRule | None = None,
     trained_until: Mark | None = None,
+    embargo: int | None = None,
 ) -> Split:
     """Parts truly labelled rows into the older, to train on, and the newest, to judge on.
 
     ``order`` is :func:`row_order`; equal times are ordered by ``row_ids``, else by position.
     ``trained_until`` is a champion's: only rows beyond it may judge it, so the holdout may get smaller than
     the rule wants, never smaller than ``min_rows``.
+
+    With an ``embargo`` (nanoseconds, in the order's unit; 0 or more) every row of the holdout is strictly later
+    than every row of the training part, and than ``trained_until``, by more than that: older rows within the gap
+    are left out. Without one, rows of the same moment may stand on both sides.
 
     With ``entities`` none stands on both sides. The holdout stays the newest rows, and older rows of its
     entities are left out. Where that leaves too few to train on (each entity comes back all the time),
@@ -116,13 +122,17 @@ def split(
     rule = rule or HoldoutRule()
     ids = _texts(row_ids, order.size)
     by_age = np.lexsort((_ranks(ids), order))
-    fresh = by_age if trained_until is None else by_age[_beyond(order, ids, trained_until)[by_age]]
+    fresh = by_age if trained_until is None else by_age[_beyond(order, ids, trained_until, embargo)[by_age]]
     size = min(rule.wanted(order.size), fresh.size)
     _demand(size >= rule.min_rows, rule, order.size, fresh.size if trained_until else None)
     _demand(order.size - size >= rule.min_train, rule, order.size, None)
     train, holdout = by_age[: order.size - size], by_age[order.size - size :]
+    if embargo is not None:
+        train = before_the_gap(train, holdout, order, embargo=embargo, least=rule.min_train)
     if entities is not None:
         train, holdout = _apart(train, holdout, fresh, _codes(entities), rule)
+        if embargo is not None:  # whole entities that were held out may begin earlier than the newest rows do
+            train = before_the_gap(train, holdout, order, embargo=embargo, least=rule.min_train)
     used = np.zeros(order.size, dtype=np.bool_)
     used[train] = used[holdout] = True
     return Split(
@@ -148,7 +158,9 @@ def _ranks(ids: pa.Array) -> npt.NDArray[np.uint64]:
     return np.asarray(pc.rank(ids, tiebreaker="dense"))
 
 
-def _beyond(order: Order, ids: pa.Array, mark: Mark) -> npt.NDArray[np.bool_]:
+def _beyond(order: Order, ids: pa.Array, mark: Mark, embargo: int | None) -> npt.NDArray[np.bool_]:
+    if embargo is not None:
+        return np.asarray(order > mark.at + embargo)
     later_id = pc.greater(ids, mark.row_id).to_numpy(zero_copy_only=False)
     return np.asarray((order > mark.at) | ((order == mark.at) & later_id))
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import numpy.typing as npt
 
@@ -24,6 +24,17 @@ class Rules:
     for. Below ``min_rows`` rows, ``min_groups`` groups, or ``min_class_rows`` rows (groups) of a class
     where the metric treats classes apart, a holdout decides nothing. ``needs_approval`` turns a promotion
     into a proposal.
+
+    ``next_alpha`` is what the next look may spend (by default as much as this one): the number of rows that
+    would decide is planned for it. ``required_effect_factor`` times the minimum effect is asked of a
+    challenger that takes back the last change. ``blocks`` says that rows are in order of time and drawn as
+    blocks of consecutive ones: of so many rows, or "auto" (see :func:`automl.blocks.settled_length`); groups
+    go before blocks.
+
+    No slice of at least ``slice_rows`` rows may be worse by more than ``slice_margin``; ``slice_alpha`` is
+    the chance of a wrong alarm about any. ``floor`` is the worst score that is acceptable (in the metric's own
+    sign): while the champion is surely below it, a challenger may be promoted that is better by its estimate
+    and surely not worse by more than ``floor_margin``. Both margins are in the units of ``min_effect``.
     """
 
     metric: str
@@ -37,6 +48,15 @@ class Rules:
     min_groups: int = 8
     min_class_rows: int = 5
     needs_approval: bool = False
+    next_alpha: float | None = None
+    required_effect_factor: float = 1.0
+    blocks: int | Literal["auto"] | None = None
+    slice_margin: float = 0.02
+    slice_rows: int = 100
+    slice_alpha: float = 0.05
+    floor: float | None = None
+    floor_margin: float = 0.01
+    golden_tolerance: float = 1e-6
 
     def __post_init__(self) -> None:
         metric(self.metric)
@@ -48,6 +68,12 @@ class Rules:
             raise ValueError(f"power must be at least 0.5 and below 1, not {self.power}")
         if self.resamples < 100:
             raise ValueError(f"at least 100 resamples are needed, not {self.resamples}")
+        if not 1 <= self.required_effect_factor < math.inf:
+            raise ValueError(f"required_effect_factor must be at least 1, not {self.required_effect_factor}")
+        if isinstance(self.blocks, int) and self.blocks < 1:
+            raise ValueError(f"a block holds at least one row, not {self.blocks}")
+        if min(self.slice_margin, self.floor_margin) < 0:
+            raise ValueError("margins must be zero or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +81,14 @@ class Scored:
     """A model's word on the holdout and what it costs to ask.
 
     ``predictions`` are probabilities of shape (n, K) or numbers of shape (n,). ``latency_ms`` is the
-    median time for one row, ``size_bytes`` what the stored model takes; None where not measured.
+    median time for one row, ``size_bytes`` what the stored model takes, ``golden_gap`` how far its answers
+    are off when its stored bytes are loaded anew (see :func:`automl.scoring.answer_gap`); None where not measured.
     """
 
     predictions: npt.NDArray[Any]
     latency_ms: float | None = None
     size_bytes: int | None = None
+    golden_gap: float | None = None
 
 
 class Outcome(StrEnum):

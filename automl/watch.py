@@ -30,8 +30,9 @@ class Watch:
 
     It rolls back as soon as the new model's mean loss is proven to exceed the old one's by more than
     ``tolerance`` (in units of the loss), and confirms as soon as the opposite is proven, or ``max_rows`` rows
-    went by without either. A model that is not worse is rolled back with a chance of at most ``alpha / 2``
-    in the whole watch, see :class:`ConfidenceSequence` for what "worse" means where rows change.
+    went by without either; nothing is decided before ``min_rows``. A model that is not worse is rolled back
+    with a chance of at most ``alpha / 2`` in the whole watch, see :class:`ConfidenceSequence` for what "worse"
+    means where rows change.
 
     The first decision other than ``keep`` stands: ``sequence`` ends at the row that made it, later rows are
     left out. Losses above the stated bound are cut to it and counted in ``cut``; the reason then says so.
@@ -45,6 +46,7 @@ class Watch:
     sequence: ConfidenceSequence
     tolerance: float = 0.0
     max_rows: int | None = None
+    min_rows: int = 1
     decision: Decision = Decision.KEEP
     proven: bool = False
     """Whether the bounds made the decision, and not the end of the watch."""
@@ -52,7 +54,13 @@ class Watch:
 
     @classmethod
     def over(
-        cls, *, bound: float, alpha: float = 0.05, tolerance: float = 0.0, max_rows: int | None = None
+        cls,
+        *,
+        bound: float,
+        alpha: float = 0.05,
+        tolerance: float = 0.0,
+        max_rows: int | None = None,
+        min_rows: int = 1,
     ) -> Watch:
         """A watch over losses within [0, bound]. Raises ValueError on values that make none."""
         if not 0 <= tolerance < bound:
@@ -60,7 +68,7 @@ class Watch:
         if max_rows is not None and max_rows < 1:
             raise ValueError(f"a watch takes at least one row, not {max_rows}")
         sequence = ConfidenceSequence(bound=bound, alpha=alpha)
-        return cls(sequence=sequence, tolerance=tolerance, max_rows=max_rows)
+        return cls(sequence=sequence, tolerance=tolerance, max_rows=max_rows, min_rows=min_rows)
 
     def after(self, new: npt.ArrayLike, old: npt.ArrayLike) -> Watch:
         """The watch after the losses of both models on rows whose truth has arrived, in that order.
@@ -78,7 +86,9 @@ class Watch:
         bound = self.sequence.bound
         differences = np.minimum(ours, bound) - np.minimum(theirs, bound)
         lower, upper = self.sequence.path(differences)
-        decided = np.flatnonzero((lower > self.tolerance) | (upper < self.tolerance))
+        sure = (lower > self.tolerance) | (upper < self.tolerance)
+        sure[: max(0, self.min_rows - 1 - self.sequence.rows)] = False
+        decided = np.flatnonzero(sure)
         end = int(decided[0]) + 1 if len(decided) else len(differences)
         decision = Decision.KEEP
         if len(decided):
@@ -122,6 +132,7 @@ class Watch:
             "sequence": self.sequence.to_json(),
             "tolerance": self.tolerance,
             "max_rows": self.max_rows,
+            "min_rows": self.min_rows,
             "decision": self.decision.value,
             "proven": self.proven,
             "cut": self.cut,
@@ -134,6 +145,7 @@ class Watch:
             sequence=ConfidenceSequence.from_json(data["sequence"]),
             tolerance=data["tolerance"],
             max_rows=data["max_rows"],
+            min_rows=data.get("min_rows", 1),
             decision=Decision(data["decision"]),
             proven=data["proven"],
             cut=data["cut"],

@@ -2,12 +2,12 @@
 
     python benchmarks/active_learning.py [--seeds 20] [--jobs N] [--quick]
 
-On each data set a fifth of the rows (at most 2,000) is held out to score on. Both arms start from the same few random labels,
-and in each round get a batch more: the queue's (its random share included), or random rows. The candidates
-are a logistic regression, a random forest and LightGBM, trained anew in each round; what is scored is the mean
-of their probabilities, by accuracy and by area under the ROC curve (of classes one against the rest). A figure is
-the area under the learning curve: the mean score over all rounds after the first. --quick takes a
-quarter of the seeds.
+On each data set a fifth of the rows (at most 2,000) is held out to score on. Both arms start from the same
+few random labels, and in each round get a batch more: the queue's (its random share included), or random
+rows. The candidates are a logistic regression, a random forest and LightGBM, trained anew in each round; what
+is scored is the mean of their probabilities, by accuracy and by area under the ROC curve (of classes one against
+the rest). A figure is the area under the learning curve: the mean score over all rounds after the
+first. --quick takes a quarter of the seeds.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
 """How often does the judge promote noise, and how often does it see a real gain?
 
     python benchmarks/judge.py [--histories 400] [--looks 50] [--rows 2000] [--seeds 400] [--jobs N]
-                                [--only null|power] [--quick]
+                                [--only null|power|hysteresis|blocks|slices] [--quick]
 
 Null histories: one holdout, one champion, and challengers that are exactly as good as it, judged one after
 the other on the same rows. Power: challengers that are better by twice the minimum effect, on holdouts of the
-size that was planned for an 80% chance. Takes some minutes on two cores; --quick takes a tenth of that.
+size that was planned for an 80% chance. Hysteresis: two kinds of model, of which now one and now the other is
+better. Blocks: equal models whose errors come in spells. Slices: challengers that harm no part of the rows, or one.
+Takes some minutes on two cores; --quick takes a tenth of that.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ import numpy as np
 from automl.judge import Rules, Scored, Verdict, judge, naive_baseline, spent_alpha
 from automl.metrics import metric
 from automl.resampling import rows_to_decide
+from automl.slices import Slice
 from automl.task import Task, TaskKind
 
 ALPHA = 0.05
 POWER = 0.8
+PARTS = ("null", "power", "hysteresis", "blocks", "slices")
 BINARY = Task(kind=TaskKind.CLASSIFICATION, target="y", metric="accuracy", classes=(0, 1))
 NUMBER = Task(kind=TaskKind.REGRESSION, target="y", metric="rmse")
 Rows = tuple[Any, Any, Any]
@@ -207,6 +211,110 @@ def power_table(run: Callable[..., Iterable[bool]], seeds: int) -> list[Sequence
     return lines
 
 
+# -- hysteresis -----------------------------------------------------------------------------------------
+
+
+def alternating(seed: int, *, steps: int, rows: int, share: float, min_effect: float, factor: float) -> int:
+    """Swaps in a history in which the other kind of model and the one that reigns are better in turn, by ``share`` of
+    the minimum effect. Each step brings a fresh holdout; ``factor`` is asked of what was the champion before."""
+    random = np.random.default_rng([7, seed])
+    reigning, swaps, look = 0, 0, 1
+    for step in range(steps):
+        better = step % 2  # the kind that is better now
+        gain = share * min_effect * (1 if better != reigning else -1)
+        pair = accuracy_rows(random, rows, disagreement=0.06, gain=gain)
+        verdict = decide(
+            pair,
+            "accuracy",
+            seed=1000 * seed + step,
+            alpha=spent_alpha(ALPHA, look),
+            min_effect=min_effect,
+            required_effect_factor=factor if swaps else 1.0,
+        )
+        look += 1
+        if verdict.promotes:
+            reigning, swaps, look = 1 - reigning, swaps + 1, 1
+    return swaps
+
+
+def hysteresis_table(run: Callable[..., Iterable[int]], seeds: int, steps: int) -> list[Sequence[str]]:
+    lines: list[Sequence[str]] = []
+    for share in (0.5, 1.5):
+        for factor in (1.0, 2.0):
+            one = partial(alternating, steps=steps, rows=20_000, share=share, min_effect=0.01, factor=factor)
+            swaps = np.array(list(run(one, range(seeds))))
+            name = "none" if factor == 1 else f"{factor:g} times the minimum"
+            lines.append(
+                (f"±{share:g}", name, f"{swaps.mean():.2f}", f"{swaps.max()}", f"{np.mean(swaps > 1):.1%}")
+            )
+    return lines
+
+
+# -- blocks and slices ----------------------------------------------------------------------------------
+
+
+def spells(random: Any, n: int, shared: int) -> Rows:
+    """Two models equally often right; ``shared`` rows in a row favour one of them."""
+    mood = np.repeat(random.normal(size=n // shared + 1), shared)[:n] * (0.15 if shared > 1 else 0.0)
+    right = [random.random(n) < 0.75 + sign * mood for sign in (1, -1)]
+    return np.zeros(n, dtype=int), *(np.eye(2)[(~each).astype(int)] for each in right)
+
+
+def falsely_promoted(seed: int, *, rows: int, shared: int, blocks: Any) -> tuple[bool, float]:
+    """Whether an equal model is promoted in one look at 5%, and the distance of the bounds."""
+    pair = spells(np.random.default_rng([8, seed]), rows, shared)
+    verdict = decide(pair, "accuracy", seed=seed, alpha=ALPHA, min_effect=0.0, resamples=500, blocks=blocks)
+    assert verdict.difference is not None
+    return verdict.promotes, verdict.difference.upper - verdict.difference.lower
+
+
+def blocks_table(run: Callable[..., Iterable[Any]], seeds: int) -> list[Sequence[str]]:
+    lines: list[Sequence[str]] = []
+    for rows, shared in ((400, 1), (400, 20), (3_000, 1), (3_000, 100), (10_000, 1), (10_000, 300)):
+        found: list[tuple[float, float]] = []
+        for blocks in (None, "auto"):
+            one = partial(falsely_promoted, rows=rows, shared=shared, blocks=blocks)
+            results = np.array(list(run(one, range(seeds))), dtype=float)
+            found.append((float(results[:, 0].mean()), float(results[:, 1].mean())))
+        (alone, narrow), (blocked, wide) = found
+        lines.append((f"{rows:,}", f"{shared:,}", f"{alone:.1%}", f"{blocked:.1%}", f"{wide / narrow:.2f}"))
+    return lines
+
+
+def stopped(seed: int, *, harm: float) -> bool:
+    """Whether the slices gate stops a challenger that gains 2 points, but loses ``harm`` on one of 20 slices."""
+    random = np.random.default_rng([9, seed])
+    n = 10_000
+    places = random.integers(0, 20, n)
+    right = random.random(n) < 0.8
+    gains = right_and_wrong(random, right, disagreement=0.06, gain=0.02)
+    loses = right_and_wrong(random, right, disagreement=max(0.06, harm), gain=-harm)
+    other = np.where(places == 0, loses, gains)
+    y, champion, challenger = (
+        np.zeros(n, dtype=int),
+        np.eye(2)[(~right).astype(int)],
+        np.eye(2)[(~other).astype(int)],
+    )
+    verdict = judge(
+        Scored(predictions=champion),
+        Scored(predictions=challenger),
+        y,
+        Rules(metric="accuracy", alpha=spent_alpha(ALPHA, 1)),
+        seed=seed,
+        task=BINARY,
+        train_prior=naive_baseline(y, BINARY, "accuracy"),
+        slices=tuple(Slice(column="place", value=str(k), rows=places == k) for k in range(20)),
+    )
+    return next(gate for gate in verdict.gates if gate.name == "slices").passed is False
+
+
+def slices_table(run: Callable[..., Iterable[bool]], seeds: int) -> list[Sequence[str]]:
+    return [
+        (f"{harm:g}", f"{np.mean(list(run(partial(stopped, harm=harm), range(seeds)))):.1%}")
+        for harm in (0.0, 0.02, 0.05, 0.08, 0.12)
+    ]
+
+
 # -- the command ----------------------------------------------------------------------------------------
 
 
@@ -233,7 +341,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--seeds", type=int, default=400)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--only", choices=("null", "power"))
+    parser.add_argument("--only", choices=PARTS)
     parser.add_argument("--quick", action="store_true", help="a tenth of the histories and seeds")
     options = parser.parse_args()
     part = 10 if options.quick else 1
@@ -241,7 +349,8 @@ def main() -> None:
     print(timed())
     with ProcessPoolExecutor(options.jobs) as pool:
         run = partial(pool.map, chunksize=4)
-        if options.only != "power":
+        wanted = PARTS if options.only is None else (options.only,)
+        if "null" in wanted:
             for name, one, count, rows in (
                 ("accuracy", accuracy_history, histories, options.rows),
                 ("roc_auc", auc_history, max(histories // 4, 1), options.rows // 4),
@@ -252,11 +361,35 @@ def main() -> None:
                     ("rule", "histories with a false promotion", "noise promoted"),
                     null_table(results, options.looks),
                 )
-        if options.only != "null":
+        if "power" in wanted:
             show(
                 f"A gain of twice the minimum effect, holdout planned for {POWER:.0%}, {seeds} seeds",
                 ("metric", "true gain", "min effect", "rows planned", "promoted"),
                 power_table(run, seeds),
+            )
+        if "hysteresis" in wanted:
+            show(
+                f"Two kinds of model, better in turn, {seeds} histories of {options.looks} steps, 20,000 fresh rows each",
+                ("effect / minimum", "asked of a reversal", "swaps", "most", "histories with more than one"),
+                hysteresis_table(run, seeds, options.looks),
+            )
+        if "blocks" in wanted:
+            show(
+                f"Equal models whose errors come in spells, one look at 5%, {10 * seeds} seeds",
+                (
+                    "rows",
+                    "rows a spell",
+                    "promoted, rows drawn",
+                    "promoted, blocks drawn",
+                    "width of the bounds",
+                ),
+                blocks_table(run, 10 * seeds),
+            )
+        if "slices" in wanted:
+            show(
+                f"A gain of 2 points, but a loss on one of 20 slices of 500 rows (0.02 allowed), {seeds} seeds",
+                ("loss on the slice", "stopped"),
+                slices_table(run, seeds),
             )
 
 

@@ -40,7 +40,7 @@ from registry.records import Batch, BatchKind, Json
 from registry.staging import StagedFiles, Staging
 from registry.tables import batches, dataset_versions
 
-_PARTS = ("rows", "labels", "predictions", "quarantine")
+_PARTS = ("rows", "labels", "predictions", "shadows", "quarantine")
 _ADVISORY = 0x1C0B  # one number space of PostgreSQL's advisory locks is ours
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 from sqlalchemy import func, select
 
-from registry import reading, row_index, staging
+from registry import reading, row_index, shadows, staging
 from registry.batches import batch_record, held, newest_version, version_numbered, version_record, with_key
 from registry.commits import Commits
 from registry.database import Database
@@ -21,6 +21,7 @@ from registry.delta_tables import DeltaTables
 from registry.errors import NotFound, RegistryError
 from registry.maintenance import TIDY_EVERY, MaintenanceReport, maintain, tidy
 from registry.records import Batch, BatchKind, DatasetFacts, DatasetVersion, Json, Project
+from registry.revocations import revocations_upto
 from registry.staging import Staging
 from registry.tables import batches, dataset_versions, projects
 
@@ -34,7 +35,7 @@ class Datasets:
         self._db = db
         self._tables = tables
         self._staging = staging
-        self._commits = Commits(db, staging)
+        self.commits = Commits(db, staging)
         self._open: dict[int, DeltaTables] = {}
         self._guard = threading.Lock()
 
@@ -63,9 +64,9 @@ class Datasets:
         finished later by ``recover`` or by the project's next commit; with an idempotency key it is safe to
         try again.
         """
-        tables = self._of(staging.project_id)
+        tables = self.tables_of(staging.project_id)
         with staging:
-            batch = self._commits.commit(
+            batch = self.commits.commit(
                 staging,
                 tables,
                 kind=kind,
@@ -89,10 +90,10 @@ class Datasets:
             waiting = sorted(connection.execute(query).scalars())
         done: list[Batch] = []
         for project_id in waiting:
-            tables = self._of(project_id)
+            tables = self.tables_of(project_id)
             try:
-                with self._commits.lock(project_id, tables):
-                    done.extend(self._commits.roll_forward(project_id, tables, at))
+                with self.commits.lock(project_id, tables):
+                    done.extend(self.commits.roll_forward(project_id, tables, at))
             except (RegistryError, DeltaError, OSError):
                 logger.exception("a batch of project %d is left unfinished", project_id)
         staging.sweep(self._staging, self._is_staged)
@@ -113,7 +114,7 @@ class Datasets:
         """Compact a project's tables and remove files, older than ``retention``, that only dataset versions not
         ``pinned`` refer to. Every version stays readable, by the same rows in newer files; the pinned keep
         their very files. Does nothing while another process is at it. Raises DeltaError, OSError."""
-        tables = self._of(project_id)
+        tables = self.tables_of(project_id)
         query = select(dataset_versions).where(
             dataset_versions.c.project_id == project_id, dataset_versions.c.number.in_(set(pinned))
         )
@@ -121,13 +122,13 @@ class Datasets:
             kept = connection.execute(query).all()
         keep = {"rows": {row.rows_version for row in kept}, "labels": {row.labels_version for row in kept}}
         return maintain(
-            tables, keep, lambda: self._commits.lock(project_id, tables), at=at, retention=retention
+            tables, keep, lambda: self.commits.lock(project_id, tables), at=at, retention=retention
         )
 
     def drop(self, project: Project) -> None:
         """Erase a deleted project's rows, labels and predictions; the records of its batches stay."""
-        tables = self._of(project.id)
-        with self._commits.lock(project.id, tables):
+        tables = self.tables_of(project.id)
+        with self.commits.lock(project.id, tables):
             tables.remove()
             with self._db.write() as connection:
                 row_index.remove(connection, project.id)
@@ -210,18 +211,27 @@ class Datasets:
     ) -> pa.Table:
         """The rows of a dataset version with the label that holds for each, exactly as they were then.
 
-        Adds ``_label`` (canonical text), ``_label_source``, ``_confidence``, ``_teacher``; with ``labelled``
-        only rows that have a label (pseudo ones count), else all, with nulls. ``columns`` narrows the
-        caller's columns; the system columns are always there. Ordered by batch, arrival and row id, whatever
-        files the rows lie in. Raises NotFound, Damaged.
+        Adds ``_label`` (canonical text), ``_label_source``, ``_label_origin``, ``_confidence``, ``_teacher`` and
+        ``_labelled_at``; with ``labelled`` only rows that have a label (pseudo ones count), else all, with nulls.
+        ``columns`` narrows the caller's columns; the system columns are always there. Ordered by batch,
+        arrival and row id, whatever files the rows lie in. Raises NotFound, Damaged.
         """
         point = self.version(project_id, version)
-        return reading.rows(self._of(project_id), point, labelled=labelled, columns=columns)
+        gone = revocations_upto(self._db, project_id, point.batch)
+        return reading.rows(self.tables_of(project_id), point, gone, labelled=labelled, columns=columns)
 
     def recent(self, project_id: int, n: int, source: str | None = None) -> pa.Table:
         """The newest ``n`` rows (of one ``_source``), oldest of them first. Raises Damaged."""
         batches_with_rows = held(self._db, project_id, "rows")
-        return reading.recent(self._of(project_id), self._upto(project_id), batches_with_rows, n, source)
+        return reading.recent(
+            self.tables_of(project_id), self._upto(project_id), batches_with_rows, n, source
+        )
+
+    def rows(self, project_id: int, row_ids: Iterable[str]) -> pa.Table:
+        """The rows with these ids, those that exist, in no order. Raises Damaged."""
+        ids = list(row_ids)
+        where = row_index.batches(self._db, project_id, ids)
+        return reading.some(self.tables_of(project_id), self._upto(project_id), ids, where)
 
     def scored(
         self,
@@ -237,13 +247,30 @@ class Datasets:
         Columns ``_row_id, model_version, value, score, probabilities, at, label, label_at``; without
         ``labelled`` also those whose truth hasn't come, with nulls. Raises Damaged.
         """
-        tables, upto = self._of(project_id), self._upto(project_id)
-        return reading.scored(tables, upto, since=since, limit=limit, labelled=labelled)
+        tables, upto = self.tables_of(project_id), self._upto(project_id)
+        gone = revocations_upto(self._db, project_id, upto)
+        return reading.scored(tables, upto, gone, since=since, limit=limit, labelled=labelled)
+
+    def shadowed(self, project_id: int, probation: int, limit: int) -> pa.Table:
+        """The newest ``limit`` shadow answers of a probation, oldest of them first. Raises Damaged."""
+        return shadows.shadowed(self.tables_of(project_id), self._upto(project_id), probation, limit)
+
+    def paired(self, project_id: int, probation: int, *, began: int, after: int) -> tuple[pa.Table, int]:
+        """Shadow answers of a probation whose truth has come, and the batch up to which was looked.
+
+        Each row once: its first answers and its first truth, if that came after them. A pair is there from the
+        batch that completed it, whether that brought the truth or the answers; pairs complete in batches above
+        ``after`` are returned, in the order in which they became so; ``began`` is the last batch before the
+        probation. Columns of SHADOWS without ``_batch``,
+        ``probation``, and ``label, label_at, complete``. Raises Damaged.
+        """
+        upto = self._upto(project_id)
+        return shadows.paired(self.tables_of(project_id), upto, probation, began, after), upto
 
     def quarantine(self, project_id: int, limit: int = 100, batch: int | None = None) -> list[dict[str, Any]]:
         """Refused rows, newest batch first: ``batch, line, column, code, message, row, at``."""
         refused = held(self._db, project_id, "quarantined")
-        return reading.quarantine(self._of(project_id), self._upto(project_id), refused, limit, batch)
+        return reading.quarantine(self.tables_of(project_id), self._upto(project_id), refused, limit, batch)
 
     def verify(self, project_id: int, number: int) -> bool:
         """Whether the rows and labels of a version, read again from the tables, still give its content hash.
@@ -258,7 +285,9 @@ class Datasets:
         )
         with self._db.read() as connection:
             members = [(row.number, row.rows, row.labels) for row in connection.execute(query)]
-        return reading.chained_hash(self._of(project_id), version, members) == version.content_hash
+        gone = revocations_upto(self._db, project_id, version.batch)
+        found = reading.chained_hash(self.tables_of(project_id), version, members, gone)
+        return found == version.content_hash
 
     def _is_staged(self, uuid: str) -> bool:
         query = select(batches.c.id).where(batches.c.uuid == uuid, batches.c.status == "staged")
@@ -269,7 +298,8 @@ class Datasets:
         newest = self.latest(project_id)
         return 0 if newest is None else newest.batch
 
-    def _of(self, project_id: int) -> DeltaTables:
+    def tables_of(self, project_id: int) -> DeltaTables:
+        """The Delta tables of a project. Raises NotFound."""
         with self._guard:
             tables = self._open.get(project_id)
         if tables is not None:

@@ -1,4 +1,4 @@
-"""The four Delta tables of a project: rows, labels, predictions, quarantine.
+"""The five Delta tables of a project: rows, labels, predictions, shadows, quarantine.
 
 Each batch is appended to a table at most once: the append carries the batch's number as Delta application
 transaction, so that one already made is recognised, and one that another process makes at the same moment is
@@ -32,6 +32,7 @@ LABELS = pa.schema(
         ("teacher", pa.int32()),
         ("at", TIME),
         BATCH,
+        ("origin", pa.string()),
     ]
 )
 PREDICTIONS = pa.schema(
@@ -45,6 +46,21 @@ PREDICTIONS = pa.schema(
         BATCH,
     ]
 )
+SHADOWS = pa.schema(
+    [
+        ("_row_id", pa.string()),
+        ("probation", pa.int32()),
+        ("champion_version", pa.int32()),
+        ("champion_score", pa.float64()),
+        ("champion_probabilities", pa.list_(pa.float64())),
+        ("model_version", pa.int32()),
+        ("score", pa.float64()),
+        ("probabilities", pa.list_(pa.float64())),
+        ("at", TIME),
+        BATCH,
+    ]
+)
+"""Two answers to one row: the champion's, which was given, and the shadow's, which nobody saw."""
 QUARANTINE = pa.schema(
     [
         BATCH,
@@ -56,7 +72,13 @@ QUARANTINE = pa.schema(
         ("at", TIME),
     ]
 )
-SCHEMAS = {"rows": ROWS, "labels": LABELS, "predictions": PREDICTIONS, "quarantine": QUARANTINE}
+SCHEMAS = {
+    "rows": ROWS,
+    "labels": LABELS,
+    "predictions": PREDICTIONS,
+    "shadows": SHADOWS,
+    "quarantine": QUARANTINE,
+}
 """The columns each table has from the start; rows gain the caller's with the first batch that has them."""
 
 STREAM_ROWS = 8_192
@@ -149,9 +171,7 @@ class DeltaTables:
             condition &= where
         for attempt in (version, None):
             try:
-                return self.dataset(name, attempt).to_table(
-                    columns=None if columns is None else list(columns), filter=condition
-                )
+                return _table_of(self.dataset(name, attempt), SCHEMAS[name], columns, condition)
             except FileNotFoundError as error:
                 missing = error
         raise Damaged(f"the table {self.folder / name} lacks a file: {missing}") from missing
@@ -203,6 +223,22 @@ class DeltaTables:
             fsync(entry)
         fsync(log)
         fsync(path)
+
+
+def _table_of(
+    dataset: ds.Dataset, schema: pa.Schema, columns: Sequence[str] | None, condition: ds.Expression
+) -> pa.Table:
+    """What fits the condition. A column that the table got after this version of it is all null."""
+    if columns is None:
+        return dataset.to_table(filter=condition)
+    known = set(dataset.schema.names)
+    found = dataset.to_table(
+        columns=[name for name in columns if name in known or name not in schema.names], filter=condition
+    )
+    for name in columns:
+        if name not in found.column_names:
+            found = found.append_column(name, pa.nulls(found.num_rows, schema.field(name).type))
+    return found.select(list(columns))
 
 
 def _last_batch(table: DeltaTable) -> int:

@@ -8,6 +8,9 @@ added later doesn't change the rows before it. ``_batch`` is left out: it says w
 *Batch.* Each row's SHA-256; these digests sorted (so order, chunks and files don't matter), first those of
 the rows, then those of the labels, each part preceded by its name and count; SHA-256 over all.
 
+*Revocation.* A batch that holds no rows and labels, but says which labels count no longer: SHA-256 over its
+criteria (source, origin, teacher, since) as cells of a row.
+
 *Version.* SHA-256 over the version before (32 zero bytes at the start) and the batch's hash: a chain, so
 equal hashes mean equal histories.
 """
@@ -17,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable
+from datetime import datetime
 from itertools import pairwise
 
 import numpy as np
@@ -57,6 +61,20 @@ def batch_hash(rows: Iterable[Digests], labels: Iterable[Digests]) -> str:
         ordered = np.ascontiguousarray(digests).view(f"S{_DIGEST_BYTES}").ravel()
         whole.update(np.sort(ordered).tobytes())
     return whole.hexdigest()
+
+
+def revocation_hash(
+    source: str | None, origin: str | None, teacher: int | None, since: datetime | None
+) -> str:
+    """The hash of a batch that takes labels back."""
+    cells = {
+        "source": pa.array([source], pa.string()),
+        "origin": pa.array([origin], pa.string()),
+        "teacher": pa.array([teacher], pa.int64()),
+        "since": pa.array([since], pa.timestamp("us", "UTC")),
+    }
+    digest = row_digests(pa.RecordBatch.from_pydict(cells))
+    return hashlib.sha256(b"incumbent revocation 1\n" + digest.tobytes()).hexdigest()
 
 
 def chain(previous: str, batch: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, Select, func, select
@@ -39,6 +40,18 @@ class Models:
         with self._db.read() as connection:
             query = _models(project_id).order_by(t.models.c.version.desc())
             return tuple(_record(row) for row in connection.execute(query).mappings())
+
+
+def insert_models(
+    connection: Connection, project_id: int, news: Sequence[NewModel], *, run: int | None, at: datetime
+) -> tuple[int, ...]:
+    """Insert models as the next versions, in order, each linked to those before; returns their numbers."""
+    versions: list[int] = []
+    for new in news:
+        linked = {name: versions[position] for name, position in new.links.items()}
+        known = replace(new, details={**new.details, **linked})
+        versions.append(insert_model(connection, project_id, known, run=run, at=at))
+    return tuple(versions)
 
 
 def insert_model(

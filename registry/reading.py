@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,23 +17,30 @@ from registry.errors import Damaged
 from registry.labels import winners
 from registry.lineage import GENESIS, Digests, batch_hash, chain, row_digests
 from registry.records import DatasetVersion
+from registry.revocations import Revocation, counting
 
 _HASHED_AT_ONCE = 2_000_000
 _JOINED = (
     ("_label", "label"),
     ("_label_source", "source"),
+    ("_label_origin", "origin"),
     ("_confidence", "confidence"),
     ("_teacher", "teacher"),
+    ("_labelled_at", "at"),
 )
 
 
 def rows(
-    tables: DeltaTables, version: DatasetVersion, *, labelled: bool, columns: Sequence[str] | None
+    tables: DeltaTables,
+    version: DatasetVersion,
+    revoked: Sequence[Revocation],
+    *,
+    labelled: bool,
+    columns: Sequence[str] | None,
 ) -> pa.Table:
-    """See :meth:`registry.datasets.Datasets.read`."""
-    told = winners(
-        tables.scan("labels", upto=version.batch, version=version.labels_version, columns=LABELS.names)
-    )
+    """See :meth:`registry.datasets.Datasets.read`; ``revoked`` are the revocations up to the version."""
+    entries = tables.scan("labels", upto=version.batch, version=version.labels_version, columns=LABELS.names)
+    told = winners(counting(entries, revoked))
     ids = told["_row_id"].combine_chunks()
     wanted = None if columns is None else list(dict.fromkeys([*ROWS.names, *columns]))
     found = tables.scan(
@@ -75,18 +82,24 @@ def recent(
     return _in_order(tables.scan("rows", upto=upto, where=where & these))
 
 
+def some(tables: DeltaTables, upto: int, row_ids: Sequence[str], batches: Collection[int]) -> pa.Table:
+    """The rows with these ids; ``batches`` are those they came with."""
+    where = ds.field("_batch").isin(sorted(batches)) & ds.field("_row_id").isin(list(row_ids))
+    return tables.scan("rows", upto=upto, where=where)
+
+
 def scored(
-    tables: DeltaTables, upto: int, *, since: datetime | None, limit: int | None, labelled: bool
+    tables: DeltaTables,
+    upto: int,
+    revoked: Sequence[Revocation],
+    *,
+    since: datetime | None,
+    limit: int | None,
+    labelled: bool,
 ) -> pa.Table:
     """See :meth:`registry.datasets.Datasets.scored`."""
-    truths = winners(
-        tables.scan(
-            "labels",
-            upto=upto,
-            columns=["_row_id", "label", "source", "at", "_batch"],
-            where=ds.field("source").isin(TRUTHS),
-        )
-    )
+    entries = tables.scan("labels", upto=upto, columns=LABELS.names, where=ds.field("source").isin(TRUTHS))
+    truths = winners(counting(entries, revoked))
     ids = truths["_row_id"].combine_chunks()
     where = None if since is None else ds.field("at") >= pa.scalar(since, PREDICTIONS.field("at").type)
     if labelled:
@@ -119,9 +132,14 @@ def quarantine(
 
 
 def chained_hash(
-    tables: DeltaTables, version: DatasetVersion, members: Sequence[tuple[int, int, int]]
+    tables: DeltaTables,
+    version: DatasetVersion,
+    members: Sequence[tuple[int, int, int]],
+    revoked: Sequence[Revocation],
 ) -> str:
-    """The content hash, recomputed; ``members`` is (batch, rows, labels) of each batch up to the version."""
+    """The content hash, recomputed; ``members`` is (batch, rows, labels) of each batch up to the version,
+    ``revoked`` says which of them are revocations."""
+    own = {each.batch: each.criteria.hash for each in revoked}
     current = GENESIS
     for group in _groups(members):
         span = (group[0], group[-1])
@@ -130,9 +148,10 @@ def chained_hash(
             for name, at in (("rows", version.rows_version), ("labels", version.labels_version))
         }
         for number in group:
-            current = chain(
-                current, batch_hash(by_batch["rows"].get(number, ()), by_batch["labels"].get(number, ()))
-            )
+            held = own.get(number)
+            if held is None:
+                held = batch_hash(by_batch["rows"].get(number, ()), by_batch["labels"].get(number, ()))
+            current = chain(current, held)
     return current
 
 

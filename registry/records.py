@@ -15,6 +15,9 @@ class BatchKind(StrEnum):
     UPLOAD = "upload"
     PREDICTIONS = "predictions"
     FEEDBACK = "feedback"
+    SHADOW = "shadow"
+    REVOCATION = "revocation"
+    PSEUDO_LABELS = "pseudo_labels"
 
 
 class LabelSource(StrEnum):
@@ -67,7 +70,8 @@ class Project:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """One accepted upload, flush of the prediction log, or delivery of feedback."""
+    """One accepted upload, flush of the prediction log or of shadow answers, delivery of feedback, revocation of
+    labels, or a teacher's labels."""
 
     number: int
     project_id: int
@@ -162,7 +166,8 @@ class BlobRef:
 class NewModel:
     """A model to be registered: its blob and what is known of it.
 
-    ``details`` is the service's own JSON (metric scores, classes, training cut, requirements, …).
+    ``details`` is the service's own JSON (metric scores, classes, training cut, requirements, …). ``links`` names
+    further details that hold the version of a model registered with it, by its position among those before.
     """
 
     blob: BlobRef
@@ -172,6 +177,7 @@ class NewModel:
     dataset_version: int
     details: Json
     attachments: Mapping[str, BlobRef] = field(default_factory=dict)
+    links: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,12 +58,20 @@ def set_truths(db: Database, project_id: int, ids: pa.Array, truths: pa.Array) -
             kind = connection.dialect.name
             query = f"{_select('count(*)', kind)} AND truth IS NULL"
             fresh += int(connection.exec_driver_sql(query, (project_id, _ids(kind, some))).scalar_one())
-            if kind == "sqlite":
-                values = [(truth, project_id, row_id) for row_id, truth in zip(some, texts, strict=True)]
-                connection.exec_driver_sql(_SET[kind], values)
-            else:
-                connection.exec_driver_sql(_SET[kind], (some, texts, project_id))
+            _set(connection, project_id, some, texts)
     return fresh
+
+
+def replace_truths(connection: Connection, project_id: int, ids: pa.Array, truths: pa.Array) -> int:
+    """Give rows another truth or, with null, none, all in one transaction. How many have none now that had one."""
+    kind = connection.dialect.name
+    lost = 0
+    for some, texts in zip(_pieces(ids), _pieces(truths), strict=True):
+        without = [row_id for row_id, truth in zip(some, texts, strict=True) if truth is None]
+        query = f"{_select('count(*)', kind)} AND truth IS NOT NULL"
+        lost += int(connection.exec_driver_sql(query, (project_id, _ids(kind, without))).scalar_one())
+        _set(connection, project_id, some, texts)
+    return lost
 
 
 def truths(db: Database, project_id: int, ids: Sequence[str]) -> dict[str, str | None]:
@@ -75,6 +83,18 @@ def truths(db: Database, project_id: int, ids: Sequence[str]) -> dict[str, str |
             query = _select("row_id, truth", kind)
             some = _ids(kind, [row_id for row_id in ids[start : start + PIECE] if _can_exist(row_id)])
             found.update((row[0], row[1]) for row in connection.exec_driver_sql(query, (project_id, some)))
+    return found
+
+
+def batches(db: Database, project_id: int, ids: Sequence[str]) -> set[int]:
+    """The batches that these rows came with."""
+    found: set[int] = set()
+    for start in range(0, len(ids), PIECE):
+        with db.read() as connection:
+            kind = connection.dialect.name
+            some = _ids(kind, [row_id for row_id in ids[start : start + PIECE] if _can_exist(row_id)])
+            query = _select("DISTINCT batch", kind)
+            found.update(row[0] for row in connection.exec_driver_sql(query, (project_id, some)))
     return found
 
 
@@ -99,6 +119,15 @@ def _insert(
         values = [(project_id, row_id, batch, truth) for row_id, truth in zip(ids, texts, strict=True)]
         return int(connection.exec_driver_sql(_ADD[kind], values).rowcount)
     return int(connection.exec_driver_sql(_ADD[kind], (project_id, batch, ids, texts)).rowcount)
+
+
+def _set(connection: Connection, project_id: int, ids: Sequence[str], texts: Sequence[str | None]) -> None:
+    kind = connection.dialect.name
+    if kind == "sqlite":
+        values = [(truth, project_id, row_id) for row_id, truth in zip(ids, texts, strict=True)]
+        connection.exec_driver_sql(_SET[kind], values)
+    else:
+        connection.exec_driver_sql(_SET[kind], (ids, texts, project_id))
 
 
 def _of_others(connection: Connection, project_id: int, batch: int, ids: Sequence[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from registry import tables as t
 from registry.database import Database, insert_into, lock_project
 from registry.errors import Conflict, NotFound, StaleFence
 from registry.ledger import append_events, append_judgement, promote_locked
-from registry.models import insert_model
+from registry.models import insert_models
 from registry.records import Json, NewModel, NewPromotion, Run, RunStatus, TrialRecord
 
 _ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
@@ -153,33 +153,36 @@ class Runs:
         verdict: Json | None = None,
         error: str | None = None,
         model: NewModel | None = None,
+        models: Sequence[NewModel] = (),
         promotion: NewPromotion | None = None,
+        promoted: int = 0,
         judgement: tuple[str, int, float] | None = None,
         events: Sequence[tuple[str, Json]] = (),
         at: datetime,
     ) -> Run:
-        """End the run: its status and verdict, its model (``run.challenger`` is the version given), the
-        promotion of that model, the look at the holdout ``(holdout_epoch, look, alpha_spent)``, the events;
-        all of it or nothing.
+        """End the run: its status and verdict, its models (``run.challenger`` is the version given to the
+        first), the promotion of the one at position ``promoted``, the look at the holdout
+        ``(holdout_epoch, look, alpha_spent)``, the events; all of it or nothing. ``model`` is short for one.
 
         Raises StaleFence, StaleEpoch (the promotion), Conflict (``look_taken``), NotFound (project, blob),
-        ValueError (a status that doesn't end a run, a promotion without a model).
+        ValueError (a status that doesn't end a run, a promotion without a model, ``model`` and ``models``).
         """
         if status not in _ENDED:
             raise ValueError(f"{status} does not end a run")
-        if promotion is not None and model is None:
+        if model is not None and models:
+            raise ValueError("either model or models, not both")
+        made = tuple(models) if model is None else (model,)
+        if promotion is not None and not 0 <= promoted < len(made):
             raise ValueError("there is no model to promote")
         with self._db.write() as connection:
             run = _one(connection, t.runs.c.id == run_id)
             project_id, number = run.project_id, run.number
-            if model is not None or judgement is not None:
+            if made or judgement is not None:
                 lock_project(connection, project_id)  # before the run: everyone locks in this order
             _held(connection, run_id, fence)
-            version = None
-            if model is not None:
-                version = insert_model(connection, project_id, model, run=number, at=at)
-            if promotion is not None and version is not None:
-                promote_locked(connection, project_id, version, promotion, run=number, at=at)
+            versions = insert_models(connection, project_id, made, run=number, at=at)
+            if promotion is not None:
+                promote_locked(connection, project_id, versions[promoted], promotion, run=number, at=at)
             if judgement is not None:
                 append_judgement(connection, project_id, judgement, run=number, at=at)
             ended = _change(
@@ -188,7 +191,7 @@ class Runs:
                 status=status,
                 verdict=verdict,
                 error=error,
-                challenger=version,
+                challenger=versions[0] if versions else None,
                 finished_at=at,
                 expires_at=None,
             )

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from registry.columns import Arrow, as_table, check_ids, check_text, conform, is_truth, storable_rows
-from registry.delta_tables import BATCH, LABELS, PREDICTIONS, QUARANTINE, ROWS, STREAM_ROWS
+from registry.delta_tables import BATCH, LABELS, PREDICTIONS, QUARANTINE, ROWS, SHADOWS, STREAM_ROWS
 from registry.durable import fsync, locked, try_lock
 from registry.records import LabelSource
 
@@ -51,7 +51,7 @@ class Staging:
 
     def write_labels(self, data: Arrow) -> None:
         """``_row_id`` and ``label`` (canonical text), with ``source`` (default: ``given``), ``confidence``,
-        ``teacher`` and ``at`` (default: when committed). Null labels are left out."""
+        ``teacher``, ``origin`` and ``at`` (default: when committed). Null labels are left out."""
         table = conform(as_table(data), LABELS)
         table = table.filter(pc.is_valid(table["label"]))
         source = pc.fill_null(table["source"], LabelSource.GIVEN.value)
@@ -61,6 +61,7 @@ class Staging:
             raise ValueError(f"unknown label source {sorted(unknown)[0]!r}")
         check_ids(table["_row_id"])
         check_text(table["label"], "label")
+        check_text(table["origin"], "label's origin")
         self._write("labels", table)
         self.labels += table.num_rows
         self.truths += int(pc.sum(is_truth(source)).as_py() or 0)
@@ -71,6 +72,12 @@ class Staging:
         check_ids(table["_row_id"])
         self._write("predictions", table)
         self.predictions += table.num_rows
+
+    def write_shadows(self, data: Arrow) -> None:
+        """``_row_id``, ``probation``, and both models' ``version``, ``score`` and ``probabilities``; see SHADOWS."""
+        table = conform(as_table(data), SHADOWS)
+        check_ids(table["_row_id"])
+        self._write("shadows", table)
 
     def write_quarantine(self, data: Arrow) -> None:
         """Faults, one an entry: ``line``, ``column``, ``code``, ``message``, ``row``. Entries of one line are

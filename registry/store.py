@@ -14,10 +14,13 @@ from registry.datasets import Datasets
 from registry.drift import DriftReports
 from registry.errors import Damaged
 from registry.keys import Keys
+from registry.label_ledger import LabelLedger
+from registry.labeling import Labeling
 from registry.leases import DueTimes, Leases
 from registry.ledger import Ledger
 from registry.migrations import upgrade
 from registry.models import Models
+from registry.probations import Probations
 from registry.projects import Projects
 from registry.quality import QualityReports
 from registry.replays import Replays
@@ -43,11 +46,14 @@ class Registry:
         self.ledger = Ledger(db)
         self.drift = DriftReports(db)
         self.quality = QualityReports(db)
+        self.probations = Probations(db)
         self.replays = Replays(db)
         self.keys = Keys(db)
         self.leases = Leases(db)
         self.due = DueTimes(db)
         self.datasets = Datasets(db, home / "tables", home / "staging")
+        self.labels = LabelLedger(db, self.datasets)
+        self.labeling = Labeling(db)
         self.blobs = BlobStore(home / "blobs", signing_key, db)
 
     @classmethod

@@ -179,7 +179,9 @@ class SeenIds:
             self._sorted.append(np.sort(np.concatenate([before, last])))
 
 
-def label_table(row_id: pa.Array, labels: pa.Array, *, source: LabelSource, at: datetime) -> pa.Table:
+def label_table(
+    row_id: pa.Array, labels: pa.Array, *, source: LabelSource, at: datetime, origin: str | None = None
+) -> pa.Table:
     """Labels as the staging area takes them; a label that somebody gave has no confidence and no teacher."""
     count = len(row_id)
     return pa.table(
@@ -190,6 +192,7 @@ def label_table(row_id: pa.Array, labels: pa.Array, *, source: LabelSource, at: 
             "confidence": pa.nulls(count, pa.float64()),
             "teacher": pa.nulls(count, pa.int32()),
             "at": pa.repeat(pa.scalar(at, pa.timestamp("us", tz="UTC")), count),
+            "origin": pa.repeat(pa.scalar(origin, pa.string()), count),
         }
     )
 

@@ -13,16 +13,18 @@ from service.problems import MOST_ERRORS, Problem
 
 MOST_LABELS = 100_000
 LONGEST_ID = 255
+LONGEST_NAME = 100
 REMEDY = 'Send {"labels": [{"id": row id, "label": value}, …]}.'
 
 
-def read_answers(body: bytes, schema: Schema | None) -> tuple[list[Answer], bool]:
-    """The answers of ``{"labels": [{"id", "label"}], "replace"?}``, and whether they replace others.
+def read_answers(body: bytes, schema: Schema | None) -> tuple[list[Answer], bool, str | None]:
+    """The answers of ``{"labels": [{"id", "label"}], "replace"?, "origin"?}``, whether they replace others, and
+    where they are from.
 
     Before the first upload there is no ``schema``, and no label can be at fault (nor any id be known).
     Raises a problem that names the field at fault, such as ``labels[3].label``.
     """
-    items, replaces = _items(body)
+    items, replaces, origin = _items(body)
     answers: list[Answer] = []
     errors: list[dict[str, str]] = []
     for at, item in enumerate(items):
@@ -39,17 +41,17 @@ def read_answers(body: bytes, schema: Schema | None) -> tuple[list[Answer], bool
                 break
     if errors:
         raise _problem(errors, schema)
-    return answers, replaces
+    return answers, replaces, origin
 
 
-def _items(body: bytes) -> tuple[list[Any], bool]:
+def _items(body: bytes) -> tuple[list[Any], bool, str | None]:
     try:
         data = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Problem(400, "not_json", "The body is not valid JSON.", field="body", remedy=REMEDY) from None
     if not isinstance(data, dict):
         raise _malformed("body", "The body is not a JSON object.")
-    strange = sorted(set(data) - {"labels", "replace"})
+    strange = sorted(set(data) - {"labels", "replace", "origin"})
     if strange:
         raise _malformed(strange[0], f"{strange[0]!r} is not a part of this call.")
     if not isinstance(data.get("labels"), list):
@@ -69,7 +71,15 @@ def _items(body: bytes) -> tuple[list[Any], bool]:
     replaces = data.get("replace", False)
     if not isinstance(replaces, bool):
         raise _malformed("replace", "'replace' is not true or false.")
-    return items, replaces
+    origin = data.get("origin")
+    if origin is not None and (not isinstance(origin, str) or not is_name(origin)):
+        raise _malformed("origin", f"'origin' is no name of at most {LONGEST_NAME} characters.")
+    return items, replaces, origin
+
+
+def is_name(text: str) -> bool:
+    """Whether this can name an annotator or another origin of labels: printable, not blank, not too long."""
+    return 0 < len(text) <= LONGEST_NAME and text.isprintable() and text.strip() == text
 
 
 def _fault(item: Any) -> tuple[str, str, str] | None:

@@ -17,10 +17,13 @@ from service.api import (
     docs,
     front,
     health,
+    label_sources,
+    labeling,
     labels,
     models,
     monitoring,
     predictions,
+    probation,
     projects,
     replays,
     runs,
@@ -29,18 +32,23 @@ from service.api.context import Context
 from service.clock import Clock
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
+from service.estimate_watch import EstimateWatch
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
+from service.probation import ProbationWatch
 from service.problems import install_problems
 from service.quality_watch import QualityWatch
 from service.replay.room import ReplayRoom
 from service.scheduler import Scheduler
 from service.serving import Serving
 from service.settings import Settings
+from service.shadow import Shadow
 from service.workshop import Workshop
 
 PREDICT_THREADS = 2
+SHADOW_FLUSHES = 5
+"""Shadow answers are stored once in so many flushes of the prediction log."""
 
 
 def _now() -> datetime:
@@ -59,6 +67,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         app.state.predict_executor = ThreadPoolExecutor(PREDICT_THREADS, thread_name_prefix="predict")
         context.serving.start()
         context.observation.start()
+        context.shadow.start()
         context.scheduler.start()
         if context.replays is not None:
             context.replays.start()
@@ -70,6 +79,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
             await run_in_threadpool(context.scheduler.stop)
             await run_in_threadpool(context.serving.stop)
             app.state.predict_executor.shutdown(wait=True)
+            await run_in_threadpool(context.shadow.stop)
             await run_in_threadpool(context.observation.stop)
             context.registry.close()
 
@@ -86,7 +96,19 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
     app.include_router(docs.router)
     docs.mount_files(app)
     app.include_router(health.router, tags=["health"])
-    for module in (projects, data, predictions, labels, runs, models, monitoring, replays):
+    for module in (
+        projects,
+        data,
+        predictions,
+        labels,
+        labeling,
+        label_sources,
+        runs,
+        models,
+        monitoring,
+        probation,
+        replays,
+    ):
         tag = module.__name__.rpartition(".")[2]
         app.include_router(module.router, prefix="/v1/projects", tags=[tag])
     return app
@@ -102,6 +124,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
 
     def note_swap(deployment: Deployment) -> None:
         metrics.champion.labels(deployment.project).set(deployment.version)
+        scheduler.nudge()
 
     serving = Serving(
         registry,
@@ -109,11 +132,30 @@ def compose(settings: Settings, clock: Clock) -> Context:
         poll_seconds=settings.poll_seconds,
         clock=clock,
         on_swap=note_swap,
+        most_shadows=settings.max_shadows,
+    )
+    shadow = Shadow(
+        registry,
+        lambda: serving.shadows,
+        clock=clock,
+        metrics=metrics,
+        flush_seconds=settings.flush_seconds * SHADOW_FLUSHES,
+        queue_rows=settings.shadow_queue_rows,
+    )
+    probation_watch = ProbationWatch(
+        registry, settings, shadow=shadow, clock=clock, metrics=metrics, on_change=serving.nudge
     )
     drift_watch = DriftWatch(
         registry, settings, clock=clock, metrics=metrics, on_report=lambda: scheduler.nudge()
     )
-    quality_watch = QualityWatch(registry, clock=clock, on_report=lambda: scheduler.nudge())
+    quality_watch = QualityWatch(registry, clock=clock, metrics=metrics, on_report=lambda: scheduler.nudge())
+    estimate_watch = EstimateWatch(
+        registry,
+        clock=clock,
+        metrics=metrics,
+        served=lambda name: serving.champions.get(name),
+        on_report=lambda: scheduler.nudge(),
+    )
     workshop = Workshop(
         registry,
         settings,
@@ -131,6 +173,8 @@ def compose(settings: Settings, clock: Clock) -> Context:
         workshop=workshop,
         drift_watch=drift_watch,
         quality_watch=quality_watch,
+        probation_watch=probation_watch,
+        estimate_watch=estimate_watch,
         maintain=maintenance.run,
     )
     observation = Observation(registry, home, flush_seconds=settings.flush_seconds, clock=clock)
@@ -140,6 +184,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         clock=clock,
         serving=serving,
         observation=observation,
+        shadow=shadow,
         scheduler=scheduler,
         metrics=metrics,
         keys_required=settings.require_keys or not settings.on_loopback,

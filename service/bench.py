@@ -1,32 +1,34 @@
-"""Where a run is worked on: one folder, child processes one after another, everything told to the registry.
+"""What is done on a run, step by step: children do the work, everything is told to the registry.
 
 :mod:`service.cycle` says what is done; this says how each step is carried out and what a failed one means.
 """
 
 from __future__ import annotations
 
-import json
-import secrets
-import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from automl.search import EngineOutcome, Plan
+from automl.search import EngineOutcome, Plan, search
 from automl.task import Task
-from registry.records import Model, NewModel, NewPromotion, Project, PromotionKind, Run, RunStatus
+from registry.records import NewPromotion, Project, PromotionKind, Run, RunStatus
 from registry.store import Registry
-from service.children import End, Event, Limits, run_child
+from service.arms import ThirdArm, keep_labels, third_arm, verdict_of
+from service.children import End
 from service.conclusion import Challenger, Conclusion, Interruption, Judgement
+from service.demands import is_reversal, rules
 from service.policy import Policy
+from service.registration import Refit, models_of
+from service.room import Room
 from service.run_log import RunLog
-from service.sealed import seal, unseal
+from service.run_spec import specification
 from service.settings import Settings
 
-STARTUP_SECONDS = 120.0
 DEADLINE_FACTOR = 1.5
 SNAPSHOT_SECONDS = 600.0
 JUDGE_SECONDS = 600.0
+REFIT_SECONDS = 600.0
 
 
 class Bench:
@@ -46,11 +48,8 @@ class Bench:
         self._run = run
         self._project = project
         self._registry = registry
-        self._settings = settings
         self._log = log
-        self._cancelled = cancelled
-        self._folder = folder
-        self._key = secrets.token_bytes(32)
+        self._room = Room(folder, registry=registry, settings=settings, log=log, cancelled=cancelled)
         self._policy = Policy.model_validate(run.plan["policy"])
         self._champion = (
             registry.models.get(project.id, project.champion) if project.champion is not None else None
@@ -58,6 +57,7 @@ class Bench:
         self._look = registry.ledger.looks(project.id, self._holdout_epoch) + 1
         self._outcomes: dict[str, Mapping[str, Any]] = {}
         self._snapshot: Mapping[str, Any] = {}
+        self._third: ThirdArm | None = None
 
     @property
     def task(self) -> Task:
@@ -74,28 +74,41 @@ class Bench:
 
     def take_snapshot(self) -> Mapping[str, Any]:
         """Freeze the rows of the run's dataset version into a training and a holdout file."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
-        if self._champion is not None:
-            data = self._registry.blobs.open(self._champion.blob.digest)
-            seal(self._folder / "champion.model", data, self._key)
-        (self._folder / "spec.json").write_text(json.dumps(self._spec()))
-        self._stage("snapshot", SNAPSHOT_SECONDS)
-        self._snapshot = json.loads((self._folder / "snapshot.json").read_text())
+        champion, open_blob = self._champion, self._registry.blobs.open
+        self._room.open(
+            specification(
+                self._run,
+                self._project,
+                self._policy,
+                champion=champion,
+                models=self._registry.models.list(self._project.id),
+                drift=self._registry.drift.latest(self._project.id),
+                look=self._look,
+                now=self._log.now(),
+            )
+        )
+        if champion is not None:
+            self._room.bring_sealed("champion.model", open_blob(champion.blob.digest))
+            if "pseudo_labels" in champion.attachments:
+                taught = open_blob(champion.attachments["pseudo_labels"].digest)
+                self._room.bring("champion-pseudo.parquet", taught)
+        self._room.stage("snapshot", SNAPSHOT_SECONDS)
+        self._snapshot = self._room.read("snapshot.json")
         self._log.describe(snapshot=self._snapshot)
         return self._snapshot
 
-    def run_engine(self, engine: str, seconds: float) -> EngineOutcome[Challenger]:
+    def run_engine(self, engine: str, seconds: float, *, arm: str = "") -> EngineOutcome[Challenger]:
         """Search with one engine for ``seconds``, and not longer than 1.5 times that."""
-        self._spend(engine, seconds)
+        name = engine + arm
+        self._room.specify(budgets={name: seconds})
         before = self._log.trials
-        ended = self._child(f"search-{engine}", DEADLINE_FACTOR * seconds)
+        ended = self._room.child(f"search-{name}", DEADLINE_FACTOR * seconds)
         trials = self._log.trials - before
-        result = self._folder / f"{engine}.json"
         # One that was ended early may have left its best so far.
-        challenger = Challenger(**json.loads(result.read_text())) if result.exists() else None
+        found = self._room.has(f"{name}.json")
+        challenger = Challenger(**self._room.read(f"{name}.json")) if found else None
         error = ended.reason or None
-        self._outcomes[engine] = {
+        self._outcomes[name] = {
             "seconds": round(ended.seconds, 2),
             "trials": trials,
             "peak_mib": ended.peak_bytes // 1024**2,
@@ -109,26 +122,62 @@ class Bench:
             engine=engine, candidate=challenger, error=error, seconds=ended.seconds, trials=trials
         )
 
-    def judge(self, challenger: Challenger) -> Judgement:
-        """Champion and challenger on the holdout; also makes what serving needs to check the model."""
-        self._stage(f"judge-{challenger.file}", JUDGE_SECONDS)
-        verdict = json.loads((self._folder / "verdict.json").read_text())
+    def search_with_pseudo_labels(self) -> Challenger | None:
+        """The third arm's best, with the budget and seed of the second; None where the policy asks for none, or
+        nothing came of it."""
+        if self._policy.pseudo_labels.mode == "off" or self._champion is None:
+            return None
+        again = partial(search, self.task, self.plan, partial(self.run_engine, arm="-pseudo"))
+        self._third = third_arm(self._room, again)
+        return self._third.challenger
+
+    def judge(self, true_only: Challenger, with_pseudo: Challenger | None) -> Judgement:
+        """Champion and challengers on the holdout; also makes what serving needs to check the model."""
+        arms = {"true_only": true_only, "with_pseudo": with_pseudo}
+        files = {arm: one and one.file for arm, one in arms.items()}
+        asked = {arm: self._rules(one) for arm, one in arms.items() if one is not None}
+        factors = {arm: rule["required_effect_factor"] for arm, rule in asked.items()}
+        self._room.specify(arms=files, rules=asked["true_only"], effect_factors=factors)
+        self._room.stage("judge", JUDGE_SECONDS)
+        verdict = verdict_of(self._room.read("verdict.json"), self._third)
         if verdict["outcome"] == "promoted" and self._policy.promote_mode == "manual":
             verdict["outcome"] = "awaiting_approval"
             verdict["reason"] = "Awaiting approval: " + verdict["reason"]
-        return Judgement(outcome=verdict["outcome"], reason=verdict["reason"], verdict=verdict)
+        uses = with_pseudo is not None and verdict["arms"]["challenger"] == "with_pseudo"
+        return Judgement(
+            outcome=verdict["outcome"],
+            reason=verdict["reason"],
+            verdict=verdict,
+            challenger=with_pseudo if uses and with_pseudo is not None else true_only,
+            with_pseudo_labels=uses,
+        )
 
-    def promoted(self, challenger: Challenger, judgement: Judgement) -> Conclusion:
+    def refit(self, judgement: Judgement) -> Refit | None:
+        """The promoted model trained on all rows and checked, where the policy asks for it. One that fails, or can't
+        be made, leaves the judged one to be promoted."""
+        if not self._policy.refit:
+            return None
+        self._room.specify(
+            refit_with_pseudo=judgement.with_pseudo_labels,
+            baseline_score=judgement.verdict["baseline_score"],
+        )
+        ended = self._room.child(f"refit-{judgement.challenger.file}", REFIT_SECONDS)
+        if ended.end is not End.OK:
+            return Refit(passed=False, report={"passed": False, "reason": f"it failed: {ended.reason}"})
+        report = self._room.read("refit.json")
+        return Refit(passed=report["passed"], report=report)
+
+    def promoted(self, judgement: Judgement, refit: Refit | None) -> Conclusion:
         promotion = NewPromotion(
             expected_epoch=self._project.epoch,
             kind=PromotionKind.PROMOTION,
-            reason=judgement.reason,
+            reason=judgement.reason + _told(refit),
             actor="policy",
         )
-        return self._judged(challenger, judgement, promotion)
+        return self._judged(judgement, promotion, refit)
 
-    def kept(self, challenger: Challenger, judgement: Judgement) -> Conclusion:
-        return self._judged(challenger, judgement, None)
+    def kept(self, judgement: Judgement) -> Conclusion:
+        return self._judged(judgement, None, None)
 
     def failed(self, reason: str) -> Conclusion:
         return Conclusion(status=RunStatus.FAILED, error=reason, events=self._ended_event("failed", reason))
@@ -141,155 +190,77 @@ class Bench:
         )
 
     def clear(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._room.clear()
+
+    def _rules(self, challenger: Challenger) -> dict[str, Any]:
+        previous = self._project.previous
+        dethroned = None if previous is None else self._registry.models.get(self._project.id, previous)
+        return rules(self._policy, self.task, reversal=is_reversal(challenger, self._champion, dethroned))
 
     def _judged(
-        self, challenger: Challenger, judgement: Judgement, promotion: NewPromotion | None
+        self, judgement: Judgement, promotion: NewPromotion | None, refit: Refit | None
     ) -> Conclusion:
         look = (self._holdout_epoch, self._look, float(judgement.verdict["alpha_spent"]))
-        events = self._ended_event(judgement.outcome, judgement.reason)
+        kept = None
+        if judgement.with_pseudo_labels:
+            kept = keep_labels(self._room, self._registry, self._project, self._log)
+        models = models_of(
+            self._room,
+            self._registry,
+            self._run,
+            self._project,
+            self._log,
+            judgement=judgement,
+            snapshot=self._snapshot,
+            pseudo_labels=kept,
+            refit=refit,
+        )
+        verdict = dict(judgement.verdict)
+        if refit is not None:
+            verdict["refit"] = {**refit.report, "promoted": refit.passed}
         return Conclusion(
             status=RunStatus.COMPLETED,
-            verdict=judgement.verdict,
-            model=self._model(challenger, judgement),
+            verdict=verdict,
+            models=models,
+            promoted=len(models) - 1,
             promotion=promotion,
             judgement=look,
-            events=(*events, *self._model_events(judgement, promotion)),
+            events=(
+                *self._ended_event(judgement.outcome, judgement.reason),
+                *self._model_events(judgement, promotion, len(models)),
+            ),
         )
 
     def _model_events(
-        self, judgement: Judgement, promotion: NewPromotion | None
+        self, judgement: Judgement, promotion: NewPromotion | None, made: int
     ) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        # One run of a project is active at a time, so nobody else takes the next version number.
-        version = (
-            max((model.version for model in self._registry.models.list(self._project.id)), default=0) + 1
+        # One run of a project is active at a time, so nobody else takes the next version numbers.
+        newest = max((model.version for model in self._registry.models.list(self._project.id)), default=0)
+        named = {"project": self._project.name, "run": self._run.number}
+        created = tuple(
+            ("incumbent.model_version.created", {**named, "version": version, "outcome": judgement.outcome})
+            for version in range(newest + 1, newest + 1 + made)
         )
-        named = {"project": self._project.name, "run": self._run.number, "version": version}
-        created = ("incumbent.model_version.created", {**named, "outcome": judgement.outcome})
         if promotion is None:
-            return (created,)
-        change = {"from": self._project.champion, "to": version, "kind": promotion.kind.value}
-        return (created, ("incumbent.champion.changed", {**named, **change, "reason": promotion.reason}))
-
-    def _model(self, challenger: Challenger, judgement: Judgement) -> NewModel:
-        now = self._log.now()
-        put = self._registry.blobs.put
-        model = put(unseal(self._folder / challenger.file, self._key), at=now)
-        golden = put((self._folder / "golden.json").read_bytes(), at=now)
-        reference = put((self._folder / "reference.parquet").read_bytes(), at=now)
-        return NewModel(
-            blob=model,
-            engine=challenger.engine,
-            estimator=challenger.estimator,
-            config=challenger.config,
-            dataset_version=self._run.dataset_version,
-            details={
-                "task": self._project.task,
-                "schema": self._project.schema,
-                "metric": judgement.verdict["metric"],
-                "score": judgement.verdict["challenger_score"],
-                "cv_score": challenger.score,
-                "requirements": challenger.requirements,
-                "size_bytes": challenger.size_bytes,
-                "partial": challenger.partial,
-                "outcome": judgement.outcome,
-                **{
-                    name: self._snapshot[name]
-                    for name in ("cut", "trained_until", "hash", "train_rows", "holdout_rows")
-                },
-            },
-            attachments={"golden": golden, "reference": reference},
-        )
+            return created
+        change = {
+            **named,
+            "version": newest + made,
+            "from": self._project.champion,
+            "to": newest + made,
+            "kind": promotion.kind.value,
+            "reason": promotion.reason,
+        }
+        return (*created, ("incumbent.champion.changed", change))
 
     def _ended_event(self, outcome: str, reason: str) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         data = {"project": self._project.name, "run": self._run.number, "outcome": outcome, "reason": reason}
         return (("incumbent.run.ended", data),)
 
-    def _rules(self) -> dict[str, Any]:
-        gates = self._policy.gates
-        return {
-            "metric": self._project.task["metric"],
-            "min_effect": gates.min_effect,
-            "alpha": gates.alpha,
-            "resamples": gates.resamples,
-            "max_latency_ms": gates.max_latency_ms,
-            "max_size_bytes": gates.max_size_bytes,
-        }
 
-    def _spec(self) -> dict[str, Any]:
-        champion = self._champion
-        lookback = self._policy.lookback_window
-        return {
-            "project_id": self._project.id,
-            "task": dict(self._project.task),
-            "schema": dict(self._project.schema or {}),
-            "dataset_version": self._run.dataset_version,
-            "seed": self._run.seed,
-            "holdout": self._policy.holdout.model_dump(),
-            "lookback_seconds": lookback.total_seconds() if lookback else None,
-            "rules": self._rules(),
-            "look": self._look,
-            "budgets": {},
-            "champion": None if champion is None else _reigning(champion),
-            "start": None if champion is None else _start(champion),
-        }
-
-    def _spend(self, engine: str, seconds: float) -> None:
-        path = self._folder / "spec.json"
-        spec = json.loads(path.read_text())
-        spec["budgets"][engine] = seconds
-        path.write_text(json.dumps(spec))
-
-    def _stage(self, stage: str, seconds: float) -> None:
-        ended = self._child(stage, seconds)
-        if ended.end is not End.OK:
-            raise Interruption(RunStatus.FAILED, f"{stage.partition('-')[0]}: {ended.reason}")
-
-    def _child(self, stage: str, seconds: float) -> Any:
-        why: list[str] = []
-
-        def cancelled() -> bool:
-            reason = self._cancelled()
-            if reason is not None:
-                why.append(reason)
-            return reason is not None
-
-        limits = Limits(
-            deadline_seconds=seconds,
-            startup_seconds=STARTUP_SECONDS,
-            memory_bytes=self._settings.child_memory_bytes,
-        )
-        ended = run_child(
-            stage,
-            self._folder,
-            {
-                "key": self._key.hex(),
-                "database_url": self._registry.database_url,
-                "home": str(self._settings.home.resolve()),
-            },
-            limits,
-            on_event=self._hear,
-            cancelled=cancelled,
-        )
-        self._log.flush()
-        if ended.end is End.CANCELLED:
-            stopped = why[0].startswith("interrupted")
-            raise Interruption(RunStatus.FAILED if stopped else RunStatus.CANCELLED, why[0])
-        return ended
-
-    def _hear(self, event: Event) -> None:
-        if event["event"] == "trial":
-            self._log.trial(event)
-
-
-def _reigning(champion: Model) -> dict[str, Any]:
-    details = champion.details
-    return {
-        "version": champion.version,
-        "trained_until": details["trained_until"],
-        "classes": details["task"]["classes"],
-    }
-
-
-def _start(champion: Model) -> dict[str, Any]:
-    return {"engine": champion.engine, "estimator": champion.estimator, "config": dict(champion.config)}
+def _told(refit: Refit | None) -> str:
+    if refit is None:
+        return ""
+    if refit.passed:
+        return f" Promoted as refitted: {refit.report['reason']}."
+    return f" Promoted as judged, not refitted: {refit.report['reason']}."

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypedDict, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -166,6 +166,29 @@ class Incumbent:
         return cast(
             Feedback, self._transport.json("POST", _path(project, "feedback"), body, safe=True, headers=key)
         )
+
+    # labels
+
+    def labelling_queue(self, project: str, *, annotator: str, limit: int = 20) -> dict[str, Any]:
+        """The rows most worth this person's label; they are theirs for a while."""
+        asked = urlencode({"annotator": annotator, "limit": limit})
+        return self._get(_path(project, f"labeling?{asked}"))
+
+    def answer_rows(self, project: str, answers: Mapping[str, Any], *, annotator: str) -> dict[str, Any]:
+        """A person's labels by row id; None is a skip."""
+        said = [
+            {"id": row, "skip": True} if label is None else {"id": row, "label": label}
+            for row, label in answers.items()
+        ]
+        return self._post(_path(project, "labeling"), {"annotator": annotator, "answers": said})
+
+    def label_sources(self, project: str) -> dict[str, Any]:
+        """Labels by source: counts, agreement, and which source went bad."""
+        return self._get(_path(project, "label-sources"))
+
+    def revoke_labels(self, project: str, *, reason: str, **criteria: Any) -> dict[str, Any]:
+        """Let the labels of a ``source``, an ``origin`` or a ``teacher`` (``since`` a time) count no longer."""
+        return self._post(_path(project, "labels", "revoke"), {**criteria, "reason": reason})
 
     # runs
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from registry.records import NewModel, NewPromotion, RunStatus
@@ -34,9 +34,13 @@ class Challenger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
+    """What was said of the ``challenger``, which was trained ``with_pseudo_labels`` or on true ones only."""
+
     outcome: str
     reason: str
     verdict: Mapping[str, Any]
+    challenger: Challenger
+    with_pseudo_labels: bool = False
 
     @property
     def promotes(self) -> bool:
@@ -45,12 +49,26 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
-    """What :meth:`registry.runs.conclude` writes in one transaction."""
+    """What :meth:`registry.runs.conclude` writes in one transaction.
+
+    ``models`` are the judged challenger and, where there is one, the refitted one; the promotion is of the
+    one at position ``promoted``.
+    """
 
     status: RunStatus
     error: str | None = None
     verdict: Mapping[str, Any] | None = None
-    model: NewModel | None = None
+    models: tuple[NewModel, ...] = ()
+    promoted: int = 0
     promotion: NewPromotion | None = None
     judgement: tuple[str, int, float] | None = None
     events: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+
+    def overtaken(self, why: str) -> Conclusion:
+        """The same without its promotion: the champion was changed by somebody else meanwhile."""
+        verdict = dict(self.verdict or {})
+        verdict["outcome"] = "inconclusive"
+        verdict["reason"] = f"Not promoted: the champion was changed while this run judged it ({why})."
+        if "refit" in verdict:
+            verdict["refit"] = {**verdict["refit"], "promoted": False}
+        return replace(self, verdict=verdict, promotion=None, promoted=0, events=())

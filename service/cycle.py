@@ -12,12 +12,11 @@ def turn(bench: Bench) -> Conclusion:
     try:
         bench.take_snapshot()
         found = search(bench.task, bench.plan, bench.run_engine)
-        challenger = found.best
-        if challenger is None:
+        if found.best is None:
             return bench.failed(found.reason)
-        verdict = bench.judge(challenger)
-        if verdict.promotes:
-            return bench.promoted(challenger, verdict)
-        return bench.kept(challenger, verdict)
+        judgement = bench.judge(found.best, bench.search_with_pseudo_labels())
+        if judgement.promotes:
+            return bench.promoted(judgement, bench.refit(judgement))
+        return bench.kept(judgement)
     except Interruption as interruption:
         return bench.ended_early(interruption)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from automl.schema import Schema, check, frame, table_from_rows
+from automl.scoring import answer_gap
 from automl.task import Label, Task
 from registry.records import Model, Project
 from registry.store import Registry
@@ -113,7 +114,7 @@ def _check_golden(deployment: Deployment, golden: Mapping[str, Any]) -> None:
     deployment.predict(checked.table.slice(0, 1))
     answers = deployment.raw(checked.table)
     expected = np.asarray(golden["predictions"], dtype=np.float64)
-    gap = float(np.max(np.abs(answers - expected) / (1 + np.abs(expected)))) if len(expected) else 0.0
+    gap = answer_gap(answers, expected)
     if gap > GOLDEN_TOLERANCE:
         raise CannotDeploy(
             f"its answers on {len(expected)} golden rows differ from the judged ones by {gap:.2g}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from registry.records import BatchKind, Project, Run, RunStatus
+from registry.records import BatchKind, Project, QualityRecord, Run, RunStatus
 from registry.store import Registry
 from service.policy import Policy
-from service.triggers import DriftFact, Facts, QualityFact
+from service.triggers import DriftFact, EstimateFact, Facts, PredictionDriftFact, QualityFact
 
 _RECENT_RUNS = 20
 MOST_ATTEMPTS = 2
@@ -23,7 +23,8 @@ def gather(registry: Registry, project: Project, policy: Policy, now: datetime) 
     return Facts(
         champion=project.champion,
         truths=truths,
-        truths_at_last_run=None if last is None else int(last.plan["truths"]),
+        # labels may have been revoked since: what comes after that is fresh
+        truths_at_last_run=None if last is None else min(int(last.plan["truths"]), truths),
         active_run=newest.number if newest is not None and newest.status.is_active else None,
         last_run_ended_at=None if last is None else last.finished_at,
         interrupted_run=newest.number if newest is not None and may_retry(newest) else None,
@@ -31,6 +32,8 @@ def gather(registry: Registry, project: Project, policy: Policy, now: datetime) 
         schedule_due_at=registry.due.get(project.id, "schedule"),
         drift=_drift(registry, project, last),
         decay=_decay(registry, project, last),
+        estimate=_estimate(registry, project, last),
+        prediction_drift=_prediction_drift(registry, project, last),
         broken=_broken(registry, project, policy),
     )
 
@@ -59,10 +62,8 @@ def _drift(registry: Registry, project: Project, last: Run | None) -> DriftFact 
 
 
 def _decay(registry: Registry, project: Project, last: Run | None) -> QualityFact | None:
-    report = registry.quality.latest(project.id, "realised")
-    if report is None or report.model_version != project.champion:
-        return None
-    if last is not None and report.at <= last.created_at:
+    report = _newest(registry, project, last, "realised")
+    if report is None:
         return None
     found = report.report
     return QualityFact(
@@ -74,6 +75,43 @@ def _decay(registry: Registry, project: Project, last: Run | None) -> QualityFac
         rows=int(found["rows"]),
         at=report.at,
     )
+
+
+def _estimate(registry: Registry, project: Project, last: Run | None) -> EstimateFact | None:
+    report = _newest(registry, project, last, "estimated")
+    if report is None:
+        return None
+    found = report.report
+    return EstimateFact(
+        metric=str(found["metric"]),
+        score=report.score,
+        usual=report.reference,
+        loss=float(found["loss"]),
+        allowed=float(found["allowed"]),
+        decayed=bool(found["decayed"]),
+        rows=int(found["rows"]),
+        at=report.at,
+    )
+
+
+def _prediction_drift(registry: Registry, project: Project, last: Run | None) -> PredictionDriftFact | None:
+    report = _newest(registry, project, last, "prediction_drift")
+    if report is None:
+        return None
+    return PredictionDriftFact(
+        effect=report.score,
+        threshold=report.reference,
+        rows=int(report.report["rows_current"]),
+        at=report.at,
+    )
+
+
+def _newest(registry: Registry, project: Project, last: Run | None, kind: str) -> QualityRecord | None:
+    """The newest report of a kind on the champion that no run has answered yet."""
+    report = registry.quality.latest(project.id, kind)
+    if report is None or report.model_version != project.champion:
+        return None
+    return None if last is not None and report.at <= last.created_at else report
 
 
 def _broken(registry: Registry, project: Project, policy: Policy) -> str | None:

@@ -50,6 +50,7 @@ class Outcome:
 class _Delivery:
     answers: Sequence[Answer]
     source: LabelSource
+    origin: str | None
     replace: bool
     key: str | None
     digest: str
@@ -91,13 +92,17 @@ class FeedbackDesk:
         key: str | None = None,
         replace: bool = False,
         source: LabelSource = LabelSource.FEEDBACK,
+        origin: str | None = None,
     ) -> Outcome:
         """Stores the labels of known rows; on return they are on disk.
 
+        ``origin`` names who says so more closely than ``source`` does (``feedback:crm``).
         A row that has another true label keeps it and is reported as conflicting, unless ``replace`` is set.
         Raises Conflict (``idempotency_mismatch``) when ``key`` was used for other labels.
         """
-        mine = _Delivery(answers=answers, source=source, replace=replace, key=key, digest=digest, at=at)
+        mine = _Delivery(
+            answers=answers, source=source, origin=origin, replace=replace, key=key, digest=digest, at=at
+        )
         with self._guard:
             queue = self._queues.setdefault(project.id, _Queue())
         with queue.guard:
@@ -153,7 +158,9 @@ class FeedbackDesk:
                 if answers:
                     ids = pa.array([answer.row_id for answer in answers], pa.string())
                     labels = pa.array([answer.label for answer in answers], pa.string())
-                    staging.write_labels(label_table(ids, labels, source=one.source, at=one.at))
+                    staging.write_labels(
+                        label_table(ids, labels, source=one.source, at=one.at, origin=one.origin)
+                    )
             return self._registry.datasets.commit(
                 staging,
                 kind=BatchKind.FEEDBACK,

@@ -49,6 +49,36 @@ class Metrics:
         self.drift_share = Gauge(
             "incumbent_drift_share", "Share of features that moved.", ["project"], registry=self.registry
         )
+        self.shadow_scored = Counter(
+            "incumbent_shadow_scored_total", "Rows scored in shadow.", ["project"], registry=self.registry
+        )
+        self.shadow_dropped = Counter(
+            "incumbent_shadow_dropped_total",
+            "Rows that were not scored in shadow because its queue was full.",
+            ["project"],
+            registry=self.registry,
+        )
+        self.shadow_failed = Counter(
+            "incumbent_shadow_failed_total",
+            "Rows that the model in the shadow could not score.",
+            ["project"],
+            registry=self.registry,
+        )
+        self.probations = Counter(
+            "incumbent_probations_total", "Ended probations.", ["project", "status"], registry=self.registry
+        )
+        self.estimated_metric = Gauge(
+            "incumbent_estimated_metric",
+            "The project's metric on the newest answers, estimated before their truth comes.",
+            ["project", "model"],
+            registry=self.registry,
+        )
+        self.realized_metric = Gauge(
+            "incumbent_realized_metric",
+            "The project's metric on the newest answers whose truth has come.",
+            ["project", "model"],
+            registry=self.registry,
+        )
         self.champion = Gauge(
             "incumbent_champion_version",
             "Version that serves in this process.",

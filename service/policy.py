@@ -5,17 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from service.label_policy import Labelling, LabelSourceRule, PseudoLabels
+from service.policy_part import Part, Share
 from service.schedule import check_cron
 
-Share = Annotated[float, Field(gt=0, le=1)]
-
 ENGINES = ("flaml", "tpot")
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_timedelta="iso8601")
 
 
 class NewLabels(Part):
@@ -53,6 +49,34 @@ class Decay(Part):
     action: Literal["annotate", "retrain"] = "retrain"
 
 
+class EstimatedDecay(Part):
+    """Live quality without truth: an estimate from the champion's own confidence (a regression's: from losses it
+    was seen to make), fitted on the rows that judged it.
+
+    Counts as decayed where the estimate on the newest ``window`` answers of the champion lies outside of what as many
+    unchanged rows would give, and is worse than usual by more than ``max_drop`` (in the metric's unit; rmse
+    and mae: a share of the naive baseline's error). Where the same features come to mean another label it
+    sees nothing, so by default it is only noted.
+    """
+
+    max_drop: float = Field(default=0.02, ge=0)
+    window: int = Field(default=2_000, ge=50, le=50_000)
+    min_rows: int = Field(default=200, ge=50)
+    pause: timedelta = Field(default=timedelta(minutes=1), description="least time from report to report")
+    action: Literal["annotate", "retrain"] = "annotate"
+
+
+class PredictionDrift(Part):
+    """The champion's answers beside those it gave to the rows that judged it: Wasserstein distance in standard
+    deviations, of each class's probability or of the numbers; ``threshold`` is where it counts."""
+
+    threshold: float = Field(default=0.1, gt=0)
+    window: int = Field(default=1_000, ge=50, le=50_000)
+    min_rows: int = Field(default=200, ge=50)
+    pause: timedelta = Field(default=timedelta(minutes=1), description="least time from report to report")
+    action: Literal["annotate", "retrain"] = "annotate"
+
+
 class Contract(Part):
     """When the data themselves are broken: nothing is learnt from them, somebody is told.
 
@@ -68,6 +92,8 @@ class Triggers(Part):
     schedule: str | None = Field(default="0 3 * * *", description="cron, five fields, UTC")
     new_labels: NewLabels | None = NewLabels()
     decay: Decay | None = Decay()
+    estimated_decay: EstimatedDecay | None = EstimatedDecay()
+    prediction_drift: PredictionDrift | None = PredictionDrift()
     drift: FeatureDrift | None = FeatureDrift()
     contract: Contract | None = Contract()
 
@@ -85,7 +111,7 @@ class Search(Part):
     """``engines`` shares the budget: weights, of which only the proportions matter."""
 
     budget_seconds: float = Field(default=120, ge=1, le=86_400)
-    engines: dict[str, Annotated[float, Field(ge=0)]] = {"flaml": 0.6, "tpot": 0.4}
+    engines: dict[str, Annotated[float, Field(ge=0)]] = Field(default={"flaml": 0.6, "tpot": 0.4})
 
     @field_validator("engines")
     @classmethod
@@ -99,21 +125,91 @@ class Search(Part):
 
 
 class Holdout(Part):
-    """The newest truly labelled rows, kept for judging: ``share`` of all, within the two bounds."""
+    """The newest truly labelled rows, kept for judging: ``share`` of all, within the two bounds.
+
+    Rows younger than ``embargo`` before the first of them are not trained on. ``auto`` is the median time that
+    feedback takes, at most a day, where the project has a time column; it gives way where too few rows would be left.
+    """
 
     share: Annotated[float, Field(gt=0, le=0.5)] = 0.2
     min_rows: int = Field(default=50, ge=10)
     max_rows: int = Field(default=10_000, ge=10)
+    embargo: Literal["auto"] | Annotated[timedelta, Field(ge=timedelta(0))] = "auto"
+
+
+class Slices(Part):
+    """No part of the rows (of a sensitive column, a category, a quarter of a number) may surely get worse by more
+    than ``margin``; at most ``max`` parts are looked at, none below ``min_rows``."""
+
+    margin: float = Field(default=0.02, ge=0)
+    max: int = Field(default=20, ge=1, le=200)
+    min_rows: int = Field(default=100, ge=50)
+
+
+class Floor(Part):
+    """The worst score that is acceptable. While the champion is surely below it, a challenger that is better by its
+    estimate is promoted once it is surely not worse by more than ``margin``."""
+
+    score: float
+    margin: float = Field(default=0.01, ge=0)
 
 
 class Gates(Part):
-    """``min_effect`` is in the metric's own unit; ``alpha`` is the chance of a false promotion per holdout."""
+    """``min_effect`` is in the metric's own unit; ``alpha`` is the chance of a false promotion per holdout.
+
+    A challenger that takes back the last change has to show ``reversal_factor`` times the minimum effect. ``blocks``
+    draws blocks of consecutive rows where there is a time column and no entity: of a length that is found
+    (``auto``) or given, in rows; null draws single rows.
+    """
 
     min_effect: float = Field(default=0.002, ge=0)
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     resamples: int = Field(default=2000, ge=2000, le=100_000)
     max_latency_ms: float | None = Field(default=50, gt=0)
     max_size_bytes: int | None = Field(default=None, gt=0)
+    slices: Slices | None = Slices()
+    blocks: Literal["auto"] | Annotated[int, Field(ge=1, le=100_000)] | None = "auto"
+    reversal_factor: float = Field(default=2.0, ge=1, le=100)
+    floor: Floor | None = None
+
+    @field_validator("floor", mode="before")
+    @classmethod
+    def _plain_floor(cls, value: object) -> object:
+        """A number alone is the score."""
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        return {"score": value} if plain else value
+
+
+class Probation(Part):
+    """A new champion answers on probation for ``watch``, with the old one beside it on the same rows.
+
+    It is rolled back when its live loss is surely higher, by more than ``margin`` (a share of the largest loss that
+    counts: for accuracy and roc_auc a share of all rows), and confirmed when it surely isn't. "Surely" is at
+    confidence ``1 - alpha`` over all looks together, and not before ``min_rows`` rows have their truth. The last
+    three are guards that need no truth; null turns one off.
+    """
+
+    watch: timedelta = Field(default=timedelta(days=7), gt=timedelta(0))
+    min_rows: int = Field(default=200, ge=20, le=100_000)
+    alpha: float = Field(default=0.01, gt=0, lt=0.5)
+    margin: float = Field(default=0.01, ge=0, lt=0.9)
+    action: Literal["roll_back", "annotate"] = "roll_back"
+    max_error_share: Share | None = Field(
+        default=0.05, description="of prediction calls that the model fails"
+    )
+    max_latency_factor: float | None = Field(
+        default=3.0, gt=1, description="times the old one's median, once above gates.max_latency_ms"
+    )
+    max_shift: Share | None = Field(
+        default=0.5, description="distance of both models' answers, beyond what it was when judged"
+    )
+
+
+class Shadow(Part):
+    """Who answers unseen beside the champion: the previous one while it is on probation (``previous``), and with
+    ``challenger`` afterwards also a challenger that the holdout could not tell from it."""
+
+    mode: Literal["previous", "challenger"] = "previous"
 
 
 class Policy(Part):
@@ -135,4 +231,14 @@ class Policy(Part):
     holdout: Holdout = Holdout()
     gates: Gates = Gates()
     promote_mode: Literal["managed", "manual"] = "managed"
+    probation: Probation | None = Probation()
+    shadow: Shadow | None = Shadow()
+    label_sources: dict[str, LabelSourceRule] = Field(default={})
+    labelling: Labelling = Labelling()
+    pseudo_labels: PseudoLabels = PseudoLabels()
     refit: bool = False
+
+    @property
+    def run_seconds(self) -> float:
+        """Search seconds that one run may take: pseudo-labels double them."""
+        return self.search.budget_seconds * (1 if self.pseudo_labels.mode == "off" else 2)

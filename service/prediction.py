@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -18,6 +19,38 @@ from service.row_ids import row_id
 
 Row = Mapping[str, Any]
 Log = Callable[[Deployment, pa.Table, Sequence[str], Scores], None]
+
+
+class ModelFailed(Exception):
+    """The model raised on rows that fit the schema."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """Rows that were answered and logged, and the seconds the model took for them."""
+
+    deployment: Deployment
+    table: pa.Table
+    ids: Sequence[str]
+    scores: Scores
+    seconds: float
+
+
+class Beside(Protocol):
+    """What goes on beside the answers. It neither waits nor raises."""
+
+    def answered(self, rows: Answered) -> None: ...
+
+    def outcome(self, deployment: Deployment, calls: int, failed: int) -> None:
+        """Of so many calls so many failed because of the model, not of their rows or of a full disk."""
+
+
+class Alone:
+    """Nothing goes on beside the answers."""
+
+    def answered(self, rows: Answered) -> None: ...
+
+    def outcome(self, deployment: Deployment, calls: int, failed: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +67,26 @@ class Answer:
 class Predictor:
     """The work of a project's batcher: answers calls with the champion of the moment and logs before it answers."""
 
-    def __init__(self, champion: Callable[[], Deployment | None], log: Log) -> None:
+    def __init__(
+        self, champion: Callable[[], Deployment | None], log: Log, beside: Beside | None = None
+    ) -> None:
         self._champion = champion
         self._log = log
+        self._beside = beside or Alone()
 
     def __call__(self, calls: Sequence[Sequence[Row]]) -> Sequence[Answer | Exception]:
         """One answer, or the problem with its rows, for each call; all by one model version."""
         deployment = self._champion()
         if deployment is None:
             return [Problem(503, "no_champion", "The model was withdrawn.", remedy="Try again.")] * len(calls)
+        answers = self._answers(deployment, calls)
+        failed = sum(isinstance(answer, ModelFailed) for answer in answers)
+        self._beside.outcome(deployment, len(calls), failed)
+        return answers
+
+    def _answers(
+        self, deployment: Deployment, calls: Sequence[Sequence[Row]]
+    ) -> Sequence[Answer | Exception]:
         if len(calls) == 1:
             return [self._alone(deployment, calls[0])]
         missing = [_missing_column(deployment, rows) for rows in calls]
@@ -91,8 +135,16 @@ class Predictor:
     def _answer(self, deployment: Deployment, checked: Checked, rows: Sequence[Row]) -> Answer:
         named = deployment.task.id_column
         ids = [_own_id(row, named) or row_id() for row in rows]
-        scores = deployment.predict(checked.table)
+        started = time.perf_counter()
+        try:
+            scores = deployment.predict(checked.table)
+        except Exception as error:
+            raise ModelFailed(f"{type(error).__name__}: {error}") from error
+        seconds = time.perf_counter() - started
         self._log(deployment, checked.table, ids, scores)
+        self._beside.answered(
+            Answered(deployment=deployment, table=checked.table, ids=ids, scores=scores, seconds=seconds)
+        )
         return Answer(
             model_version=deployment.version,
             ids=ids,

@@ -15,7 +15,8 @@ from automl.task import Task
 from registry.records import Project
 from registry.store import Registry
 from service.clock import Clock
-from service.performance import answers_and_truths
+from service.metrics import Metrics
+from service.performance import answers_and_truths, unit_of_drop
 from service.policy import Decay, Policy
 
 logger = logging.getLogger(__name__)
@@ -30,9 +31,12 @@ class QualityWatch:
     most ``window`` answers.
     """
 
-    def __init__(self, registry: Registry, *, clock: Clock, on_report: Callable[[], None]) -> None:
+    def __init__(
+        self, registry: Registry, *, clock: Clock, metrics: Metrics, on_report: Callable[[], None]
+    ) -> None:
         self._registry = registry
         self._clock = clock
+        self._metrics = metrics
         self._on_report = on_report
         self._thread: threading.Thread | None = None
         self._looked: dict[tuple[int, int], tuple[int, datetime]] = {}
@@ -76,7 +80,7 @@ class QualityWatch:
         y, p = answers_and_truths(scored.filter(mine), task, schema)
         if len(y) < rule.min_rows:
             return
-        score, rows, unit = reference
+        score, rows = reference
         found = decay(
             y,
             p,
@@ -88,25 +92,24 @@ class QualityWatch:
         )
         if found is None:
             return
+        allowed = rule.max_drop * unit_of_drop(self._registry, project)
         self._registry.quality.add(
             project.id,
             model_version=project.champion,
             kind="realised",
             score=found.score,
             reference=score,
-            report={**found.to_json(), "allowed": rule.max_drop * unit, "metric": task.metric},
+            report={**found.to_json(), "allowed": allowed, "metric": task.metric},
             at=self._clock(),
         )
+        self._metrics.realized_metric.labels(project.name, str(project.champion)).set(found.score)
         self._on_report()
 
-    def _reference(self, project: Project) -> tuple[float, int, float] | None:
-        """The champion's holdout score, the rows it was taken on, and the unit of a drop."""
+    def _reference(self, project: Project) -> tuple[float, int] | None:
+        """The champion's holdout score, and the rows it was taken on."""
         assert project.champion is not None
         model = self._registry.models.get(project.id, project.champion)
         score = model.details.get("score")
         if score is None or model.run is None:
             return None
-        verdict = self._registry.runs.get(project.id, model.run).verdict or {}
-        relative = project.task["metric"] in ("rmse", "mae")
-        unit = float(verdict.get("baseline_score") or 1.0) if relative else 1.0
-        return float(score), int(model.details["holdout_rows"]), unit
+        return float(score), int(model.details["holdout_rows"])

@@ -18,9 +18,11 @@ from registry.records import Project, Run
 from registry.store import Registry
 from service.clock import Clock
 from service.drift_watch import DriftWatch
+from service.estimate_watch import EstimateWatch
 from service.facts import gather
 from service.metrics import Metrics
 from service.policy import Policy
+from service.probation import ProbationWatch
 from service.quality_watch import QualityWatch
 from service.schedule import next_due
 from service.settings import Settings
@@ -45,6 +47,8 @@ class Scheduler:
         workshop: Workshop,
         drift_watch: DriftWatch,
         quality_watch: QualityWatch,
+        probation_watch: ProbationWatch,
+        estimate_watch: EstimateWatch,
         maintain: Callable[[], None],
     ) -> None:
         self._registry = registry
@@ -54,6 +58,8 @@ class Scheduler:
         self._workshop = workshop
         self._drift_watch = drift_watch
         self._quality_watch = quality_watch
+        self._probation_watch = probation_watch
+        self._estimate_watch = estimate_watch
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}
         self._ticking = threading.Lock()
@@ -88,6 +94,8 @@ class Scheduler:
         self._workshop.stop()
         self._drift_watch.stop()
         self._quality_watch.stop()
+        self._probation_watch.stop()
+        self._estimate_watch.stop()
 
     def nudge(self) -> None:
         """Tick now instead of later. Cheap; may be called from any thread."""
@@ -127,6 +135,8 @@ class Scheduler:
         self._keep_due_time(project, policy, now)
         self._drift_watch.look_at(project, policy)
         self._quality_watch.look_at(project, policy)
+        self._probation_watch.look_at(project, policy)
+        self._estimate_watch.look_at(project, policy)
         facts = gather(self._registry, project, policy, now)
         answer = due(policy, facts, now)
         if isinstance(answer, Trigger):

@@ -1,4 +1,5 @@
-"""The champions in this process. Serving pulls them from the registry; a swap is one assignment."""
+"""The champions in this process, and who stands in their shadow. Serving pulls them from the registry; a swap is
+one assignment."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from registry.records import Project
 from registry.store import Registry
 from service.clock import Clock
 from service.deployment import CannotDeploy, Deployment, load
+from service.understudies import Understudies, Understudy
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +36,14 @@ class Serving:
         poll_seconds: float,
         clock: Clock,
         on_swap: Callable[[Deployment], None] = lambda deployment: None,
+        most_shadows: int = 8,
     ) -> None:
         self._registry = registry
         self._node = node
         self._poll_seconds = poll_seconds
         self._clock = clock
         self._on_swap = on_swap
+        self._understudies = Understudies(registry, clock=clock, most=most_shadows)
         self._champions: dict[str, Deployment] = {}
         self._refused: dict[tuple[int, int], float] = {}
         self._wake = threading.Event()
@@ -51,6 +55,16 @@ class Serving:
     def champions(self) -> Mapping[str, Deployment]:
         """By project name. A snapshot reference: entries are replaced, never changed."""
         return self._champions
+
+    @property
+    def shadows(self) -> Mapping[str, Understudy]:
+        """Who answers beside the champion, by project name; like :attr:`champions` a snapshot."""
+        return self._understudies.loaded
+
+    @property
+    def shadow_faults(self) -> Mapping[str, str]:
+        """By project name: why a model that should answer beside the champion does not."""
+        return self._understudies.faults
 
     @property
     def caught_up(self) -> bool:
@@ -81,6 +95,7 @@ class Serving:
             if project.champion is None or not _is_behind(current, project):
                 continue
             self._swap(project, current)
+        self._understudies.refresh(projects)
 
     def _swap(self, project: Project, current: Deployment | None) -> None:
         assert project.champion is not None

@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     queue_rows: int = Field(
         default=50_000, ge=1, description="rows waiting for the model before calls get 503"
     )
+    shadow_queue_rows: int = Field(
+        default=10_000,
+        ge=1,
+        description="answered rows waiting for the model in the shadow before more are dropped",
+    )
+    max_shadows: int = Field(default=8, ge=0, description="models loaded in shadow in this process at most")
     scheduler: bool = Field(default=True, description="start triggers and runs in this process")
 
     @property

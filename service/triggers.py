@@ -34,6 +34,31 @@ class QualityFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateFact:
+    """The newest estimate of live quality before truth comes. ``loss`` is how much worse than usual it is (worse is
+    positive), ``decayed`` whether it is worse than as many unchanged rows would make it."""
+
+    metric: str
+    score: float
+    usual: float
+    loss: float
+    allowed: float
+    decayed: bool
+    rows: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionDriftFact:
+    """How far the newest answers lie from those of the holdout, and from where on that counts."""
+
+    effect: float
+    threshold: float
+    rows: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What is known of a project when its triggers are looked at.
 
@@ -53,6 +78,8 @@ class Facts:
     schedule_due_at: datetime | None = None
     drift: DriftFact | None = None
     decay: QualityFact | None = None
+    estimate: EstimateFact | None = None
+    prediction_drift: PredictionDriftFact | None = None
     broken: str | None = None
 
     @property
@@ -154,6 +181,10 @@ def _rungs(policy: Policy, facts: Facts, now: datetime) -> tuple[_Rung, ...]:
         rungs.append(_new_labels(policy, facts))
     if triggers.decay is not None and triggers.decay.action == "retrain":
         rungs.append(_decay(facts.decay))
+    if triggers.estimated_decay is not None and triggers.estimated_decay.action == "retrain":
+        rungs.append(_estimated_decay(facts.estimate))
+    if triggers.prediction_drift is not None and triggers.prediction_drift.action == "retrain":
+        rungs.append(_prediction_drift(facts.prediction_drift))
     if triggers.drift is not None and triggers.drift.action == "retrain":
         rungs.append(_drift(triggers.drift.share, facts.drift))
     return tuple(rungs)
@@ -183,6 +214,27 @@ def _decay(fact: QualityFact | None) -> _Rung:
     return _Rung("decay", fact.sure_drop > fact.allowed, text)
 
 
+def _estimated_decay(fact: EstimateFact | None) -> _Rung:
+    if fact is None:
+        return _Rung("estimated_decay", False, "estimated quality: too few answers since the last run")
+    text = (
+        f"{fact.metric} is estimated at {fact.score:.4g} on {fact.rows} answers without their truth, worse by "
+        f"{fact.loss:.4g} than the usual {fact.usual:.4g}; {fact.allowed:.4g} is allowed"
+        f"{'' if fact.decayed else ', and so many unchanged rows could do that'}"
+    )
+    return _Rung("estimated_decay", fact.decayed and fact.loss > fact.allowed, text)
+
+
+def _prediction_drift(fact: PredictionDriftFact | None) -> _Rung:
+    if fact is None:
+        return _Rung("prediction_drift", False, "prediction drift: too few answers since the last run")
+    text = (
+        f"the newest {fact.rows} answers lie {fact.effect:.3g} standard deviations from those of the holdout, "
+        f"{fact.threshold:.3g} asked for"
+    )
+    return _Rung("prediction_drift", fact.effect >= fact.threshold, text)
+
+
 def _drift(share: float, fact: DriftFact | None) -> _Rung:
     if fact is None:
         return _Rung("drift", False, "no drift report since the last run")
@@ -200,10 +252,10 @@ def _held_back(policy: Policy, facts: Facts, now: datetime, evidence: Mapping[st
         until = facts.last_run_ended_at + policy.cooldown
         return Refusal(guard="cooldown", reason=f"cooling down until {_clock(until)}", evidence=evidence)
     left = policy.daily_budget_seconds - facts.spent_seconds
-    if left < policy.search.budget_seconds:
+    if left < policy.run_seconds:
         reason = (
             f"{facts.spent_seconds:.0f} of {policy.daily_budget_seconds:.0f} search seconds are spent in 24 hours, "
-            f"a run needs {policy.search.budget_seconds:.0f}"
+            f"a run needs {policy.run_seconds:.0f}"
         )
         return Refusal(guard="daily_budget", reason=reason, evidence=evidence, uses_up_schedule=True)
     return None
@@ -223,6 +275,9 @@ def _evidence(facts: Facts, now: datetime) -> dict[str, Any]:
         "schedule_due_at": facts.schedule_due_at.isoformat() if facts.schedule_due_at else None,
         "live_score": facts.decay.score if facts.decay else None,
         "sure_drop": facts.decay.sure_drop if facts.decay else None,
+        "estimated_score": facts.estimate.score if facts.estimate else None,
+        "estimated_loss": facts.estimate.loss if facts.estimate else None,
+        "prediction_drift": facts.prediction_drift.effect if facts.prediction_drift else None,
         "drift_share": facts.drift.share if facts.drift else None,
         "drifted": list(facts.drift.drifted) if facts.drift else [],
     }

@@ -21,7 +21,9 @@ from service.lineup import fall_in
 STAGES = {
     "snapshot": "service.stages.snapshot",
     "search": "service.stages.search",
+    "pseudo": "service.stages.pseudo",
     "judge": "service.stages.judge",
+    "refit": "service.stages.refit",
     "drift": "service.stages.drift",
     "replay": "service.stages.replay",
 }

@@ -113,16 +113,12 @@ class Workshop:
         try:
             self._write(run, conclusion)
         except StaleEpoch as stale:
-            verdict = dict(conclusion.verdict or {})
-            verdict["outcome"] = "inconclusive"
-            verdict["reason"] = f"Not promoted: the champion was changed while this run judged it ({stale})."
-            conclusion = Conclusion(
-                status=conclusion.status,
-                verdict=verdict,
-                model=conclusion.model,
-                judgement=conclusion.judgement,
-            )
+            conclusion = conclusion.overtaken(str(stale))
             self._write(run, conclusion)
+        for model in conclusion.models[:1]:
+            given = model.details.get("pseudo_labels") or {}
+            if "batch" in given:
+                self._metrics.labels.labels(project, "pseudo").inc(given["rows"])
         outcome = str((conclusion.verdict or {}).get("outcome", conclusion.status.value))
         self._metrics.runs.labels(project, outcome).inc()
         if conclusion.promotion is not None:
@@ -136,7 +132,8 @@ class Workshop:
             status=conclusion.status,
             verdict=conclusion.verdict,
             error=conclusion.error,
-            model=conclusion.model,
+            models=conclusion.models,
+            promoted=conclusion.promoted,
             promotion=conclusion.promotion,
             judgement=conclusion.judgement,
             events=conclusion.events,

@@ -94,6 +94,7 @@ class Trials:
     errors: list[str] = field(default_factory=list)
     count: int = 0
     _fitted: tuple[Fold, Any] | None = None
+    _left: Candidate | None = None
 
     def __post_init__(self) -> None:
         self.allowance.refit_ratio = _CAUTION * self.prepared.refit_ratio
@@ -140,7 +141,8 @@ class Trials:
         self.allowance.refit_seconds = best.refit_seconds
         if best is self.tried[-1] and self._fitted is not None:
             fold, model = self._fitted
-            self.offer(self._candidate(best, model, fold.preprocessing, fold.train, partial=True))
+            self._left = self._candidate(best, model, fold.preprocessing, fold.train, partial=True)
+            self.offer(self._left)
         return self.prepared.loss(score)
 
     def keep(self, fold: Fold, model: Any) -> None:
@@ -155,7 +157,8 @@ class Trials:
         """The best configuration that can be trained on all rows in the time left, as a candidate.
 
         ``fit`` trains one on all rows within so many seconds. After one that failed, those that are not
-        expected to end in time are passed over. Raises SearchFailed when none can be trained.
+        expected to end in time are passed over. When none can be trained on all rows, the best of one fold is
+        left; raises SearchFailed when nothing was ever trained.
         """
         for at, tried in enumerate(self.ranked()):
             limit = self.allowance.refit_limit()
@@ -167,6 +170,8 @@ class Trials:
                 self.errors.append(f"{tried.estimator} on all rows: {type(failure).__name__}: {failure}")
                 continue
             return self._candidate(tried, model, self.prepared.preprocessing, self.prepared.full)
+        if self._left is not None:
+            return self._left
         raise SearchFailed(self._why())
 
     def _candidate(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from service.replay.room import ReplayRoom
     from service.scheduler import Scheduler
     from service.serving import Serving
+    from service.shadow import Shadow
 
 SCOPES = frozenset({"predict", "data", "admin"})
 
@@ -34,6 +35,7 @@ class Context:
     clock: Clock
     serving: Serving
     observation: Observation
+    shadow: Shadow
     scheduler: Scheduler
     metrics: Metrics
     keys_required: bool

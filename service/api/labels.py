@@ -43,6 +43,10 @@ _REQUEST_BODY = {
                         "default": False,
                         "description": "let these labels stand against other truths already stored",
                     },
+                    "origin": {
+                        "type": "string",
+                        "description": "who says so, where several do: 'crm' is kept as 'feedback:crm'",
+                    },
                 },
             }
         }
@@ -79,7 +83,7 @@ def desk_of(request: Request, context: Context) -> FeedbackDesk:
 
 def _deliver(request: Request, context: Context, project: Project, body: bytes, key: str | None) -> Outcome:
     schema = Schema.from_json(project.schema) if project.schema is not None else None
-    answers, replace = read_answers(body, schema)
+    answers, replace, origin = read_answers(body, schema)
     with storage_problems():
         outcome = desk_of(request, context).deliver(
             project,
@@ -88,6 +92,7 @@ def _deliver(request: Request, context: Context, project: Project, body: bytes, 
             at=context.clock(),
             key=key,
             replace=replace,
+            origin=None if origin is None else f"feedback:{origin.removeprefix('feedback:')}",
         )
     if outcome.accepted and not outcome.replayed:
         if context.metrics is not None:

@@ -141,6 +141,8 @@ def _model(model: Model, project: Project) -> dict[str, Any]:
         "train_rows": details.get("train_rows"),
         "holdout_rows": details.get("holdout_rows"),
         "size_bytes": details.get("size_bytes"),
+        "refit_of": details.get("refit_of"),
+        "pseudo_labels": details.get("pseudo_labels"),
         "dataset_version": model.dataset_version,
         "run": model.run,
         "created_at": model.created_at,

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, Query
 from registry.records import DriftRecord
 from service.api.context import Ctx, ProjectInPath, require
 from service.facts import gather
-from service.performance import performance
+from service.performance import performance, side_by_side
 from service.policy import Policy
+from service.probation_view import standing
 from service.problems import Problem
 from service.triggers import Trigger, due
 
@@ -72,6 +73,7 @@ def monitoring(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
     answer = due(policy, gather(context.registry, project, policy, now), now)
     served = context.serving.champions.get(project.name)
     latest = context.registry.drift.latest(project.id)
+    on_probation = context.registry.probations.current(project.id)
     return {
         "champion": project.champion,
         "served": None if served is None else served.version,
@@ -81,7 +83,9 @@ def monitoring(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
         "last_row_at": facts.last_row_at,
         "last_truth_at": facts.last_truth_at,
         "drift": None if latest is None else _report(latest),
+        "quality": side_by_side(context.registry, project),
         "next_scheduled_at": context.registry.due.get(project.id, "schedule"),
+        "probation": None if on_probation is None else standing(on_probation),
         "due": isinstance(answer, Trigger),
         "because": answer.reason,
     }

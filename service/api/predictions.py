@@ -145,7 +145,9 @@ async def _batcher(request: Request, context: Context, project: str) -> Batcher[
     batchers: dict[str, Batcher[Any, Answer]] = request.app.state.batchers
     if project not in batchers:
         batchers[project] = Batcher(
-            Predictor(lambda: context.serving.champions.get(project), context.observation.log),
+            Predictor(
+                lambda: context.serving.champions.get(project), context.observation.log, context.shadow
+            ),
             request.app.state.predict_executor,
             max_batch_rows=2_000,
             max_queue_rows=context.settings.queue_rows,

@@ -46,6 +46,7 @@ class Plan:
             "search": {"budget_seconds": self.search_seconds, "engines": self.engines},
             "holdout": {"share": 0.2, "max_rows": 10_000},
             "gates": {"min_effect": 0.002, "max_latency_ms": 500},
+            "refit": True,  # the newest flights matter most, and those that judge are the newest
         }
 
 

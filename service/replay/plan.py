@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from service.policy import Part, Policy
+from service.policy import Policy
+from service.policy_part import Part
 
 POLICIES = ("never", "every", "always", "drift", "decay", "own")
 """What can be compared; see :mod:`service.replay.players`."""

@@ -9,6 +9,7 @@ from typing import Any
 from automl.replay import Choice, DecayRule, Player, Sight
 from automl.snapshot import HoldoutRule
 from automl.verdict import Rules
+from service.demands import holdout_rule
 from service.policy import Decay, FeatureDrift, Policy, Triggers
 from service.replay.plan import ReplayPlan
 from service.schedule import next_due
@@ -80,7 +81,7 @@ def _player(
         decide=decide,
         # Latency and size are left out: they are the replaying machine's, not the stream's.
         rules=Rules(metric=metric, min_effect=gates.min_effect, alpha=gates.alpha, resamples=gates.resamples),
-        holdout=HoldoutRule(**policy.holdout.model_dump()),
+        holdout=HoldoutRule(**holdout_rule(policy)),
         judged=judged,
         refit=policy.refit,
         lookback=None if lookback is None else round(lookback.total_seconds() * 1e9),

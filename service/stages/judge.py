@@ -1,8 +1,10 @@
-"""Champion and challenger on the same rows that neither was trained on, in a process of its own."""
+"""Champion and challengers on the same rows that none of them was trained on, in a process of its own."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,53 +14,129 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.pipeline import Pipeline
 
-from automl.judge import Rules, Scored, judge, naive_baseline, spent_alpha
+from automl.arms import Arm, Arms, three_arms
+from automl.judge import Rules, Scored, naive_baseline, spent_alpha
+from automl.live_losses import LiveLoss
 from automl.schema import Schema, frame
 from automl.scoring import aligned, latency_ms, predictions
+from automl.shift import prediction_shift
+from automl.slices import Slice, slices
 from automl.task import Label, Task
 from service.desk import Desk
 from service.sealed import unseal, unseal_object
-from service.stages.rows import encoded_labels, entities
+from service.stages.expectation import write_expectation
+from service.stages.golden import golden, golden_gap, write_golden
+from service.stages.reference import write_reference
+from service.stages.rows import encoded_labels, entities, is_truth
 
-GOLDEN_ROWS = 20
-REFERENCE_ROWS = 5_000
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Court:
+    """What is judged on: the holdout, and what the run knows of it."""
+
+    desk: Desk
+    task: Task
+    schema: Schema
+    holdout: pa.Table
+    rows: pd.DataFrame
+    y: npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entrant:
+    """A challenger with its answers to the holdout and its golden rows."""
+
+    pipeline: Pipeline
+    scored: Scored
+    golden: str
 
 
 def run(desk: Desk, detail: str) -> None:
-    """Judge the challenger in the file ``detail``; leaves ``verdict.json``, ``golden.json``, ``reference.parquet``."""
+    """Judge the challengers that ``arms`` of the specification names, one or two.
+
+    Leaves ``verdict.json`` and, of the one that stands, ``golden.json``, ``reference.parquet``,
+    ``expectation.json`` and, beside a champion, ``rivalry.json``.
+    """
     spec = desk.spec
     task, schema = Task.from_json(spec["task"]), Schema.from_json(spec["schema"])
-    challenger: Pipeline = unseal_object(desk.folder / detail, desk.key)
+    files = {Arm(arm): file for arm, file in spec["arms"].items() if file is not None}
+    pipelines = {arm: unseal_object(desk.folder / file, desk.key) for arm, file in files.items()}
     champion: Pipeline | None = None
     if spec["champion"] is not None:
         champion = unseal_object(desk.folder / "champion.model", desk.key)
     desk.ready()
     holdout = pq.read_table(desk.folder / "holdout.parquet")
     train = pq.read_table(desk.folder / "train.parquet")
-    rows = frame(holdout, schema)
-    size = len(unseal(desk.folder / detail, desk.key))
-    challenged = Scored(
-        predictions=predictions(challenger, rows, task),
-        latency_ms=latency_ms(challenger, rows, task),
-        size_bytes=size,
-    )
+    rows, y = frame(holdout, schema), encoded_labels(holdout, schema, task)
+    court = _Court(desk=desk, task=task, schema=schema, holdout=holdout, rows=rows, y=y)
+    entrants = {arm: _entrant(court, files[arm], pipeline) for arm, pipeline in pipelines.items()}
     reigning = None if champion is None else _champion(champion, rows, task, spec["champion"]["classes"])
-    alpha = spent_alpha(spec["rules"]["alpha"], spec["look"])
-    verdict = judge(
+    arms, alpha = _judged(court, reigning, entrants, train)
+    chosen = entrants[arms.challenger]
+    if reigning is not None:
+        _write_rivalry(desk, y, chosen.scored, reigning)
+    write_golden(desk.folder, chosen.golden)
+    write_reference(desk, train, schema)
+    write_expectation(desk, chosen.pipeline, rows, chosen.scored.predictions, y, task)
+    report = {**arms.verdict.to_json(), "alpha_spent": alpha, "look": spec["look"]}
+    if spec["pseudo"] is not None:
+        report["arms"] = _told(arms)
+    (desk.folder / "verdict.json").write_text(json.dumps(report, default=str))
+    desk.tell("verdict", outcome=arms.verdict.outcome.value, reason=arms.verdict.reason)
+
+
+def _judged(
+    court: _Court, reigning: Scored | None, entrants: Mapping[Arm, _Entrant], train: pa.Table
+) -> tuple[Arms, float]:
+    """What is said of the challengers, and the alpha that this look spends."""
+    spec, task, schema, holdout = court.desk.spec, court.task, court.schema, court.holdout
+    whole, look = spec["rules"]["alpha"], spec["look"]
+    alpha = spent_alpha(whole, look)
+    rules = Rules(**{**spec["rules"], "alpha": alpha, "next_alpha": spent_alpha(whole, look + 1)})
+    with_pseudo = entrants.get(Arm.WITH_PSEUDO)
+    arms = three_arms(
         reigning,
-        challenged,
-        encoded_labels(holdout, schema, task),
-        Rules(**{**spec["rules"], "alpha": alpha}),
+        entrants[Arm.TRUE_ONLY].scored,
+        None if with_pseudo is None else with_pseudo.scored,
+        court.y,
+        rules,
+        truly_labelled=np.asarray(is_truth(holdout).to_numpy(zero_copy_only=False), dtype=bool),
         seed=spec["seed"],
         task=task,
+        train_prior=naive_baseline(encoded_labels(train, schema, task), task, rules.metric),
         groups=_groups(holdout, task),
-        train_prior=naive_baseline(encoded_labels(train, schema, task), task, spec["rules"]["metric"]),
+        slices=_slices(court.desk, holdout, schema, task, rules),
+        effect_factors={Arm(arm): factor for arm, factor in spec["effect_factors"].items()},
     )
-    _write_golden(desk, challenger, holdout, schema, task)
-    _write_reference(desk, train, schema)
-    report = {**verdict.to_json(), "alpha_spent": alpha, "look": spec["look"]}
-    (desk.folder / "verdict.json").write_text(json.dumps(report, default=str))
-    desk.tell("verdict", outcome=verdict.outcome.value, reason=verdict.reason)
+    return arms, alpha
+
+
+def _told(arms: Arms) -> dict[str, Any]:
+    """The arms with their scores, the challenger among them, and why it is that one."""
+    pseudo, verdict = arms.pseudo, arms.verdict
+    return {
+        "challenger": arms.challenger.value,
+        "reason": arms.reason,
+        "scores": {
+            "champion": verdict.champion_score,
+            Arm.TRUE_ONLY.value: verdict.challenger_score if pseudo is None else pseudo.champion_score,
+            Arm.WITH_PSEUDO.value: None if pseudo is None else pseudo.challenger_score,
+        },
+        "pseudo": None if pseudo is None else pseudo.to_json(),
+    }
+
+
+def _entrant(court: _Court, file: str, pipeline: Pipeline) -> _Entrant:
+    desk, task, schema = court.desk, court.task, court.schema
+    stored = unseal(desk.folder / file, desk.key)
+    questions = golden(pipeline, court.holdout, schema, task)
+    scored = Scored(
+        predictions=predictions(pipeline, court.rows, task),
+        latency_ms=latency_ms(pipeline, court.rows, task),
+        size_bytes=len(stored),
+        golden_gap=golden_gap(stored, questions, schema, task),
+    )
+    return _Entrant(pipeline=pipeline, scored=scored, golden=questions)
 
 
 def _groups(holdout: pa.Table, task: Task) -> npt.NDArray[Any] | None:
@@ -70,6 +148,14 @@ def _groups(holdout: pa.Table, task: Task) -> npt.NDArray[Any] | None:
     return np.where(pd.isna(named), alone, named)
 
 
+def _slices(desk: Desk, holdout: pa.Table, schema: Schema, task: Task, rules: Rules) -> tuple[Slice, ...]:
+    """The parts of the rows that may not get worse; none where the policy has no such gate."""
+    most = desk.spec["slices"]
+    if most is None:
+        return ()
+    return slices(holdout, schema, task, most=most, min_rows=rules.slice_rows)
+
+
 def _champion(champion: Pipeline, rows: pd.DataFrame, task: Task, known: list[Label]) -> Scored:
     scores = predictions(champion, rows, task)
     if task.is_classification:
@@ -77,19 +163,17 @@ def _champion(champion: Pipeline, rows: pd.DataFrame, task: Task, known: list[La
     return Scored(predictions=scores, latency_ms=None, size_bytes=None)
 
 
-def _write_golden(desk: Desk, challenger: Pipeline, holdout: pa.Table, schema: Schema, task: Task) -> None:
-    """Rows with the answers that every later load of this model must give again."""
-    names = [column.name for column in schema.columns]
-    chosen = holdout.select(names).slice(0, GOLDEN_ROWS)
-    answers = predictions(challenger, frame(chosen, schema), task)
-    golden: dict[str, Any] = {"rows": chosen.to_pylist(), "predictions": answers.tolist()}
-    (desk.folder / "golden.json").write_text(json.dumps(golden, default=lambda moment: moment.isoformat()))
-
-
-def _write_reference(desk: Desk, train: pa.Table, schema: Schema) -> None:
-    """A sample of the training rows, against which drift is measured."""
-    random = np.random.default_rng(desk.spec["seed"])
-    names = [column.name for column in schema.columns]
-    count = min(REFERENCE_ROWS, len(train))
-    picked = np.sort(random.choice(len(train), size=count, replace=False))
-    pq.write_table(train.select(names).take(pa.array(picked)), desk.folder / "reference.parquet")
+def _write_rivalry(desk: Desk, y: npt.NDArray[Any], challenged: Scored, reigning: Scored) -> None:
+    """What a later comparison of these two models on live rows measures its losses and its shift against."""
+    try:
+        loss = LiveLoss.fit(
+            desk.spec["rules"]["metric"], y, new=challenged.predictions, old=reigning.predictions
+        )
+    except ValueError:  # predictions that no metric takes: the verdict says so
+        return
+    rivalry = {
+        "against": desk.spec["champion"]["version"],
+        "loss": loss.to_json(),
+        "shift": prediction_shift(challenged.predictions, reigning.predictions),
+    }
+    (desk.folder / "rivalry.json").write_text(json.dumps(rivalry))

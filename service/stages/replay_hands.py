@@ -17,10 +17,10 @@ from sklearn.pipeline import Pipeline
 
 from automl.drift import DriftRule, drift
 from automl.engines.protocol import Problem
+from automl.light_drift import shift
 from automl.quick import quick_model
 from automl.replay import Learnt, Rows
 from automl.scoring import predictions
-from automl.shift import shift
 from automl.snapshot import folds
 from service.desk import Desk
 from service.replay.plan import Learner, ReplayPlan

@@ -232,7 +232,7 @@ def test_projects_dont_wait_for_each_other(datasets: Datasets, project: Project,
         upload(datasets, other, "a", 1)
         done.set()
 
-    with datasets._commits.lock(project.id, datasets._of(project.id)):
+    with datasets.commits.lock(project.id, datasets.tables_of(project.id)):
         thread = threading.Thread(target=work)
         thread.start()
         assert done.wait(30)

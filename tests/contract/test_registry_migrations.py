@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from registry import tables as t
 from registry.database import Database
 from registry.errors import RegistryError
+from registry.label_tables import revocations
 from registry.ledger import Ledger, append_judgement
 from registry.migrations import revision, upgrade
 from registry.models import Models
@@ -72,6 +73,8 @@ def entries(db: Database, project: Project, new_model: NewModel) -> None:
     ledger.emit("incumbent.champion.changed", {}, project_id=project.id, at=NOW)
     with db.write() as connection:
         append_judgement(connection, project.id, ("epoch", 1, 0.03), run=1, at=NOW)
+        told = {"source": "pseudo", "revoked": 1, "reason": "wrong", "actor": "ann", "at": NOW}
+        connection.execute(revocations.insert().values(project_id=project.id, batch=1, **told))
 
 
 @pytest.mark.usefixtures("entries")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from registry_builders import NOW, after, at_once, enqueue, start, stored_blob
 
@@ -229,6 +231,42 @@ def test_a_stale_epoch_rolls_the_whole_conclusion_back(
     assert conclude(1).challenger == 2
 
 
+def test_several_models_are_one_transaction_and_the_promotion_names_one(
+    runs: Runs, project: Project, ledger: Ledger, models: Models, new_model: NewModel
+) -> None:
+    run = start(runs, project.id)
+    again = replace(new_model, details={"kind": "refit"}, links={"refit_of": 0})
+    ended = runs.conclude(
+        run.id,
+        run.fence,
+        status=RunStatus.COMPLETED,
+        models=(new_model, again),
+        promotion=_promotion(),
+        promoted=1,
+        at=NOW,
+    )
+    assert [model.version for model in models.list(project.id)] == [2, 1]
+    assert models.get(project.id, 2).details == {"kind": "refit", "refit_of": 1}
+    assert (ended.challenger, ledger.promotions(project.id)[0].to_version) == (1, 2)
+
+
+def test_a_stale_epoch_leaves_none_of_several_models(
+    runs: Runs, project: Project, models: Models, new_model: NewModel
+) -> None:
+    run = start(runs, project.id)
+    with pytest.raises(StaleEpoch):
+        runs.conclude(
+            run.id,
+            run.fence,
+            status=RunStatus.COMPLETED,
+            models=(new_model, new_model),
+            promotion=_promotion(7),
+            promoted=1,
+            at=NOW,
+        )
+    assert models.list(project.id) == ()
+
+
 def test_a_look_whose_alpha_is_spent_is_refused(runs: Runs, project: Project, ledger: Ledger) -> None:
     for look in (1, 2):
         run = start(runs, project.id)
@@ -254,6 +292,20 @@ def test_a_conclusion_that_makes_no_sense_is_refused(
         runs.conclude(run.id, run.fence, status=RunStatus.RUNNING, at=NOW)
     with pytest.raises(ValueError, match="no model"):
         runs.conclude(run.id, run.fence, status=RunStatus.COMPLETED, promotion=_promotion(), at=NOW)
+    with pytest.raises(ValueError, match="no model"):
+        runs.conclude(
+            run.id,
+            run.fence,
+            status=RunStatus.COMPLETED,
+            model=new_model,
+            promotion=_promotion(),
+            promoted=1,
+            at=NOW,
+        )
+    with pytest.raises(ValueError, match="not both"):
+        runs.conclude(
+            run.id, run.fence, status=RunStatus.COMPLETED, model=new_model, models=(new_model,), at=NOW
+        )
     assert runs.by_id(run.id) == run
 
 

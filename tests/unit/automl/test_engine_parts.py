@@ -76,7 +76,7 @@ def test_a_trial_leaves_time_to_train_the_best_so_far() -> None:
     budget=st.floats(0.1, 1e4),
     ratio=st.floats(0.01, 20),
     spent=st.floats(0, 2),
-    refit=st.floats(0, 1),
+    refit=st.one_of(st.just(0.0), st.floats(1e-6, 1)),
 )
 def test_a_trial_and_the_final_training_fit_in_the_budget(
     budget: float, ratio: float, spent: float, refit: float

@@ -543,3 +543,14 @@ def test_a_large_table_is_checked_in_seconds() -> None:
     result = check(table, schema, task)
     assert time.process_time() - started < 4  # 0.5 s on two idle cores; slack for a shared machine
     assert result.table.num_rows == n
+
+
+def test_nan_is_a_missing_value_in_a_column_of_any_kind() -> None:
+    schema = Schema(
+        columns=tuple(Column(name=kind.value, kind=kind) for kind in ColumnKind),
+        target=TargetSpec(kind=TaskKind.REGRESSION, type="number", classes=()),
+    )
+    task = Task(kind=TaskKind.REGRESSION, target="y", metric="rmse")
+    checked = check(table_from_rows([{kind.value: float("nan") for kind in ColumnKind}]), schema, task)
+    assert checked.faults == ()
+    assert checked.table.to_pylist() == [dict.fromkeys((kind.value for kind in ColumnKind), None)]

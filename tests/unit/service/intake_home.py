@@ -64,6 +64,7 @@ class IntakeHome:
             clock=self.clock,
             serving=cast(Any, None),
             observation=cast(Any, None),
+            shadow=cast(Any, None),
             scheduler=cast(Any, self.scheduler),
             metrics=cast(Any, None),
             keys_required=False,

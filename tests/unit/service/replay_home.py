@@ -68,6 +68,7 @@ class ReplayHome:
             registry=self.registry,
             clock=self.now,
             serving=cast(Any, Nudged()),
+            shadow=cast(Any, None),
             observation=cast(Any, None),
             scheduler=cast(Any, Nudged()),
             metrics=cast(Any, None),

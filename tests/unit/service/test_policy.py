@@ -38,3 +38,17 @@ def test_the_next_due_time_is_strictly_later() -> None:
     at = datetime(2026, 1, 1, 3, tzinfo=UTC)
     assert next_due("0 3 * * *", at) == datetime(2026, 1, 2, 3, tzinfo=UTC)
     assert next_due("*/5 * * * *", at) == datetime(2026, 1, 1, 3, 5, tzinfo=UTC)
+
+
+def test_pseudo_labels_and_refit_are_off_unless_asked_for() -> None:
+    policy = Policy()
+    assert (policy.pseudo_labels.mode, policy.refit) == ("off", False)
+    assert policy.run_seconds == policy.search.budget_seconds
+    asked = Policy.model_validate({"pseudo_labels": {"mode": "judged", "lifetime": "P7D"}})
+    assert asked.run_seconds == 2 * asked.search.budget_seconds
+    assert asked.pseudo_labels.lifetime.days == 7
+
+
+def test_a_floor_above_the_threshold_is_refused() -> None:
+    with pytest.raises(ValueError, match="floor"):
+        Policy.model_validate({"pseudo_labels": {"threshold": 0.7, "floor": 0.8}})

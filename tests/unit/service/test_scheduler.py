@@ -48,6 +48,8 @@ def scheduler(registry: Registry, clock: Clock) -> Scheduler:
         workshop=cast(Any, Idle()),
         drift_watch=cast(Any, Idle()),
         quality_watch=cast(Any, Idle()),
+        probation_watch=cast(Any, Idle()),
+        estimate_watch=cast(Any, Idle()),
         maintain=lambda: None,
     )
 

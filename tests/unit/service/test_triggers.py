@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.policy import Policy
-from service.triggers import DriftFact, Facts, QualityFact, Refusal, Trigger, due
+from service.triggers import (
+    DriftFact,
+    EstimateFact,
+    Facts,
+    PredictionDriftFact,
+    QualityFact,
+    Refusal,
+    Trigger,
+    due,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=3)
@@ -175,3 +184,58 @@ def test_more_labels_more_drift_or_a_later_time_never_undo_a_trigger(
         assert isinstance(
             at(fresh + more, min(1.0, drifted + share), NOW + timedelta(seconds=later)), Trigger
         )
+
+
+def estimate(**parts: object) -> EstimateFact:
+    known = {
+        "metric": "roc_auc",
+        "score": 0.85,
+        "usual": 0.9,
+        "loss": 0.05,
+        "allowed": 0.02,
+        "decayed": True,
+        "rows": 800,
+        "at": NOW,
+    }
+    return EstimateFact(**{**known, **parts})  # type: ignore[arg-type]
+
+
+def by_answers(**triggers: object) -> Policy:
+    return policy(triggers={"schedule": None, "new_labels": None, "drift": None, "decay": None, **triggers})
+
+
+def test_an_estimate_only_annotates_unless_the_policy_says_more() -> None:
+    answer = due(by_answers(), facts(truths=2000, estimate=estimate()), NOW)
+    assert isinstance(answer, Refusal)
+    assert answer.evidence["estimated_loss"] == 0.05
+    says_more = by_answers(estimated_decay={"action": "retrain"})
+    answer = due(says_more, facts(truths=2000, estimate=estimate()), NOW)
+    assert isinstance(answer, Trigger)
+    assert answer.kind == "estimated_decay"
+
+
+def test_an_estimate_has_to_be_down_by_more_than_allowed_and_beyond_chance() -> None:
+    says_more = by_answers(estimated_decay={"action": "retrain"})
+    for fact in (estimate(loss=0.01), estimate(decayed=False), None):
+        answer = due(says_more, facts(truths=2000, estimate=fact), NOW)
+        assert isinstance(answer, Refusal)
+        assert answer.guard == "nothing_fired"
+
+
+def test_answers_that_moved_start_a_run_where_the_policy_says_so() -> None:
+    moved = PredictionDriftFact(effect=0.4, threshold=0.12, rows=900, at=NOW)
+    assert isinstance(due(by_answers(), facts(truths=2000, prediction_drift=moved), NOW), Refusal)
+    says_more = by_answers(prediction_drift={"action": "retrain"})
+    answer = due(says_more, facts(truths=2000, prediction_drift=moved), NOW)
+    assert isinstance(answer, Trigger)
+    assert "0.4" in answer.reason
+    still = PredictionDriftFact(effect=0.1, threshold=0.12, rows=900, at=NOW)
+    assert isinstance(due(says_more, facts(truths=2000, prediction_drift=still), NOW), Refusal)
+
+
+def test_a_run_with_pseudo_labels_needs_twice_the_budget() -> None:
+    tight = {"daily_budget_seconds": 200, "search": {"budget_seconds": 120}}
+    assert isinstance(due(policy(**tight), facts(truths=1500), NOW), Trigger)
+    answer = due(policy(**tight, pseudo_labels={"mode": "judged"}), facts(truths=1500), NOW)
+    assert isinstance(answer, Refusal)
+    assert answer.guard == "daily_budget"

@@ -6,8 +6,8 @@ import pytest
 
 from automl.columns import Column, ColumnKind, Schema, TargetSpec
 from automl.drift import DriftRule, drift
+from automl.light_drift import shift
 from automl.quick import quick_model
-from automl.shift import shift
 from automl.task import TaskKind
 
 SCHEMA = Schema(

@@ -1,0 +1,100 @@
+"""A run's sealed files as models to be registered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from registry.records import BlobRef, NewModel, Project, Run
+from registry.store import Registry
+from service.arms import ROWS
+from service.conclusion import Judgement
+from service.room import Room
+from service.run_log import RunLog
+
+_OF_SNAPSHOT = ("cut", "trained_until", "hash", "train_rows", "holdout_rows")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refit:
+    """What became of the model trained on all rows (``report``), and whether it may stand for the judged one."""
+
+    passed: bool
+    report: Mapping[str, Any]
+
+
+def models_of(
+    room: Room,
+    registry: Registry,
+    run: Run,
+    project: Project,
+    log: RunLog,
+    *,
+    judgement: Judgement,
+    snapshot: Mapping[str, Any],
+    pseudo_labels: Mapping[str, Any] | None,
+    refit: Refit | None,
+) -> tuple[NewModel, ...]:
+    """The judged challenger, and after it the refitted one where that passed its check. Puts their bytes in the
+    blob store."""
+
+    def put(data: bytes) -> BlobRef:
+        return registry.blobs.put(data, at=log.now())
+
+    challenger = judgement.challenger
+    attachments = {
+        "golden": put(room.raw("golden.json")),
+        "reference": put(room.raw("reference.parquet")),
+        "expectation": put(room.raw("expectation.json")),
+    }
+    if room.has("rivalry.json"):
+        attachments["rivalry"] = put(room.raw("rivalry.json"))
+    if pseudo_labels is not None:
+        attachments["pseudo_labels"] = put(room.raw(ROWS))
+    judged = NewModel(
+        blob=put(room.unsealed(challenger.file)),
+        engine=challenger.engine,
+        estimator=challenger.estimator,
+        config=challenger.config,
+        dataset_version=run.dataset_version,
+        details={
+            "task": project.task,
+            "schema": project.schema,
+            "metric": judgement.verdict["metric"],
+            "score": judgement.verdict["challenger_score"],
+            "cv_score": challenger.score,
+            "requirements": challenger.requirements,
+            "size_bytes": challenger.size_bytes,
+            "partial": challenger.partial,
+            "outcome": judgement.outcome,
+            "judged_against": project.champion,
+            "not_estimated": room.read("expectation.json")["lacking"],
+            **({} if pseudo_labels is None else {"pseudo_labels": pseudo_labels}),
+            **{name: snapshot[name] for name in _OF_SNAPSHOT},
+        },
+        attachments=attachments,
+    )
+    if refit is None or not refit.passed:
+        return (judged,)
+    report = refit.report
+    refitted = NewModel(
+        blob=put(room.unsealed(report["file"])),
+        engine=judged.engine,
+        estimator=judged.estimator,
+        config=judged.config,
+        dataset_version=judged.dataset_version,
+        # The score stays the judged one: on the holdout, which it has seen, its own says nothing.
+        details={
+            **judged.details,
+            **{name: report[name] for name in ("trained_until", "train_rows", "size_bytes")},
+            "partial": False,
+        },
+        links={"refit_of": 0},
+        attachments={
+            **attachments,
+            "golden": put(room.raw("refit-golden.json")),
+            "reference": put(room.raw("refit-reference.parquet")),
+        },
+    )
+    return (judged, refitted)

@@ -1,0 +1,86 @@
+"""What the stages of a run are told: its specification, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from automl.task import Task
+from registry.records import DriftRecord, Model, Project, Run
+from service.demands import embargo_seconds, holdout_rule, rules
+from service.policy import Policy
+
+
+def specification(
+    run: Run,
+    project: Project,
+    policy: Policy,
+    *,
+    champion: Model | None,
+    models: Sequence[Model],
+    drift: DriftRecord | None,
+    look: int,
+    now: datetime,
+) -> dict[str, Any]:
+    """Everything that is known before the run begins. ``drift`` is the project's newest report."""
+    lookback = policy.lookback_window
+    return {
+        "project_id": project.id,
+        "task": dict(project.task),
+        "schema": dict(project.schema or {}),
+        "dataset_version": run.dataset_version,
+        "seed": run.seed,
+        "holdout": holdout_rule(policy),
+        "embargo": embargo_seconds(policy),
+        "lookback_seconds": lookback.total_seconds() if lookback else None,
+        "rules": rules(policy, Task.from_json(project.task)),
+        "slices": None if policy.gates.slices is None else policy.gates.slices.max,
+        "label_sources": {name: rule.model_dump() for name, rule in policy.label_sources.items()},
+        "look": look,
+        "budgets": {},
+        "champion": None if champion is None else _reigning(champion),
+        "start": None if champion is None else _start(champion),
+        "pseudo": _pseudo(policy, champion, models, drift, now),
+    }
+
+
+def pseudo_rows(model: Model) -> int:
+    """Pseudo-labelled rows that a model was trained on."""
+    taught = model.details.get("pseudo_labels")
+    return 0 if taught is None else int(taught["rows"])
+
+
+def _reigning(champion: Model) -> dict[str, Any]:
+    details = champion.details
+    return {
+        "version": champion.version,
+        "trained_until": details["trained_until"],
+        "classes": details["task"]["classes"],
+    }
+
+
+def _start(champion: Model) -> dict[str, Any]:
+    return {"engine": champion.engine, "estimator": champion.estimator, "config": dict(champion.config)}
+
+
+def _pseudo(
+    policy: Policy,
+    champion: Model | None,
+    models: Sequence[Model],
+    drift: DriftRecord | None,
+    now: datetime,
+) -> dict[str, Any] | None:
+    """None where pseudo-labels are off, or nobody is there to give any."""
+    asked = policy.pseudo_labels
+    if asked.mode == "off" or champion is None:
+        return None
+    rule = asked.model_dump(exclude={"mode"})
+    measured = drift is not None and drift.model_version == champion.version
+    return {
+        "rule": {**rule, "lifetime": asked.lifetime.total_seconds()},
+        "teacher": {"version": champion.version, "pseudo_rows": pseudo_rows(champion)},
+        "drift_share": drift.share if drift is not None and measured else None,
+        "first_generation": [model.version for model in models if not pseudo_rows(model)],
+        "now": now.isoformat(),
+    }

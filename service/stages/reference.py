@@ -1,0 +1,21 @@
+"""What goes with a model: rows like those it was trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from automl.schema import Schema
+from service.desk import Desk
+
+REFERENCE_ROWS = 5_000
+
+
+def write_reference(desk: Desk, train: pa.Table, schema: Schema, *, file: str = "reference.parquet") -> None:
+    """A sample of the training rows, against which drift is measured."""
+    random = np.random.default_rng(desk.spec["seed"])
+    names = [column.name for column in schema.columns]
+    count = min(REFERENCE_ROWS, len(train))
+    picked = np.sort(random.choice(len(train), size=count, replace=False))
+    pq.write_table(train.select(names).take(pa.array(picked)), desk.folder / file)
