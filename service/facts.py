@@ -10,7 +10,7 @@ from registry.loss_monitors import LOSS_CHANGE
 from registry.records import BatchKind, Project, QualityRecord, Run, RunStatus
 from registry.store import Registry
 from service.policy import Contract, Policy
-from service.triggers import DriftFact, EstimateFact, Facts, LossFact, PredictionDriftFact, QualityFact
+from service.trigger_facts import DriftFact, EstimateFact, Facts, LossFact, PredictionDriftFact, QualityFact
 
 _RECENT_RUNS = 20
 MOST_ATTEMPTS = 2

@@ -15,7 +15,8 @@ from service.demands import holdout_rule, rules
 from service.policy import Decay, FeatureDrift, Policy, Triggers
 from service.replay.plan import ReplayPlan
 from service.schedule import next_due
-from service.triggers import DriftFact, Facts, QualityFact, Trigger, due
+from service.trigger_facts import DriftFact, Facts, QualityFact
+from service.triggers import Trigger, due
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SCHEDULE = "schedule_due_at"
