@@ -251,7 +251,7 @@ class Policy(Part):
     """A project's standing orders.
 
     Between two runs ``min_fresh_labels`` new labels must have come, and ``min_fresh_share`` of those the last one
-    had; decay of live quality does not wait for the share.
+    had; decay of live quality does not wait for the share, once for each champion.
 
     >>> Policy().search.engines["flaml"]
     0.6

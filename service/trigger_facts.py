@@ -74,7 +74,8 @@ class Facts:
     ``truths`` counts truly labelled rows, ``truths_at_last_run`` those the last finished run started from
     (None before the first). ``broken`` says how the data contract is broken, if it is. ``interrupted_run`` is
     the number of the last run if its process was lost and it was not tried again yet. ``spent_seconds`` are
-    search seconds of the last 24 hours.
+    search seconds of the last 24 hours. ``decay_answered``: a run has already been started because this champion
+    decayed.
     """
 
     champion: int | None
@@ -87,6 +88,7 @@ class Facts:
     schedule_due_at: datetime | None = None
     drift: DriftFact | None = None
     decay: QualityFact | None = None
+    decay_answered: bool = False
     loss: LossFact | None = None
     estimate: EstimateFact | None = None
     prediction_drift: PredictionDriftFact | None = None

@@ -11,6 +11,8 @@ from typing import Any
 from service.policy import Decay, FeatureDrift, Policy
 from service.trigger_facts import DriftFact, EstimateFact, Facts, PredictionDriftFact
 
+DECAY = "decay"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
@@ -142,7 +144,7 @@ def _decay(rule: Decay, facts: Facts) -> _Rung:
         text += f"; the mean loss rose from {loss.before:.4g} to {loss.after:.4g} over the newest {loss.rows} answers"
     dropped = rule.action == "retrain" and fact is not None and fact.sure_drop > fact.allowed
     rose = loss is not None and rule.loss is not None and rule.loss.action == "retrain"
-    return _Rung("decay", dropped or rose, text)
+    return _Rung(DECAY, dropped or rose, text)
 
 
 def _estimated_decay(fact: EstimateFact | None) -> _Rung:
@@ -181,7 +183,8 @@ def _drift(rule: FeatureDrift, fact: DriftFact | None) -> _Rung:
 def _held_back(
     policy: Policy, facts: Facts, fired: tuple[_Rung, ...], now: datetime, evidence: Mapping[str, Any]
 ) -> Refusal | None:
-    stale = _too_few_fresh(policy, facts, urgent=any(rung.kind == "decay" for rung in fired))
+    urgent = not facts.decay_answered and any(rung.kind == DECAY for rung in fired)
+    stale = _too_few_fresh(policy, facts, urgent=urgent)
     if stale is not None:
         return Refusal(guard="min_fresh_labels", reason=stale, evidence=evidence, uses_up_schedule=True)
     if facts.last_run_ended_at is not None and now < facts.last_run_ended_at + policy.cooldown:

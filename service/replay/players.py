@@ -16,10 +16,11 @@ from service.policy import Decay, FeatureDrift, Policy, Triggers
 from service.replay.plan import ReplayPlan
 from service.schedule import next_due
 from service.trigger_facts import DriftFact, Facts, QualityFact
-from service.triggers import Trigger, due
+from service.triggers import DECAY, Trigger, due
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SCHEDULE = "schedule_due_at"
+_DECAYED = "champion_whose_decay_was_answered"
 
 WORDS = {
     "never": "the first champion, never retrained",
@@ -134,6 +135,8 @@ def by_triggers(policy: Policy) -> Callable[[Sight, dict[str, Any]], Choice]:
         started = isinstance(answer, Trigger)
         if started or (not isinstance(answer, Trigger) and answer.uses_up_schedule):
             _use_up(policy, facts, memory, now)
+        if isinstance(answer, Trigger) and DECAY in answer.fired:
+            memory[_DECAYED] = sight.champion
         kind = answer.kind if isinstance(answer, Trigger) else answer.guard
         return Choice(start=started, kind=kind, reason=answer.reason)
 
@@ -155,6 +158,7 @@ def _facts(policy: Policy, sight: Sight, memory: dict[str, Any], now: datetime) 
         schedule_due_at=datetime.fromisoformat(memory[_SCHEDULE]) if expression is not None else None,
         drift=_drift(sight),
         decay=_decay(sight),
+        decay_answered=memory.get(_DECAYED) == sight.champion,
         broken=_broken(policy, sight),
     )
 

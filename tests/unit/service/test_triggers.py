@@ -55,11 +55,15 @@ def test_a_run_waits_until_the_judge_has_mostly_new_rows() -> None:
     assert isinstance(due(policy(), facts(truths=120_000, **many), NOW), Trigger)
 
 
-def test_decay_does_not_wait_for_the_share_of_fresh_labels() -> None:
+def test_decay_waits_for_no_share_of_fresh_labels_once_for_each_champion() -> None:
     fallen = QualityFact(score=0.6, reference=0.8, drop=0.2, sure_drop=0.15, allowed=0.02, rows=2000, at=NOW)
     answer = due(policy(), facts(truths=100_100, truths_at_last_run=100_000, decay=fallen), NOW)
     assert isinstance(answer, Trigger)
     assert answer.kind == "decay"
+    again = facts(truths=101_300, truths_at_last_run=100_100, decay=fallen, decay_answered=True)
+    held = due(policy(), again, NOW)
+    assert isinstance(held, Refusal)
+    assert held.guard == "min_fresh_labels"
 
 
 def test_first_champion_needs_no_trigger_but_enough_labels() -> None:
