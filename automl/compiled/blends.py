@@ -17,6 +17,7 @@ class Voting(OnMatrix):
 
     def __init__(self, members: Sequence[Scorer], weights: Sequence[float] | None) -> None:
         self.description = "mean of " + ", ".join(member.description for member in members)
+        self.tolerance = max(member.tolerance for member in members)
         self._members = members
         self._weights = weights
 
@@ -34,6 +35,7 @@ class Stacking(OnMatrix):
 
     def __init__(self, members: Sequence[Scorer], final: Scorer, *, binary: bool, passthrough: bool) -> None:
         self.description = f"{final.description} on " + ", ".join(member.description for member in members)
+        self.tolerance = max(member.tolerance for member in (*members, final))
         self._members = members
         self._final = final
         self._binary = binary

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.compiled.native_trees import NativeTrees
-from automl.compiled.scorer import OnMatrix, Scorer
+from automl.compiled.scorer import EXACT, OnMatrix, Scorer
 from automl.compiled.tree_text import Tree, native
 from automl.compiled.unknown import Unknown, name_of
 
@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 
 class TreeAnswers:
     """What the trees give, as it is: probabilities of all classes, or numbers."""
+
+    tolerance = EXACT
 
     def __init__(self, description: str, trees: NativeTrees, *, numbers: bool) -> None:
         self.description = description

@@ -44,6 +44,11 @@ class Compiled:
     reader: Reader
     scorer: Scorer
 
+    @property
+    def tolerance(self) -> float:
+        """How far answers may be off the pipeline's (see :func:`automl.scoring.answer_gap`)."""
+        return self.scorer.tolerance
+
     def quick(self, rows: Sequence[tuple[Any, ...]]) -> Floats | None:
         """Answers for rows of JSON values in the order of ``columns``.
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.compiled.native_trees import NativeTrees
-from automl.compiled.scorer import Scorer
+from automl.compiled.scorer import EXACT, Scorer
 from automl.compiled.tree_text import Tree, native
 from automl.compiled.unknown import Unknown, name_of
 
@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 
 class _Boosted:
     """Sums over trees, turned into answers by the model's own loss."""
+
+    tolerance = EXACT
 
     def __init__(self, model: Any, trees: NativeTrees, *, numbers: bool) -> None:
         self.description = name_of(model)

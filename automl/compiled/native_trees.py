@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 _FLOAT32, _FLOAT64, _ROW_MAJOR = 0, 1, 1
 _PARAMETERS = b"num_threads=1"
-NORMAL, RAW = 0, 1
+NORMAL, LEAF = 0, 2
 
 
 @cache

@@ -21,6 +21,7 @@ class Chained(OnMatrix):
     def __init__(self, steps: Sequence[tuple[str, Step]], scorer: Scorer) -> None:
         self.description = " → ".join([*(name for name, _ in steps), scorer.description])
         self._steps = [step for _, step in steps]
+        self.tolerance = scorer.tolerance
         self._scorer = scorer
 
     def one(self, features: bytes) -> Floats:

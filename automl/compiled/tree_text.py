@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.compiled.native_trees import NativeTrees
+from automl.compiled.native_trees import LEAF, NORMAL, NativeTrees
 from automl.compiled.unknown import Unknown
 
 Floats = npt.NDArray[np.float64]
@@ -50,10 +50,12 @@ def native(
     start: Sequence[float] = (),
     average: bool = False,
     float32: bool = False,
+    leaves: bool = False,
 ) -> NativeTrees:
     """A predictor of sums over trees, tree after tree, beginning at ``start``, or of averages.
 
     Trees come output after output, round after round; ``float32`` says that features lose their last digits first.
+    With ``leaves`` the answer is which leaf of each tree is reached (those of ``start`` have one).
     Raises Unknown where there are too many leaves, or thresholds that LightGBM would not tell from zero.
     """
     if sum(tree.leaves * tree.values.shape[1] for tree in trees) > MOST_LEAVES:
@@ -79,13 +81,19 @@ def native(
         "tree_sizes=" + " ".join(str(len(block)) for block in blocks),
     ]
     text = "\n".join(lines) + "\n\n" + "".join(blocks) + "end of trees\n"
-    return NativeTrees(_booster(text), features=features, outputs=outputs, float32=float32)
+    return NativeTrees(
+        _booster(text),
+        features=features,
+        outputs=len(texts) if leaves else outputs,
+        kind=LEAF if leaves else NORMAL,
+        float32=float32,
+    )
 
 
 def _booster(text: str) -> Any:
     from lightgbm import Booster
 
-    return Booster(params={"verbosity": -1, "num_threads": 1}, model_str=text)
+    return Booster(model_str=text)
 
 
 def _constant(value: float) -> str:
