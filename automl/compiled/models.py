@@ -33,6 +33,8 @@ _FORMS: Mapping[str, Callable[[Any, int], Scorer]] = {
     "sklearn.LogisticRegression": compile_logistic,
     "sklearn.Ridge": compile_regression,
     "sklearn.ElasticNet": compile_regression,
+    "sklearn.RidgeCV": compile_regression,
+    "sklearn.LinearRegression": compile_regression,
     "sklearn.GaussianNB": compile_own,
     "sklearn.KNeighborsClassifier": compile_own,
     "sklearn.KNeighborsRegressor": compile_own,
