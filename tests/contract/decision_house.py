@@ -7,6 +7,7 @@ no matter here. Everything that writes to the registry is the service's own code
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -307,6 +308,12 @@ class House:
 
     def close(self) -> None:
         self.registry.close()
+
+
+def scratch() -> Path:
+    """A new folder, in memory where there is such a place: here processes die, not machines."""
+    memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(prefix="story", dir=memory if memory.is_dir() else None))
 
 
 def furnish(home: Path) -> None:
