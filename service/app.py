@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -44,9 +44,10 @@ from service.scheduler import Scheduler
 from service.serving import Serving
 from service.settings import Settings
 from service.shadow import Shadow
+from service.wire.front import Front, Receive, Scope, Send
+from service.wire.lanes import Lanes
 from service.workshop import Workshop
 
-PREDICT_THREADS = 2
 SHADOW_FLUSHES = 5
 """Shadow answers are stored once in so many flushes of the prediction log."""
 
@@ -55,16 +56,26 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+class Application(FastAPI):
+    """All routes, and in front of them the short way for prediction calls."""
+
+    def __init__(self, **words: Any) -> None:
+        super().__init__(**words)
+        self.front = Front(super().__call__)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.front(scope, receive, send)
+
+
 def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> FastAPI:
     """The service as an ASGI application. Everything it needs is opened when it starts and let go when it stops."""
     chosen = settings or Settings()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: Application) -> AsyncIterator[None]:
         context = await run_in_threadpool(compose, chosen, clock)
         app.state.context = context
-        app.state.batchers = {}
-        app.state.predict_executor = ThreadPoolExecutor(PREDICT_THREADS, thread_name_prefix="predict")
+        app.state.lanes = app.front.lanes = Lanes(context)
         context.serving.start()
         context.observation.start()
         context.shadow.start()
@@ -78,12 +89,13 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
                 await run_in_threadpool(context.replays.stop)
             await run_in_threadpool(context.scheduler.stop)
             await run_in_threadpool(context.serving.stop)
-            app.state.predict_executor.shutdown(wait=True)
+            app.front.lanes = None
+            await run_in_threadpool(app.state.lanes.close)
             await run_in_threadpool(context.shadow.stop)
             await run_in_threadpool(context.observation.stop)
             context.registry.close()
 
-    app = FastAPI(
+    app = Application(
         title="Incumbent",
         version=version("incumbent"),
         summary="Serves a champion, learns from what comes in, and changes it only for something proven better.",
@@ -177,7 +189,13 @@ def compose(settings: Settings, clock: Clock) -> Context:
         estimate_watch=estimate_watch,
         maintain=maintenance.run,
     )
-    observation = Observation(registry, home, flush_seconds=settings.flush_seconds, clock=clock)
+    observation = Observation(
+        registry,
+        home,
+        flush_seconds=settings.flush_seconds,
+        clock=clock,
+        most_bytes=settings.max_journal_bytes,
+    )
     return Context(
         settings=settings,
         registry=registry,

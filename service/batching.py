@@ -103,13 +103,6 @@ class Batcher(Generic[Call, Answer]):
                 self._loop.call_soon(self._flush)
         return future
 
-    def is_queued(self, future: asyncio.Future[Answer]) -> bool:
-        """Whether a call just submitted waits for the thread."""
-        return bool(self._large) and self._large[-1].future is future or self._runs(future)
-
-    def _runs(self, future: asyncio.Future[Answer]) -> bool:
-        return bool(self._running) and self._running[-1].future is future
-
     # On the loop
 
     def _flush(self) -> None:
@@ -123,8 +116,8 @@ class Batcher(Generic[Call, Answer]):
             return
         try:
             answers: Sequence[Any] = self._quick([waiting.call for waiting in batch])
-        except Exception as error:
-            answers = [error] * len(batch)
+        except Exception:  # whose rows it is shows when each call is answered alone
+            answers = [SLOW] * len(batch)
         for waiting, answer in zip(batch, answers, strict=True):
             if answer is SLOW:
                 self._waiting_rows += waiting.size
@@ -172,7 +165,9 @@ class Batcher(Generic[Call, Answer]):
         rows = 0
         while self._large:
             waiting = self._large[0]
-            if batch and rows + waiting.size > self._max_batch_rows:
+            if batch and (
+                waiting.seconds or batch[0].seconds or rows + waiting.size > self._max_batch_rows
+            ):  # what is large by itself gains nothing in company
                 break
             self._large.popleft()
             self._waiting_rows -= waiting.size

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from automl.compiled import Compiled, compile_pipeline
 from automl.schema import Schema, check, frame, table_from_rows
 from automl.scoring import answer_gap
 from automl.task import Label, Task
@@ -49,6 +50,8 @@ class Deployment:
     schema: Schema
     classes: tuple[Label, ...]
     pipeline: Any
+    compiled: Compiled | None = None
+    not_compiled: str | None = None
 
     @property
     def unkeyed_task(self) -> Task:
@@ -60,6 +63,8 @@ class Deployment:
         return self.answer(self.raw(table))
 
     def raw(self, table: pa.Table) -> npt.NDArray[np.float64]:
+        if self.compiled is not None:
+            return self.compiled.table(table)
         rows = frame(table, self.schema)
         if self.task.is_classification:
             return np.asarray(self.pipeline.predict_proba(rows), dtype=np.float64)
@@ -90,6 +95,11 @@ def load(registry: Registry, project: Project, model: Model) -> Deployment:
         classes=Task.from_json(model.details["task"]).classes,
         pipeline=pickle.loads(data),
     )
+    _check_golden(deployment, golden)
+    form = compile_pipeline(deployment.pipeline, deployment.schema, deployment.task)
+    if not isinstance(form, Compiled):
+        return replace(deployment, not_compiled=form.reason)
+    deployment = replace(deployment, compiled=form)
     _check_golden(deployment, golden)
     return deployment
 

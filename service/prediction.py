@@ -156,9 +156,7 @@ class Predictor:
         if self._beside.wants(deployment):
             table = checked.table
             self._beside.answered(
-                Answered(
-                    deployment=deployment, typed=lambda: table, ids=ids, scores=scores, seconds=seconds
-                )
+                Answered(deployment=deployment, typed=lambda: table, ids=ids, scores=scores, seconds=seconds)
             )
         return Answer(
             model_version=deployment.version,

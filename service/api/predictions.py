@@ -1,28 +1,21 @@
-"""The prediction call: the one hot path of the service."""
+"""The prediction call as a route. Calls in JSON are mostly answered before they come here (:mod:`service.wire.front`)."""
 
 from __future__ import annotations
 
-import time
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service.api.context import Context, authorise, context_of, project_of
-from service.batching import Batcher, Overloaded
-from service.prediction import Answer, Predictor
+from service.batching import Overloaded, TooLate
 from service.problems import Problem
+from service.wire.bodies import joined
+from service.wire.front import deadline_of
+from service.wire.lane import Lane
+from service.wire.lanes import Lanes, overloaded, too_late
 
 router = APIRouter()
-
-
-class Call(msgspec.Struct):
-    rows: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1)]
-
-
-_decoder = msgspec.json.Decoder(Call)
-_encoder = msgspec.json.Encoder()
 
 _EXAMPLE = {
     "requestBody": {
@@ -45,126 +38,59 @@ _EXAMPLE = {
 async def predict(project: str, request: Request) -> Response:
     """Answers ``{model_version, predictions: [{id, value, probabilities?}]}``, logged before it is sent."""
     context = context_of(request)
+    await may_predict(request, context)
+    try:
+        body = await joined(request.stream(), context.settings.max_predict_bytes)
+        lane = await lane_of(request, context, project)
+        answer, _ = lane.ask_body(body, deadline(request, context))
+        return Response(await answer, media_type="application/json")
+    except (Problem, Overloaded, TooLate) as refusal:
+        raise refused(context, project, refusal) from None
+
+
+async def may_predict(request: Request, context: Context) -> None:
     if context.keys_required:
         headers = request.headers
         await run_in_threadpool(
             authorise, context, headers.get("authorization"), headers.get("x-api-key"), "predict"
         )
-    started = time.perf_counter()
-    try:
-        rows = _decode(await _body(request, context.settings.max_predict_bytes))
-        if len(rows) > context.settings.max_predict_rows:
-            raise _too_many(len(rows), context.settings.max_predict_rows)
-        batcher = await _batcher(request, context, project)
-        answer = await batcher.submit(rows, len(rows))
-    except Overloaded:
-        context.metrics.refused.labels(project, "overloaded").inc()
+
+
+def deadline(request: Request, context: Context) -> float:
+    header = request.headers.get("x-deadline-ms")
+    return deadline_of(None if header is None else header.encode("latin-1"), context)
+
+
+def refused(context: Context, project: str, refusal: Exception) -> Problem:
+    """The problem to answer with, counted."""
+    if isinstance(refusal, Overloaded):
+        refusal = overloaded()
+    elif isinstance(refusal, TooLate):
+        refusal = too_late()
+    assert isinstance(refusal, Problem)
+    if refusal.status != 404:
+        context.metrics.refused.labels(project, refusal.code).inc()
+    return refusal
+
+
+async def lane_of(request: Request, context: Context, project: str) -> Lane:
+    """The project's lane. Raises a problem that says why there is none."""
+    lanes: Lanes = request.app.state.lanes
+    lane = lanes.get(project)
+    if lane is not None:
+        return lane
+    known: Any = await run_in_threadpool(project_of, project, context)
+    if known.champion is None:
         raise Problem(
-            503,
-            "overloaded",
-            "More rows wait for the model than the queue holds.",
-            remedy="Send the call again in a second.",
-            headers={"Retry-After": "1"},
-        ) from None
-    except Problem as problem:
-        if problem.status != 404:
-            context.metrics.refused.labels(project, problem.code).inc()
-        raise
-    context.metrics.predictions.labels(project, str(answer.model_version)).inc(len(rows))
-    context.metrics.duration.labels(project).observe(time.perf_counter() - started)
-    return Response(_encode(answer), media_type="application/json")
-
-
-async def _body(request: Request, most: int) -> bytes:
-    """The body, never more than ``most`` bytes of it in memory."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise Problem(
-                413,
-                "body_too_large",
-                f"The body is larger than {most} bytes.",
-                remedy="Send the rows in several calls.",
-            )
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _decode(body: bytes) -> list[dict[str, Any]]:
-    try:
-        return _decoder.decode(body).rows
-    except msgspec.ValidationError as error:
-        message = str(error)
-        path = message.partition("`$")[2].partition("`")[0].lstrip(".")
-        raise Problem(
-            422,
-            "invalid_rows",
-            message,
-            field=path or "rows",
-            remedy='Send {"rows": [{"column": value, …}, …]} with at least one row.',
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem(
-            422,
-            "invalid_json",
-            f"The body is not JSON: {error}",
-            field="body",
-            remedy='Send {"rows": [{"column": value, …}, …]} as UTF-8 JSON; NaN is no JSON, send null.',
-        ) from None
-
-
-def _too_many(count: int, most: int) -> Problem:
-    return Problem(
-        413,
-        "too_many_rows",
-        f"{count} rows in one call; the most is {most}.",
-        field="rows",
-        remedy="Send the rows in several calls.",
+            409,
+            "no_champion",
+            f"The project {project!r} has no champion yet.",
+            remedy=f"Upload labelled rows and wait for the first run: GET /v1/projects/{project}/runs.",
+        )
+    raise Problem(
+        503,
+        "champion_not_loaded",
+        f"Version {known.champion} of {project!r} is not loaded in this process.",
+        remedy=f"Try again in a second; GET /v1/projects/{project}/champion tells whether loading failed.",
+        headers={"Retry-After": "1"},
     )
-
-
-async def _batcher(request: Request, context: Context, project: str) -> Batcher[Any, Answer]:
-    champions = context.serving.champions
-    if project not in champions:
-        known = await run_in_threadpool(project_of, project, context)
-        if known.champion is None:
-            raise Problem(
-                409,
-                "no_champion",
-                f"The project {project!r} has no champion yet.",
-                remedy=f"Upload labelled rows and wait for the first run: GET /v1/projects/{project}/runs.",
-            )
-        raise Problem(
-            503,
-            "champion_not_loaded",
-            f"Version {known.champion} of {project!r} is not loaded in this process.",
-            remedy=f"Try again in a second; GET /v1/projects/{project}/champion tells whether loading failed.",
-            headers={"Retry-After": "1"},
-        )
-    batchers: dict[str, Batcher[Any, Answer]] = request.app.state.batchers
-    if project not in batchers:
-        batchers[project] = Batcher(
-            Predictor(
-                lambda: context.serving.champions.get(project), context.observation.log, context.shadow
-            ),
-            request.app.state.predict_executor,
-            max_batch_rows=2_000,
-            max_queue_rows=context.settings.queue_rows,
-        )
-    return batchers[project]
-
-
-def _encode(answer: Answer) -> bytes:
-    predictions: list[dict[str, Any]]
-    if answer.probabilities is None:
-        predictions = [
-            {"id": name, "value": value} for name, value in zip(answer.ids, answer.values, strict=True)
-        ]
-    else:
-        classes = answer.classes
-        predictions = [
-            {"id": name, "value": value, "probabilities": dict(zip(classes, shares, strict=True))}
-            for name, value, shares in zip(answer.ids, answer.values, answer.probabilities, strict=True)
-        ]
-    return _encoder.encode({"model_version": answer.model_version, "predictions": predictions})

@@ -190,7 +190,7 @@ def _struct(columns: Sequence[Column], named: bool) -> type[msgspec.Struct]:
     fields: list[tuple[Any, ...]] = []
     for place, column in enumerate(columns):
         if named and place == len(columns) - 1:
-            fields.append((f"f{place}", _ID_TYPES.get(column.kind, None), None))
+            fields.append((f"f{place}", _ID_TYPES.get(column.kind), None))
         elif column.optional:
             fields.append((f"f{place}", _TYPES[column.kind], None))
         else:

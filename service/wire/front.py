@@ -1,0 +1,187 @@
+"""The ASGI application in front of all others: it answers prediction calls itself and passes on everything else.
+
+A call that comes here costs a few microseconds until its rows are read; through the routes behind it would cost
+fifty. What is odd about a call (a query, a body in another format, a project without a champion …) goes to the
+route of the same path, which answers every call that is answered here, with the same pieces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from service.api.context import Context
+from service.batching import Overloaded, TooLate
+from service.problems import Problem, problem_of
+from service.wire.bodies import body_too_large, unpacked
+from service.wire.key_cache import KeyCache
+from service.wire.lane import Lane
+from service.wire.lanes import Lanes, overloaded, too_late
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_BEFORE, _AFTER = "/v1/projects/", "/predict"
+_JSON = (b"content-type", b"application/json")
+_READ = frozenset(
+    (
+        b"authorization",
+        b"x-api-key",
+        b"content-encoding",
+        b"content-type",
+        b"accept-encoding",
+        b"x-deadline-ms",
+    )
+)
+_OTHER_FORMATS = (b"application/vnd.apache.", b"text/csv")
+_IN_THREAD = 64 * 1024
+"""Bodies from this size on are unpacked in a thread."""
+
+
+class Gone(Exception):
+    """The client has closed the connection."""
+
+
+class Front:
+    """Takes calls while the service runs (:attr:`lanes` is set); before and after that it passes them on."""
+
+    def __init__(self, behind: App) -> None:
+        self._behind = behind
+        self._keys = KeyCache("predict")
+        self._known: dict[str, Lane] = {}
+        self.lanes: Lanes | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        lane = self._lane(scope)
+        if lane is None:
+            await self._behind(scope, receive, send)
+            return
+        found = {name: value for name, value in scope["headers"] if name in _READ}
+        if found.get(b"content-type", b"").startswith(_OTHER_FORMATS):
+            await self._behind(scope, receive, send)
+            return
+        assert self.lanes is not None
+        context = self.lanes.context
+        try:
+            body = await self._answer(context, lane, found, receive)
+        except Gone:
+            return
+        except Exception as error:
+            problem = _refused(context, lane, error)
+            await problem.response(scope["path"])(scope, receive, send)
+            return
+        headers = [_JSON]
+        if len(body) >= context.settings.gzip_answer_bytes and b"gzip" in found.get(b"accept-encoding", b""):
+            body = await run_in_threadpool(gzip.compress, body, 1)
+            headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
+        headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _lane(self, scope: Scope) -> Lane | None:
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["query_string"]:
+            return None
+        lanes, path = self.lanes, scope["path"]
+        if lanes is None:
+            self._known.clear()
+            return None
+        lane = self._known.get(path)
+        if lane is None:
+            if not (path.startswith(_BEFORE) and path.endswith(_AFTER)):
+                return None
+            lane = lanes.get(path[len(_BEFORE) : -len(_AFTER)])
+            if lane is None:
+                return None
+            self._known[path] = lane
+        return lane if lane.form() is not None else None
+
+    async def _answer(
+        self, context: Context, lane: Lane, headers: dict[bytes, bytes], receive: Receive
+    ) -> bytes:
+        if context.keys_required:
+            given = headers.get(b"authorization"), headers.get(b"x-api-key")
+            if not self._keys.knows(*given):
+                await self._keys.check(context, *given)
+        body = await _body(receive, context.settings.max_predict_bytes)
+        if b"content-encoding" in headers:
+            body = await _unpacked(body, headers[b"content-encoding"], context.settings.max_predict_bytes)
+        answer, queued = lane.ask_body(body, deadline_of(headers.get(b"x-deadline-ms"), context))
+        return await (_while_connected(answer, receive) if queued else answer)
+
+
+def deadline_of(header: bytes | None, context: Context) -> float:
+    """When a call has to be answered, by ``time.monotonic``: what the caller asks for, within what the server
+    allows."""
+    seconds = context.settings.predict_deadline_seconds
+    if header is not None:
+        if not header.isdigit() or not int(header):
+            raise Problem(
+                422,
+                "invalid_deadline",
+                "X-Deadline-Ms is not a whole number of milliseconds above 0.",
+                field="X-Deadline-Ms",
+                remedy="Send for instance 'X-Deadline-Ms: 250', or leave it out.",
+            )
+        seconds = min(seconds, int(header) / 1000)
+    return time.monotonic() + seconds
+
+
+async def _body(receive: Receive, most: int) -> bytes:
+    """The body, never more than ``most`` bytes of it in memory."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Gone
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False) and len(body) <= most:
+        return body
+    parts, size = [body], len(body)
+    while message.get("more_body", False) and size <= most:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+    if size > most:
+        raise body_too_large(most)
+    return b"".join(parts)
+
+
+async def _unpacked(body: bytes, encoding: bytes, most: int) -> bytes:
+    named = encoding.decode("latin-1").strip().lower()
+    if named in ("", "identity"):
+        return body
+    if len(body) < _IN_THREAD:
+        return unpacked(body, named, most)
+    return await run_in_threadpool(unpacked, body, named, most)
+
+
+async def _while_connected(answer: asyncio.Future[bytes], receive: Receive) -> bytes:
+    """The answer; when the client goes away first, its call is dropped before it costs model time."""
+    gone = asyncio.ensure_future(receive())
+    try:
+        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            answer.cancel()
+            raise Gone
+        return answer.result()
+    finally:
+        gone.cancel()
+
+
+def _refused(context: Context, lane: Lane, error: Exception) -> Problem:
+    if isinstance(error, Overloaded):
+        error = overloaded()
+    elif isinstance(error, TooLate):
+        error = too_late()
+    problem = problem_of(error)
+    if isinstance(error, Problem) and problem.status not in (401, 403, 404):
+        context.metrics.refused.labels(lane.project, problem.code).inc()
+    return problem
