@@ -109,12 +109,13 @@ class Journal:
                 self._path(number).unlink()
             else:
                 self._sealed_bytes[number] = size
+        self._sealed = sum(self._sealed_bytes.values())
         fsync(folder)
 
     @property
-    def bytes(self) -> int:
+    def unmoved(self) -> int:
         """Bytes in segments that were not dropped: what still has to be moved elsewhere."""
-        return self._size + sum(self._sealed_bytes.values())
+        return self._size + self._sealed
 
     def append(self, frames: Sequence[bytes]) -> None:
         """Write all frames, in order, by one write: when this returns they survive the process's death
@@ -163,13 +164,13 @@ class Journal:
         with self._lock:
             if number >= self._number and not self._closed:
                 raise ValueError(f"segment {number} is not sealed")
-            self._sealed_bytes.pop(number, None)
+            self._sealed -= self._sealed_bytes.pop(number, 0)
         self._path(number).unlink(missing_ok=True)
 
     def set_aside(self, number: int, suffix: str) -> Path:
         """Give a sealed segment another name, so that nobody takes it for one to be moved; its new path."""
         with self._lock:
-            self._sealed_bytes.pop(number, None)
+            self._sealed -= self._sealed_bytes.pop(number, 0)
         return self._path(number).rename(self._path(number).with_suffix(suffix))
 
     def sync(self) -> None:
@@ -207,6 +208,7 @@ class Journal:
         self._open_segment(number + 1)
         self._finished.append(finished)
         self._sealed_bytes[number] = size
+        self._sealed += size
 
     def _open_segment(self, number: int) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC

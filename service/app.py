@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from registry.store import Registry
 from service.api import (
@@ -61,7 +63,9 @@ class Application(FastAPI):
 
     def __init__(self, **words: Any) -> None:
         super().__init__(**words)
-        self.front = Front(super().__call__)
+        # What a proxy says of the caller is for the routes alone; the server leaves it to them (proxy_headers=False).
+        trusted = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
+        self.front = Front(ProxyHeadersMiddleware(super().__call__, trusted))  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.front(scope, receive, send)

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 Call = TypeVar("Call")
 Answer = TypeVar("Answer")
@@ -20,6 +20,8 @@ Answer = TypeVar("Answer")
 INLINE_SECONDS = 0.001
 """Work estimated to take less is done on the event loop, and so much of it in one turn."""
 _LOOK_SECONDS = 0.05
+_LONELY = 3
+"""After so many batches of one call the next small call is answered as it comes."""
 
 
 class Overloaded(Exception):
@@ -78,6 +80,8 @@ class Batcher(Generic[Call, Answer]):
         self._waiting_rows = 0
         self._flushing = False
         self._looking = False
+        self._lonely = 0
+        self._this_turn = False
         self._loop = asyncio.get_running_loop()
 
     def submit(
@@ -94,6 +98,8 @@ class Batcher(Generic[Call, Answer]):
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._waiting_rows += size
         waiting = _Waiting(call, size, seconds or 0.0, deadline, future)
+        if self._this_turn:
+            self._lonely = 0
         if seconds is None or seconds > INLINE_SECONDS or self._quick is None:
             self._queue(waiting)
         else:
@@ -103,7 +109,28 @@ class Batcher(Generic[Call, Answer]):
                 self._loop.call_soon(self._flush)
         return future
 
+    def at_once(self, call: Call) -> Answer | None:
+        """The answer to a small call, without a batch, where calls have been coming one by one; None where this one
+        may have company and is to be submitted. Raises what ``quick`` gave for it.
+
+        A client that waits for its answer before it calls again gains two turns of the loop by this.
+        """
+        if self._lonely < _LONELY or self._this_turn or self._flushing or self._quick is None:
+            return None
+        self._this_turn = True
+        self._loop.call_soon(self._turn_ended)
+        try:
+            (answer,) = self._quick((call,))
+        except Exception:
+            return None
+        if isinstance(answer, Exception):
+            raise answer
+        return None if answer is SLOW else cast(Answer, answer)
+
     # On the loop
+
+    def _turn_ended(self) -> None:
+        self._this_turn = False
 
     def _flush(self) -> None:
         """Answer what is small, up to what one turn of the loop may take."""
@@ -114,6 +141,7 @@ class Batcher(Generic[Call, Answer]):
             self._flushing = False
         if not batch or self._quick is None:
             return
+        self._lonely = self._lonely + 1 if len(batch) == 1 else 0
         try:
             answers: Sequence[Any] = self._quick([waiting.call for waiting in batch])
         except Exception:  # whose rows it is shows when each call is answered alone

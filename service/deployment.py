@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from automl.compiled import Compiled, compile_pipeline
+from automl.compiled import Compiled, NotCompiled, compile_pipeline
 from automl.schema import Schema, check, frame, table_from_rows
 from automl.scoring import answer_gap
 from automl.task import Label, Task
@@ -39,7 +39,11 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """One model version, ready to answer. ``epoch`` is the project's when it was loaded."""
+    """One model version, ready to answer. ``epoch`` is the project's when it was loaded.
+
+    ``compiled`` is the model's compiled form where that was found to answer the same; else ``not_compiled`` says why
+    the pipeline itself answers.
+    """
 
     project_id: int
     project: str
@@ -63,8 +67,11 @@ class Deployment:
         return self.answer(self.raw(table))
 
     def raw(self, table: pa.Table) -> npt.NDArray[np.float64]:
-        if self.compiled is not None:
-            return self.compiled.table(table)
+        """Probabilities (n, K), or numbers (n,), for a typed table."""
+        return self.through_pipeline(table) if self.compiled is None else self.compiled.table(table)
+
+    def through_pipeline(self, table: pa.Table) -> npt.NDArray[np.float64]:
+        """What :meth:`raw` gives, the long way: by the pipeline that was judged."""
         rows = frame(table, self.schema)
         if self.task.is_classification:
             return np.asarray(self.pipeline.predict_proba(rows), dtype=np.float64)
@@ -96,12 +103,7 @@ def load(registry: Registry, project: Project, model: Model) -> Deployment:
         pipeline=pickle.loads(data),
     )
     _check_golden(deployment, golden)
-    form = compile_pipeline(deployment.pipeline, deployment.schema, deployment.task)
-    if not isinstance(form, Compiled):
-        return replace(deployment, not_compiled=form.reason)
-    deployment = replace(deployment, compiled=form)
-    _check_golden(deployment, golden)
-    return deployment
+    return _compiled(deployment, model.details.get("compiled"), golden)
 
 
 def _check_requirements(requirements: Mapping[str, str]) -> None:
@@ -122,10 +124,33 @@ def _check_golden(deployment: Deployment, golden: Mapping[str, Any]) -> None:
     if checked.faults:
         raise CannotDeploy(f"its golden rows no longer fit the schema: {checked.faults[0].message}")
     deployment.predict(checked.table.slice(0, 1))
-    answers = deployment.raw(checked.table)
-    expected = np.asarray(golden["predictions"], dtype=np.float64)
-    gap = answer_gap(answers, expected)
+    gap = _golden_gap(deployment.through_pipeline(checked.table), golden)
     if gap > GOLDEN_TOLERANCE:
-        raise CannotDeploy(
-            f"its answers on {len(expected)} golden rows differ from the judged ones by {gap:.2g}"
-        )
+        count = checked.table.num_rows
+        raise CannotDeploy(f"its answers on {count} golden rows differ from the judged ones by {gap:.2g}")
+
+
+def _compiled(
+    deployment: Deployment, found: Mapping[str, Any] | None, golden: Mapping[str, Any]
+) -> Deployment:
+    """With its compiled form, where ``found``, which the judge wrote down, allows it and it gives the golden answers."""
+    if found is None:
+        return replace(deployment, not_compiled="it was registered before compiled forms were judged")
+    if found["passed"] is not True:
+        return replace(deployment, not_compiled=found["reason"])
+    form = compile_pipeline(deployment.pipeline, deployment.schema, deployment.unkeyed_task)
+    if isinstance(form, NotCompiled):
+        return replace(deployment, not_compiled=f"not compiled: {form.reason}")
+    compiled = replace(deployment, compiled=form)
+    table = check(table_from_rows(golden["rows"]), deployment.schema, deployment.unkeyed_task).table
+    try:
+        gap = _golden_gap(compiled.raw(table), golden)
+    except Exception as error:  # whatever it is, the pipeline still serves
+        return replace(deployment, not_compiled=f"not used: {type(error).__name__}: {error}")
+    if gap > GOLDEN_TOLERANCE:
+        return replace(deployment, not_compiled=f"not used: its golden answers differ by {gap:.2g}")
+    return compiled
+
+
+def _golden_gap(answers: npt.NDArray[np.float64], golden: Mapping[str, Any]) -> float:
+    return answer_gap(answers, np.asarray(golden["predictions"], dtype=np.float64))

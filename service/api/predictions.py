@@ -42,8 +42,9 @@ async def predict(project: str, request: Request) -> Response:
     try:
         body = await joined(request.stream(), context.settings.max_predict_bytes)
         lane = await lane_of(request, context, project)
-        answer, _ = lane.ask_body(body, deadline(request, context))
-        return Response(await answer, media_type="application/json")
+        answer = lane.ask_body(lane.form(), body, deadline(request, context))
+        said = answer if isinstance(answer, bytes) else await answer[0]
+        return Response(said, media_type="application/json")
     except (Problem, Overloaded, TooLate) as refusal:
         raise refused(context, project, refusal) from None
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 GRACE_SECONDS = 10
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the idle connections of usual clients and proxies live, so that none is closed as it is used again."""
 LEVELS = ("critical", "error", "warning", "info", "debug")
 
 
@@ -89,6 +91,10 @@ def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bo
         access_log=False,
         loop="uvloop" if sys.platform != "win32" else "auto",
         http="httptools",
+        ws="none",
+        proxy_headers=False,  # the application looks at them, off the way of prediction calls
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = Announcing(config)

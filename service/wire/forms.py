@@ -8,8 +8,7 @@ words the errors and knows the conversions.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from types import UnionType
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,14 +27,14 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _WHOLE_IN_FLOAT = 2**53
 _UNNAMEABLE = re.compile(r'["\\\x00-\x1f]')
 _encode = msgspec.json.Encoder().encode
-_TYPES: dict[ColumnKind, UnionType] = {
+_TYPES: Mapping[ColumnKind, Any] = {
     ColumnKind.NUMERIC: int | float | None,
     ColumnKind.BOOLEAN: bool | None,
     ColumnKind.DATETIME: str | None,
     ColumnKind.CATEGORICAL: str | None,
     ColumnKind.TEXT: str | None,
 }
-_ID_TYPES: dict[ColumnKind, UnionType] = {
+_ID_TYPES: Mapping[ColumnKind, Any] = {
     ColumnKind.NUMERIC: int | None,
     ColumnKind.CATEGORICAL: str | int | None,
     ColumnKind.TEXT: str | int | None,
@@ -80,7 +79,7 @@ class Form:
         self.readable = True
         self._row = _struct(self.columns, self.named)
         call = msgspec.defstruct("Call", [("rows", list[self._row])], gc=False)  # type: ignore[name-defined]
-        self._call = msgspec.json.Decoder(call)
+        self._call: msgspec.json.Decoder[Any] = msgspec.json.Decoder(call)
         self._pieces = msgspec.json.Decoder(self._row)
         self.head = Head(
             project=deployment.project_id,
@@ -146,7 +145,7 @@ class Form:
     def values(self, raw: npt.NDArray[np.float64]) -> list[Any]:
         """One value a row, as the caller is told it."""
         if not self.labels:
-            return raw.tolist()
+            return list(raw.tolist())
         labels = self.labels
         if len(raw) == 1:
             shares = raw[0].tolist()

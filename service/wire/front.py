@@ -15,8 +15,8 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from service.api.context import Context
 from service.batching import Overloaded, TooLate
+from service.context import Context
 from service.problems import Problem, problem_of
 from service.wire.bodies import body_too_large, unpacked
 from service.wire.key_cache import KeyCache
@@ -31,6 +31,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _BEFORE, _AFTER = "/v1/projects/", "/predict"
 _JSON = (b"content-type", b"application/json")
+_PACKED = ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
 _READ = frozenset(
     (
         b"authorization",
@@ -61,7 +62,8 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         lane = self._lane(scope)
-        if lane is None:
+        form = lane.form() if lane is not None else None
+        if lane is None or form is None:
             await self._behind(scope, receive, send)
             return
         found = {name: value for name, value in scope["headers"] if name in _READ}
@@ -71,22 +73,36 @@ class Front:
         assert self.lanes is not None
         context = self.lanes.context
         try:
-            body = await self._answer(context, lane, found, receive)
+            if context.keys_required:
+                await self._authorise(context, found)
+            message = await receive()
+            most = context.settings.max_predict_bytes
+            if message.get("more_body") or len(message.get("body", b"")) > most or len(message) < 2:
+                body = await _long_body(message, receive, most)
+            else:
+                body = message["body"]
+            if b"content-encoding" in found:
+                body = await _unpacked(body, found[b"content-encoding"], most)
+            answer = lane.ask_body(form, body, deadline_of(found.get(b"x-deadline-ms"), context))
+            if isinstance(answer, bytes):
+                said = answer
+            else:
+                future, queued = answer
+                said = await (_while_connected(future, receive) if queued else future)
         except Gone:
             return
         except Exception as error:
-            problem = _refused(context, lane, error)
-            await problem.response(scope["path"])(scope, receive, send)
+            await _refused(context, lane, error).response(scope["path"])(scope, receive, send)
             return
-        headers = [_JSON]
-        if len(body) >= context.settings.gzip_answer_bytes and b"gzip" in found.get(b"accept-encoding", b""):
-            body = await run_in_threadpool(gzip.compress, body, 1)
-            headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
-        headers.append((b"content-length", b"%d" % len(body)))
+        headers = [_JSON, (b"content-length", b"%d" % len(said))]
+        if len(said) >= context.settings.gzip_answer_bytes and b"gzip" in found.get(b"accept-encoding", b""):
+            said = await run_in_threadpool(gzip.compress, said, 1)
+            headers = [_JSON, *_PACKED, (b"content-length", b"%d" % len(said))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.body", "body": said})
 
     def _lane(self, scope: Scope) -> Lane | None:
+        """The lane that the call belongs in; None for what is not answered here."""
         if scope["type"] != "http" or scope["method"] != "POST" or scope["query_string"]:
             return None
         lanes, path = self.lanes, scope["path"]
@@ -94,27 +110,16 @@ class Front:
             self._known.clear()
             return None
         lane = self._known.get(path)
-        if lane is None:
-            if not (path.startswith(_BEFORE) and path.endswith(_AFTER)):
-                return None
+        if lane is None and path.startswith(_BEFORE) and path.endswith(_AFTER):
             lane = lanes.get(path[len(_BEFORE) : -len(_AFTER)])
-            if lane is None:
-                return None
-            self._known[path] = lane
-        return lane if lane.form() is not None else None
+            if lane is not None:
+                self._known[path] = lane
+        return lane
 
-    async def _answer(
-        self, context: Context, lane: Lane, headers: dict[bytes, bytes], receive: Receive
-    ) -> bytes:
-        if context.keys_required:
-            given = headers.get(b"authorization"), headers.get(b"x-api-key")
-            if not self._keys.knows(*given):
-                await self._keys.check(context, *given)
-        body = await _body(receive, context.settings.max_predict_bytes)
-        if b"content-encoding" in headers:
-            body = await _unpacked(body, headers[b"content-encoding"], context.settings.max_predict_bytes)
-        answer, queued = lane.ask_body(body, deadline_of(headers.get(b"x-deadline-ms"), context))
-        return await (_while_connected(answer, receive) if queued else answer)
+    async def _authorise(self, context: Context, headers: dict[bytes, bytes]) -> None:
+        given = headers.get(b"authorization"), headers.get(b"x-api-key")
+        if not self._keys.knows(*given):
+            await self._keys.check(context, *given)
 
 
 def deadline_of(header: bytes | None, context: Context) -> float:
@@ -134,24 +139,19 @@ def deadline_of(header: bytes | None, context: Context) -> float:
     return time.monotonic() + seconds
 
 
-async def _body(receive: Receive, most: int) -> bytes:
-    """The body, never more than ``most`` bytes of it in memory."""
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise Gone
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False) and len(body) <= most:
-        return body
-    parts, size = [body], len(body)
-    while message.get("more_body", False) and size <= most:
-        message = await receive()
+async def _long_body(message: Message, receive: Receive, most: int) -> bytes:
+    """A body that comes in parts, never more than ``most`` bytes of it in memory."""
+    parts, size = [], 0
+    while True:
         if message["type"] == "http.disconnect":
             raise Gone
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-    if size > most:
-        raise body_too_large(most)
-    return b"".join(parts)
+        if size > most:
+            raise body_too_large(most)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+        message = await receive()
 
 
 async def _unpacked(body: bytes, encoding: bytes, most: int) -> bytes:

@@ -7,7 +7,7 @@ import time
 
 from starlette.concurrency import run_in_threadpool
 
-from service.api.context import Context, authorise
+from service.context import Context, authorise
 
 KEPT_SECONDS = 5.0
 """A revoked key may go on predicting for so long."""

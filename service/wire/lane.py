@@ -93,12 +93,13 @@ class Lane:
             form = self._form = Form(deployment)
         return form
 
-    def ask_body(self, body: bytes, deadline: float) -> tuple[asyncio.Future[bytes], bool]:
-        """The answer to a JSON body, as JSON, and whether the call had to queue for the thread.
+    def ask_body(
+        self, form: Form | None, body: bytes, deadline: float
+    ) -> bytes | tuple[asyncio.Future[bytes], bool]:
+        """The answer to a JSON body, as JSON; or its future, and whether the call had to queue for the thread.
 
         Raises a problem for rows that are none, Overloaded, and a problem when the log is behind.
         """
-        form = self.form()
         if len(body) > LARGE_BODY:
             rows = 1 + len(body) // _BYTES_A_ROW
             return self._submit(Ask(form=form, body=body), rows, max(1.0, rows * self._pace), deadline), True
@@ -111,6 +112,11 @@ class Lane:
         self._check_count(count)
         seconds = count * self._pace
         ask = Ask(form=form, values=values, body=body)
+        if seconds <= INLINE_SECONDS:
+            self._check_log()
+            answer: bytes | None = self._batcher.at_once(ask)
+            if answer is not None:
+                return answer
         return self._submit(ask, count, seconds, deadline), seconds > INLINE_SECONDS
 
     def ask_rows(self, rows: Sequence[Row], deadline: float) -> asyncio.Future[Answer]:
@@ -122,6 +128,10 @@ class Lane:
         return self._submit(ask, len(rows), None if values is None else len(rows) * self._pace, deadline)
 
     def _submit(self, ask: Ask, rows: int, seconds: float | None, deadline: float) -> asyncio.Future[Any]:
+        self._check_log()
+        return self._batcher.submit(ask, rows, seconds=seconds, deadline=deadline)
+
+    def _check_log(self) -> None:
         if self._around.observation.behind:
             raise Problem(
                 503,
@@ -130,7 +140,6 @@ class Lane:
                 remedy="Send the call again in a second; if this lasts, look at the server's disk.",
                 headers={"Retry-After": "1"},
             )
-        return self._batcher.submit(ask, rows, seconds=seconds, deadline=deadline)
 
     def _check_count(self, count: int) -> None:
         if count > self._around.settings.max_predict_rows:

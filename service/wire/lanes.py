@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from service.api.context import Context
+from service.context import Context
 from service.problems import Problem
 from service.wire.lane import Lane, Surroundings
 
