@@ -12,6 +12,7 @@ from service.arms import ROWS
 from service.conclusion import Judgement
 from service.room import Room
 from service.run_log import RunLog
+from service.stages.compiling import GATE
 
 _OF_SNAPSHOT = ("cut", "trained_until", "hash", "train_rows", "holdout_rows")
 
@@ -69,6 +70,7 @@ def models_of(
             "partial": challenger.partial,
             "outcome": judgement.outcome,
             "judged_against": project.champion,
+            GATE: _gate(judgement.verdict),
             "not_estimated": room.read("expectation.json")["lacking"],
             **({} if pseudo_labels is None else {"pseudo_labels": pseudo_labels}),
             **{name: snapshot[name] for name in _OF_SNAPSHOT},
@@ -89,6 +91,7 @@ def models_of(
             **judged.details,
             **{name: report[name] for name in ("trained_until", "train_rows", "size_bytes")},
             "partial": False,
+            GATE: _gate(report),
         },
         links={"refit_of": 0},
         attachments={
@@ -98,3 +101,8 @@ def models_of(
         },
     )
     return (judged, refitted)
+
+
+def _gate(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What was found of the model's compiled form; None in reports from before there was one."""
+    return next((gate for gate in report["gates"] if gate["name"] == GATE), None)

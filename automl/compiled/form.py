@@ -12,7 +12,7 @@ import pyarrow as pa
 from sklearn.pipeline import Pipeline
 
 from automl.columns import Column, Schema
-from automl.compiled.models import compile_model
+from automl.compiled.models import compile_steps
 from automl.compiled.reading import Reader, reader
 from automl.compiled.scorer import Scorer
 from automl.compiled.unknown import Unknown
@@ -43,6 +43,11 @@ class Compiled:
     description: str
     reader: Reader
     scorer: Scorer
+
+    @property
+    def tolerance(self) -> float:
+        """How far answers may be off the pipeline's (see :func:`automl.scoring.answer_gap`)."""
+        return self.scorer.tolerance
 
     def quick(self, rows: Sequence[tuple[Any, ...]]) -> Floats | None:
         """Answers for rows of JSON values in the order of ``columns``.
@@ -81,9 +86,7 @@ def compile_pipeline(pipeline: Pipeline, schema: Schema, task: Task) -> Compiled
         if [name for name, _ in steps[:2]] != ["columns", "encode"] or len(steps) < 3:
             raise Unknown(f"the pipeline begins with {', '.join(name for name, _ in steps[:2])}")
         reading = reader(steps[0][1], steps[1][1], schema, task)
-        if len(steps) > 3:
-            raise Unknown(f"there is no compiled form of {type(steps[2][1]).__name__}")
-        scorer = compile_model(steps[-1][1], reading.width)
+        scorer = compile_steps([step for _, step in steps[2:]], reading.width)
     except Unknown as unknown:
         return NotCompiled(reason=str(unknown))
     except Exception as error:  # a model of another version may lack anything; the pipeline still serves

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.compiled.native_trees import NativeTrees
-from automl.compiled.scorer import Scorer, pair, pairs
+from automl.compiled.scorer import EXACT, Scorer, pair, pairs
 from automl.compiled.unknown import Unknown, name_of
 
 Floats = npt.NDArray[np.float64]
@@ -18,6 +18,7 @@ class _Values:
     """Numbers."""
 
     description = "LightGBM"
+    tolerance = EXACT
 
     def __init__(self, trees: NativeTrees) -> None:
         self._trees = trees

@@ -15,9 +15,9 @@ from automl.compiled.unknown import Unknown
 
 Floats = npt.NDArray[np.float64]
 
-_FLOAT64, _ROW_MAJOR = 1, 1
+_FLOAT32, _FLOAT64, _ROW_MAJOR = 0, 1, 1
 _PARAMETERS = b"num_threads=1"
-NORMAL, RAW = 0, 1
+NORMAL, LEAF = 0, 2
 
 
 @cache
@@ -45,7 +45,14 @@ class NativeTrees:
     """A LightGBM booster's answers, (n, outputs), in one thread."""
 
     def __init__(
-        self, booster: Any, *, features: int, outputs: int, kind: int = NORMAL, iterations: int = -1
+        self,
+        booster: Any,
+        *,
+        features: int,
+        outputs: int,
+        kind: int = NORMAL,
+        iterations: int = -1,
+        float32: bool = False,
     ) -> None:
         if booster.num_feature() != features:
             raise Unknown(f"the trees take {booster.num_feature()} features, {features} are made")
@@ -55,6 +62,8 @@ class NativeTrees:
         self._features = features
         self._kind = kind
         self._iterations = iterations
+        self._dtype: Any = np.float32 if float32 else np.float64
+        self._type = _FLOAT32 if float32 else _FLOAT64
         self._held, self._freed = _libraries()
         self._fast = self._held.LGBM_BoosterPredictForMatSingleRowFast
         self._own = threading.local()
@@ -65,19 +74,21 @@ class NativeTrees:
             single = self._own.single
         except AttributeError:
             single = self._own.single = _Single(self)
+        if self._type == _FLOAT32:
+            features = np.frombuffer(features).astype(np.float32).tobytes()
         if self._fast(single.config, features, single.count_at, single.out_at):
             raise RuntimeError(self._held.LGBM_GetLastError().decode())
         return single.out
 
     def many(self, features: Floats) -> Floats:
         rows, width = features.shape
-        features = np.ascontiguousarray(features, dtype=np.float64)
+        features = np.ascontiguousarray(features, dtype=self._dtype)
         out = np.empty((rows, self.outputs))
         if not rows:
             return out
         count = ctypes.c_int64(0)
         failed = self._freed.LGBM_BoosterPredictForMat(
-            self._handle, features.ctypes.data, _FLOAT64, rows, width, _ROW_MAJOR, self._kind, 0,
+            self._handle, features.ctypes.data, self._type, rows, width, _ROW_MAJOR, self._kind, 0,
             self._iterations, _PARAMETERS, ctypes.addressof(count), out.ctypes.data,
         )  # fmt: skip
         if failed or count.value != out.size:
@@ -92,7 +103,7 @@ class _Single:
         held = trees._held
         config = ctypes.c_void_p()
         failed = held.LGBM_BoosterPredictForMatSingleRowFastInit(
-            trees._handle, trees._kind, 0, trees._iterations, _FLOAT64, trees._features, _PARAMETERS,
+            trees._handle, trees._kind, 0, trees._iterations, trees._type, trees._features, _PARAMETERS,
             ctypes.addressof(config),
         )  # fmt: skip
         if failed:

@@ -58,29 +58,26 @@ class NumberBlock:
 
     def fill(self, numbers: Mapping[str, Floats], times: Mapping[str, Any], out: Floats) -> None:
         """Column-wise: ``numbers`` with NaN and ``times`` (datetime64[us]) with NaT where missing."""
+        width = len(self.scalings)
+        block, marks = out[:, :width], out[:, width : self.width]
         for at, name in enumerate(self.numbers):
-            self._scaled(at, numbers[name], out)
+            block[:, at] = numbers[name]
         for at, (name, part, filled) in enumerate(self.parts, start=len(self.numbers)):
             values = PARTS[part](times[name])
-            self._scaled(at, values if np.isnan(filled) else np.where(np.isnan(values), filled, values), out)
-
-    def _scaled(self, at: int, values: Floats, out: Floats) -> None:
-        scaling, column = self.scalings[at], out[:, at]
-        missing = np.isnan(values)
-        np.clip(values, -LARGEST, LARGEST, out=column)
-        column[missing] = scaling.median
-        _scale(column, scaling)
-        if at in self.marked:
-            place = self.marked.index(at)
-            mark = out[:, len(self.scalings) + place]
-            mark[:] = missing
-            _scale(mark, self.marks[place])
+            block[:, at] = values if np.isnan(filled) else np.where(np.isnan(values), filled, values)
+        missing = np.isnan(block)
+        np.clip(block, -LARGEST, LARGEST, out=block)
+        np.copyto(block, [scaling.median for scaling in self.scalings], where=missing)
+        _scale(block, self.scalings)
+        if self.marks:
+            marks[:] = missing[:, self.marked]
+            _scale(marks, self.marks)
 
 
-def _scale(column: Floats, scaling: Scaling) -> None:
-    column -= scaling.mean
-    column /= scaling.scale
-    np.clip(column, scaling.least, scaling.most, out=column)
+def _scale(block: Floats, scalings: Sequence[Scaling]) -> None:
+    block -= [scaling.mean for scaling in scalings]
+    block /= [scaling.scale for scaling in scalings]
+    np.clip(block, [scaling.least for scaling in scalings], [scaling.most for scaling in scalings], out=block)
 
 
 def number_block(step: Any) -> NumberBlock:

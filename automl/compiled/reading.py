@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ READING_ORDER = (
     ColumnKind.CATEGORICAL,
     ColumnKind.TEXT,
 )
-_COLUMN_WISE_FROM = 24
+_COLUMN_WISE_FROM = 32
 """Rows from which numpy over columns is quicker than Python over cells."""
 _NO_NUMBERS = NumberBlock(numbers=(), parts=(), scalings=(), marked=(), marks=())
 
@@ -82,7 +83,9 @@ class Reader:
             named[ColumnKind.BOOLEAN],
             named[ColumnKind.DATETIME],
         )
-        self._first_category = sum(len(named[kind]) for kind in READING_ORDER[:3])
+        self._first_boolean = len(named[ColumnKind.NUMERIC])
+        self._first_time = self._first_boolean + len(named[ColumnKind.BOOLEAN])
+        self._first_category = self._first_time + len(named[ColumnKind.DATETIME])
         self._first_text = self._first_category + len(named[ColumnKind.CATEGORICAL])
         self._tables = {table.name: table for table in blocks.categories}
         self._topics = {topics.name: topics for topics in blocks.texts}
@@ -155,23 +158,30 @@ class Reader:
         )
 
     def _columns(self, rows: Sequence[Row]) -> _Columns | None:
-        numbers: dict[str, Floats] = {}
-        times: dict[str, Any] = {}
-        codes: dict[str, npt.NDArray[np.intp]] = {}
-        texts: dict[str, Sequence[str]] = {}
-        for column, values in zip(self.columns, zip(*rows, strict=True), strict=True):
-            read: Any
-            if column.kind in (ColumnKind.NUMERIC, ColumnKind.BOOLEAN):
-                read = numbers[column.name] = _numbers(values, column.kind)  # type: ignore[assignment]
-            elif column.kind is ColumnKind.DATETIME:
-                read = times[column.name] = _read_times(values, column)
+        numeric = _numbers([row[: self._first_boolean] for row in rows], _NUMERIC)
+        boolean = _numbers([row[self._first_boolean : self._first_time] for row in rows], _BOOLEAN)
+        if numeric is None or boolean is None:
+            return None
+        read: dict[ColumnKind, dict[str, Any]] = {kind: {} for kind in ColumnKind}
+        others = zip(*(row[self._first_time :] for row in rows), strict=True)
+        for column, values in zip(self.columns[self._first_time :], others, strict=True):
+            if column.kind is ColumnKind.DATETIME:
+                found = _read_times(values, column)
             elif column.name in self._tables:
-                read = codes[column.name] = self._tables[column.name].codes_of(values)  # type: ignore[assignment]
+                found = self._tables[column.name].codes_of(values)
             else:
-                read = texts[column.name] = _read_texts(values)  # type: ignore[assignment]
-            if read is None:
+                found = _read_texts(values)
+            if found is None:
                 return None
-        return _Columns(rows=len(rows), numbers=numbers, times=times, codes=codes, texts=texts)
+            read[column.kind][column.name] = found
+        names = [column.name for column in self.columns[: self._first_time]]
+        return _Columns(
+            rows=len(rows),
+            numbers=dict(zip(names, (*numeric.T, *boolean.T), strict=True)),
+            times=read[ColumnKind.DATETIME],
+            codes=read[ColumnKind.CATEGORICAL],
+            texts=read[ColumnKind.TEXT],
+        )
 
     def _filled(self, columns: _Columns) -> Floats:
         blocks = self._blocks
@@ -233,21 +243,21 @@ def _times(values: Any) -> Any:
     return np.asarray(values.to_numpy(zero_copy_only=False), dtype="datetime64[us]")
 
 
-_TYPES: Mapping[ColumnKind, frozenset[type]] = {
-    ColumnKind.NUMERIC: frozenset({float, int, type(None)}),
-    ColumnKind.BOOLEAN: frozenset({bool, type(None)}),
-}
+_NUMERIC: frozenset[type] = frozenset({float, int, type(None)})
+_BOOLEAN: frozenset[type] = frozenset({bool, type(None)})
 _TEXTS = frozenset({str, type(None)})
 
 
-def _numbers(values: Sequence[Any], kind: ColumnKind) -> Floats | None:
-    if not _TYPES[kind].issuperset(map(type, values)):
+def _numbers(rows: Sequence[Row], types: frozenset[type]) -> Floats | None:
+    """A matrix of numbers, NaN where missing; None when some value is one that only the long way settles."""
+    flat = list(chain.from_iterable(rows))
+    if not types.issuperset(map(type, flat)):
         return None
     try:
-        read = np.array(values, dtype=np.float64)  # None becomes NaN
+        read = np.array(flat, dtype=np.float64)  # None becomes NaN
     except OverflowError:  # a whole number beyond any float
         return None
-    return None if np.isinf(read).any() else read
+    return None if np.isinf(read).any() else read.reshape(len(rows), -1)
 
 
 def _read_times(values: Sequence[Any], column: Column) -> Any:

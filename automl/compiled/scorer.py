@@ -11,6 +11,11 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+EXACT = 1e-9
+"""How far a compiled form may be off, relative above 1, where it computes in float64."""
+SINGLE = 1e-6
+"""The same where float32 is computed in, which is XGBoost."""
+
 
 class Scorer(Protocol):
     """From features to answers, for one row or many (the same up to rounding). May be called by many threads."""
@@ -18,6 +23,10 @@ class Scorer(Protocol):
     @property
     def description(self) -> str:
         """The model in a word or two."""
+
+    @property
+    def tolerance(self) -> float:
+        """How far answers may be off those of the model: EXACT or SINGLE."""
 
     def one(self, features: bytes) -> Floats:
         """The answer for one row, whose float64 features come as bytes: (1, K) probabilities or (1,) values."""
@@ -38,6 +47,10 @@ class Spread:
     def description(self) -> str:
         return self.scorer.description
 
+    @property
+    def tolerance(self) -> float:
+        return self.scorer.tolerance
+
     def one(self, features: bytes) -> Floats:
         return self._spread(self.scorer.one(features))
 
@@ -52,6 +65,8 @@ class Spread:
 
 class OnMatrix:
     """For scorers that have no quicker way for one row."""
+
+    tolerance = EXACT
 
     def one(self, features: bytes) -> Floats:
         return self.many(np.frombuffer(features).reshape(1, -1))

@@ -31,6 +31,7 @@ def get(project: ProjectInPath, version: int, context: Ctx) -> dict[str, Any]:
         "requirements": details.get("requirements"),
         "cut": details.get("cut"),
         "snapshot_hash": details.get("hash"),
+        "compiled": details.get("compiled"),
         "blob": {"digest": model.blob.digest, "size": model.blob.size},
     }
 
@@ -79,6 +80,8 @@ def champion(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
         "previous": project.previous,
         "epoch": project.epoch,
         "served": None if served is None else served.version,
+        "compiled": None if served is None or served.compiled is None else served.compiled.description,
+        "not_compiled": None if served is None else served.not_compiled,
         "model": None if model is None else _model(model, project),
         "last_deployment": None
         if newest is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,10 @@ from automl.scoring import aligned, latency_ms, predictions
 from automl.shift import prediction_shift
 from automl.slices import Slice, slices
 from automl.task import Label, Task
+from automl.verdict import Gate
 from service.desk import Desk
 from service.sealed import unseal, unseal_object
+from service.stages.compiling import compiled_gate
 from service.stages.expectation import write_expectation
 from service.stages.golden import golden, golden_gap, write_golden
 from service.stages.reference import write_reference
@@ -78,7 +80,8 @@ def run(desk: Desk, detail: str) -> None:
     write_golden(desk.folder, chosen.golden)
     write_reference(desk, train, schema)
     write_expectation(desk, chosen.pipeline, rows, chosen.scored.predictions, y, task)
-    report = {**arms.verdict.to_json(), "alpha_spent": alpha, "look": spec["look"]}
+    verdict = replace(arms.verdict, gates=(*arms.verdict.gates, _compiled(court, chosen)))
+    report = {**verdict.to_json(), "alpha_spent": alpha, "look": spec["look"]}
     if spec["pseudo"] is not None:
         report["arms"] = _told(arms)
     (desk.folder / "verdict.json").write_text(json.dumps(report, default=str))
@@ -137,6 +140,11 @@ def _entrant(court: _Court, file: str, pipeline: Pipeline) -> _Entrant:
         golden_gap=golden_gap(stored, questions, schema, task),
     )
     return _Entrant(pipeline=pipeline, scored=scored, golden=questions)
+
+
+def _compiled(court: _Court, chosen: _Entrant) -> Gate:
+    answers = chosen.scored.predictions
+    return compiled_gate(chosen.pipeline, court.holdout, answers, chosen.golden, court.schema, court.task)
 
 
 def _groups(holdout: pa.Table, task: Task) -> npt.NDArray[Any] | None:

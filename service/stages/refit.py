@@ -18,6 +18,7 @@ from automl.snapshot import Mark, row_order
 from automl.task import Task
 from service.desk import Desk
 from service.sealed import seal_object, unseal_object
+from service.stages.compiling import compiled_gate
 from service.stages.golden import golden, golden_gap, write_golden
 from service.stages.reference import write_reference
 from service.stages.rows import encoded_labels, tie_breaks
@@ -49,10 +50,11 @@ def run(desk: Desk, detail: str) -> None:
     data = seal_object(desk.folder / FILE, refitted, desk.key)
     seen = frame(holdout, schema)
     questions = golden(refitted, holdout, schema, task)
+    answers = predictions(refitted, seen, task)
     check = check_refit(
         Scored(predictions=predictions(judged, seen, task)),
         Scored(
-            predictions=predictions(refitted, seen, task),
+            predictions=answers,
             latency_ms=latency_ms(refitted, seen, task),
             size_bytes=len(data),
             golden_gap=golden_gap(data, questions, schema, task),
@@ -62,10 +64,12 @@ def run(desk: Desk, detail: str) -> None:
         task=task,
         baseline_score=spec["baseline_score"],
     )
+    compiled = compiled_gate(refitted, holdout, answers, questions, schema, task)
     write_golden(desk.folder, questions, file="refit-golden.json")
     write_reference(desk, true, schema, file="refit-reference.parquet")
     report = {
         **check.to_json(),
+        "gates": [gate.to_json() for gate in (*check.gates, compiled)],
         "file": FILE,
         "size_bytes": len(data),
         "train_rows": len(true),

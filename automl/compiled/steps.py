@@ -1,0 +1,101 @@
+"""Steps between the features and the model, from matrix to matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.compiled.scorer import OnMatrix, Scorer
+from automl.compiled.unknown import Unknown, name_of
+
+Floats = npt.NDArray[np.float64]
+Step = Callable[[Floats], Floats]
+
+
+class Chained(OnMatrix):
+    """A scorer behind some steps."""
+
+    def __init__(self, steps: Sequence[tuple[str, Step]], scorer: Scorer) -> None:
+        self.description = " → ".join([*(name for name, _ in steps), scorer.description])
+        self._steps = [step for _, step in steps]
+        self.tolerance = scorer.tolerance
+        self._scorer = scorer
+
+    def one(self, features: bytes) -> Floats:
+        return self._scorer.one(self._through(np.frombuffer(features).reshape(1, -1)).tobytes())
+
+    def many(self, features: Floats) -> Floats:
+        return self._scorer.many(np.ascontiguousarray(self._through(features)))
+
+    def _through(self, features: Floats) -> Floats:
+        for step in self._steps:
+            features = step(features)
+        return features
+
+
+def compile_step(step: Any, features: int) -> tuple[Step, int]:
+    """What a fitted step does to a matrix of so many features, and how many it makes. Raises Unknown for steps that
+    the engines don't use."""
+    kind = type(step)
+    made = _STEPS.get(kind.__name__) if kind.__module__.partition(".")[0] == "sklearn" else None
+    if made is None:
+        raise Unknown(f"there is no compiled form of {name_of(step)}")
+    if int(step.n_features_in_) != features:
+        raise Unknown(f"{name_of(step)} takes {step.n_features_in_} features, {features} are made")
+    act = made(step)
+    return act, int(act(np.zeros((1, features))).shape[1])
+
+
+def _standard(step: Any) -> Step:
+    return _moved(step.mean_ if step.with_mean else None, step.scale_ if step.with_std else None)
+
+
+def _robust(step: Any) -> Step:
+    return _moved(step.center_ if step.with_centering else None, step.scale_ if step.with_scaling else None)
+
+
+def _moved(center: Floats | None, scale: Floats | None) -> Step:
+    def act(features: Floats) -> Floats:
+        moved = features.copy() if center is None else features - center
+        if scale is not None:
+            moved /= scale
+        return moved
+
+    return act
+
+
+def _pca(step: Any) -> Step:
+    weights = step.components_.T
+    center = step.mean_.reshape(1, -1) @ weights
+    scale = np.sqrt(step.explained_variance_)
+    scale[scale < np.finfo(scale.dtype).eps] = np.finfo(scale.dtype).eps
+
+    def act(features: Floats) -> Floats:
+        turned: Floats = features @ weights
+        turned -= center
+        if step.whiten:
+            turned /= scale
+        return turned
+
+    return act
+
+
+def _chosen(step: Any) -> Step:
+    kept = np.flatnonzero(step.get_support())
+    return lambda features: features[:, kept]
+
+
+def _own(step: Any) -> Step:
+    return lambda features: np.asarray(step.transform(features), dtype=np.float64)
+
+
+_STEPS: Mapping[str, Callable[[Any], Step]] = {
+    "StandardScaler": _standard,
+    "RobustScaler": _robust,
+    "PCA": _pca,
+    "SelectPercentile": _chosen,
+    "QuantileTransformer": _own,
+}
