@@ -72,7 +72,7 @@ class Form:
         named = deployment.schema.by_name.get(deployment.task.id_column or "")
         self.columns = tuple(deployment.compiled.columns)
         self.named = named is not None
-        if named is not None:
+        if named is not None:  # last, where the model does not see it
             self.columns += (named,)
         if any(_UNNAMEABLE.search(column.name) for column in self.columns):
             return
