@@ -24,6 +24,7 @@ from service.api import (
     labels,
     models,
     monitoring,
+    open_inference,
     predictions,
     probation,
     projects,
@@ -112,6 +113,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
     app.include_router(docs.router)
     docs.mount_files(app)
     app.include_router(health.router, tags=["health"])
+    app.include_router(open_inference.router, prefix="/v2", tags=["open inference protocol"])
     for module in (
         projects,
         data,
