@@ -8,7 +8,7 @@ checks every upload.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -87,18 +87,37 @@ def table_record(
 ) -> bytes:
     """A record of a typed table."""
     text = deployment.schema.target.text
-    # A caller's feature may be named like a column of the log; system names start with "_", theirs can't.
-    logged = {name: table[name] for name in table.column_names if not name.startswith("_")}
-    logged["_row_id"] = pa.array(list(ids), pa.string())
-    logged["_value"] = pa.array([text(value) for value in scores.values], pa.string())
-    logged["_score"] = pa.array(np.asarray(scores.scores, dtype=np.float64))
-    logged["_probabilities"] = _shares(scores.probabilities, len(ids))
-    meta = {
-        "project": str(deployment.project_id),
-        "version": str(deployment.version),
-        "at": at.isoformat(),
+    answers = {
+        "_row_id": pa.array(list(ids), pa.string()),
+        "_value": pa.array([text(value) for value in scores.values], pa.string()),
+        "_score": pa.array(np.asarray(scores.scores, dtype=np.float64)),
+        "_probabilities": _shares(scores.probabilities, len(ids)),
     }
-    full = pa.table(logged).combine_chunks().replace_schema_metadata(meta)
+    return _as_stream(table, answers, deployment.project_id, deployment.version, at, fresh=False)
+
+
+def column_record(
+    head: Head, table: pa.Table, ids: pa.Array, raw: npt.NDArray[np.float64], at: datetime
+) -> bytes:
+    """The same, column by column: for thousands of rows."""
+    time = pa.repeat(pa.scalar(at, _TIME), len(ids))
+    told = _predictions(ids, head, raw.reshape(len(ids), -1), time)
+    answers = {
+        "_row_id": ids,
+        "_value": told["value"],
+        "_score": told["score"],
+        "_probabilities": told["probabilities"],
+    }
+    return _as_stream(table, answers, head.project, head.version, at, fresh=not head.own)
+
+
+def _as_stream(
+    table: pa.Table, answers: Mapping[str, Any], project: int, version: int, at: datetime, *, fresh: bool
+) -> bytes:
+    # A caller's feature may be named like a column of the log; system names start with "_", theirs can't.
+    features = {name: table[name] for name in table.column_names if not name.startswith("_")}
+    meta = {"project": str(project), "version": str(version), "at": at.isoformat(), "fresh": str(int(fresh))}
+    full = pa.table({**features, **answers}).combine_chunks().replace_schema_metadata(meta)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, full.schema) as writer:
         writer.write_table(full)
@@ -222,21 +241,21 @@ def _logged_table(payload: bytes) -> Logged:
         project=int(meta["project"]),
         rows=table.select(["_row_id", *features]).append_column("_arrived_at", at),
         predictions=pa.table(predictions),
-        fresh=False,
+        fresh=meta.get("fresh") == "1",
         records=1,
     )
 
 
 def _joined(tables: Sequence[Logged]) -> Iterator[Logged]:
     """Table records of one project and one set of columns as one."""
-    alike: dict[tuple[int, pa.Schema], list[Logged]] = {}
+    alike: dict[tuple[int, bool, pa.Schema], list[Logged]] = {}
     for one in tables:
-        alike.setdefault((one.project, one.rows.schema), []).append(one)
-    for (project, _), group in alike.items():
+        alike.setdefault((one.project, one.fresh, one.rows.schema), []).append(one)
+    for (project, fresh, _), group in alike.items():
         yield Logged(
             project=project,
             rows=pa.concat_tables([one.rows for one in group]).combine_chunks(),
             predictions=pa.concat_tables([one.predictions for one in group]).combine_chunks(),
-            fresh=False,
+            fresh=fresh,
             records=len(group),
         )

@@ -134,7 +134,7 @@ class Predictor:
                 return problem
             checked = _checked(deployment, rows)
             if checked.faults:
-                return _faulty(checked)
+                return faulty(checked)
             return self._answer(deployment, checked, rows)
         except SchemaError as error:
             return Problem(
@@ -225,16 +225,17 @@ def _missing_column(deployment: Deployment, rows: Sequence[Row]) -> Problem | No
     return None
 
 
-def _faulty(checked: Checked) -> Problem:
+def faulty(checked: Checked, before: int = 0) -> Problem:
+    """The problem with a table's faults; ``before`` rows of the call stood in front of it."""
     errors = [
-        {"field": f"rows[{fault.row}].{fault.column}", "code": fault.code, "detail": fault.message}
+        {"field": f"rows[{before + fault.row}].{fault.column}", "code": fault.code, "detail": fault.message}
         for fault in checked.faults[:100]
     ]
     first = checked.faults[0]
     return Problem(
         422,
         first.code,
-        f"Row {first.row}: {first.message}",
+        f"Row {before + first.row}: {first.message}",
         field=errors[0]["field"],
         remedy="Mend the rows named in 'errors' and send the call again; nothing was predicted.",
         errors=errors,

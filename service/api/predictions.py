@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from typing import Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from starlette.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
 from service.api.context import Context, authorise, context_of, project_of
 from service.batching import Overloaded, TooLate
 from service.chunks import Limits
 from service.problems import Problem, problem_of
+from service.uploads import receive
 from service.wire.bodies import joined, unpacked
+from service.wire.bulk import ARROW, PARQUET
+from service.wire.bulk_call import BulkCall, pieces
 from service.wire.front import deadline_of
 from service.wire.invocations import read_invocation, read_invocation_csv
 from service.wire.lane import Lane
@@ -32,7 +39,9 @@ _EXAMPLE = {
                     "properties": {"rows": {"type": "array", "minItems": 1, "items": {"type": "object"}}},
                 },
                 "example": {"rows": [{"age": 41, "plan": "basic"}]},
-            }
+            },
+            ARROW: {"schema": {"type": "string", "format": "binary"}},
+            PARQUET: {"schema": {"type": "string", "format": "binary"}},
         },
     }
 }
@@ -53,11 +62,20 @@ _INVOCATION = {
 
 
 @router.post("/{project}/predict", openapi_extra=_EXAMPLE, summary="Predict rows with the champion")
-async def predict(project: str, request: Request) -> Response:
-    """Answers ``{model_version, predictions: [{id, value, probabilities?}]}``, logged before it is sent."""
+async def predict(
+    project: str, request: Request, log: bool = True, errors: Literal["refuse", "null"] = "refuse"
+) -> Response:
+    """Answers ``{model_version, predictions: [{id, value, probabilities?}]}``, logged before it is sent.
+
+    A table (Arrow stream or Parquet) of any length is answered by an Arrow stream: ``id``, ``value``, ``probabilities``.
+    Rows at fault refuse the call, or with ``errors=null`` are nulls, with the reason in ``error``; then the answer comes
+    while it is made. With ``log=false`` its rows stay out of the prediction log."""
     context = context_of(request)
     await may_predict(request, context)
     try:
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type in (ARROW, PARQUET):
+            return await score_table(request, context, project, media_type, keep=log, nulls=errors == "null")
         body = await body_of(request, context)
         lane = await lane_of(request, context, project)
         answer = lane.ask_body(lane.form(), body, deadline(request, context))
@@ -113,6 +131,46 @@ async def body_of(request: Request, context: Context) -> bytes:
     if encoding in ("", "identity"):
         return body
     return await run_in_threadpool(unpacked, body, encoding, most)
+
+
+async def score_table(
+    request: Request, context: Context, project: str, media_type: str, *, keep: bool, nulls: bool
+) -> Response:
+    """A bulk call: the body goes to a nameless file, so that no client has to read while it sends."""
+    lanes: Lanes = request.app.state.lanes
+    lane = await lane_of(request, context, project)
+    folder = context.settings.home.resolve() / "spool"
+    async with AsyncExitStack() as stack:
+        stack.enter_context(lanes.bulk())
+        upload = await receive(request, folder, context.settings.max_upload_bytes)
+        stack.callback(upload.close)
+        form = lane.form()
+        if form is None:
+            raise Problem(503, "no_champion", "The model was withdrawn.", remedy="Try again.")
+        call = BulkCall(
+            form=form,
+            body=upload.file,
+            media_type=media_type,
+            limits=Limits.of(context.settings),
+            folder=folder,
+            observation=context.observation,
+            metrics=context.metrics,
+            clock=context.clock,
+            keep=keep,
+        )
+        if not nulls:
+            answer = await run_in_threadpool(call.whole)
+            size = answer.seek(0, os.SEEK_END)
+            answer.seek(0)
+            return StreamingResponse(pieces(answer), media_type=ARROW, headers={"content-length": str(size)})
+        return StreamingResponse(_while_open(call.with_nulls(), stack.pop_all()), media_type=ARROW)
+    raise AssertionError("unreachable: the stack swallows nothing")
+
+
+async def _while_open(parts: Iterator[bytes], stack: AsyncExitStack) -> AsyncIterator[bytes]:
+    async with stack:
+        async for part in iterate_in_threadpool(parts):
+            yield part
 
 
 async def may_predict(request: Request, context: Context) -> None:

@@ -65,22 +65,12 @@ class Form:
         self.labels = deployment.classes
         self.classes = tuple(deployment.schema.target.text(label) for label in deployment.classes)
         self.readable = False
-        self.named = False
-        self.columns: tuple[Column, ...] = ()
-        if deployment.compiled is None:
-            return
         named = deployment.schema.by_name.get(deployment.task.id_column or "")
-        self.columns = tuple(deployment.compiled.columns)
         self.named = named is not None
-        if named is not None:  # last, where the model does not see it
+        compiled = deployment.compiled
+        self.columns = deployment.schema.columns if compiled is None else tuple(compiled.columns)
+        if compiled is not None and named is not None:  # last, where the model does not see it
             self.columns += (named,)
-        if any(_UNNAMEABLE.search(column.name) for column in self.columns):
-            return
-        self.readable = True
-        self._row = _struct(self.columns, self.named)
-        call = msgspec.defstruct("Call", [("rows", list[self._row])], gc=False)  # type: ignore[name-defined]
-        self._call: msgspec.json.Decoder[Any] = msgspec.json.Decoder(call)
-        self._pieces = msgspec.json.Decoder(self._row)
         self.head = Head(
             project=deployment.project_id,
             version=deployment.version,
@@ -89,6 +79,15 @@ class Form:
             own=self.named,
             classes=self.classes if deployment.task.is_classification else None,
         )
+        if compiled is None:
+            return
+        if any(_UNNAMEABLE.search(column.name) for column in self.columns):
+            return
+        self.readable = True
+        self._row = _struct(self.columns, self.named)
+        call = msgspec.defstruct("Call", [("rows", list[self._row])], gc=False)  # type: ignore[name-defined]
+        self._call: msgspec.json.Decoder[Any] = msgspec.json.Decoder(call)
+        self._pieces = msgspec.json.Decoder(self._row)
         self.head_record = head_bytes(self.head)
 
     def read(self, body: bytes) -> list[Values] | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from service.context import Context
 from service.problems import Problem
 from service.wire.lane import Lane, Surroundings
 
 THREADS = 2
+BULK_CALLS = 2
+"""Bulk calls under way at once; each keeps a processor busy."""
 
 
 class Lanes:
@@ -26,6 +30,7 @@ class Lanes:
             clock=lambda: context.clock().timestamp(),
         )
         self._lanes: dict[str, Lane] = {}
+        self._bulk_calls = 0
 
     def get(self, project: str) -> Lane | None:
         """The project's lane; None when it has no champion in this process."""
@@ -37,6 +42,23 @@ class Lanes:
             serving = self.context.serving
             lane = self._lanes[project] = Lane(project, lambda: serving.champions.get(project), self._around)
         return lane
+
+    @contextmanager
+    def bulk(self) -> Iterator[None]:
+        """The right to a bulk call. Raises a problem while others have it."""
+        if self._bulk_calls >= BULK_CALLS:
+            raise Problem(
+                503,
+                "overloaded",
+                f"{BULK_CALLS} bulk calls are under way, and no more are taken at once.",
+                remedy="Send the call again in a few seconds.",
+                headers={"Retry-After": "5"},
+            )
+        self._bulk_calls += 1
+        try:
+            yield
+        finally:
+            self._bulk_calls -= 1
 
     def close(self) -> None:
         """Wait for what the threads have begun."""
