@@ -14,28 +14,12 @@ from automl.compiled.unknown import Unknown, name_of
 
 Floats = npt.NDArray[np.float64]
 
-
-class TreeAnswers:
-    """What the trees give, as it is: probabilities of all classes, or numbers."""
-
-    tolerance = EXACT
-
-    def __init__(self, description: str, trees: NativeTrees, *, numbers: bool) -> None:
-        self.description = description
-        self._trees = trees
-        self._numbers = numbers
-
-    def one(self, features: bytes) -> Floats:
-        out = self._trees.one(features)
-        return np.array(out) if self._numbers else np.array([out])
-
-    def many(self, features: Floats) -> Floats:
-        out = self._trees.many(features)
-        return out[:, 0] if self._numbers else out
+_OWN_FROM = 150
+"""Rows from which going through tree after tree is quicker."""
 
 
 class _OwnTrees(OnMatrix):
-    """The forest's own trees one after another, for forests too large for anything else."""
+    """The forest's own trees one after another, for many rows and for forests too large for anything else."""
 
     def __init__(self, model: Any, outputs: int, *, numbers: bool) -> None:
         self.description = name_of(model)
@@ -52,12 +36,35 @@ class _OwnTrees(OnMatrix):
         return out[:, 0] if self._numbers else out
 
 
+class _Native:
+    """The trees in LightGBM's predictor for few rows, one after another for many: both give the same bits."""
+
+    tolerance = EXACT
+
+    def __init__(self, trees: NativeTrees, own: _OwnTrees, *, numbers: bool) -> None:
+        self.description = own.description
+        self._trees = trees
+        self._own = own
+        self._numbers = numbers
+
+    def one(self, features: bytes) -> Floats:
+        out = self._trees.one(features)
+        return np.array(out) if self._numbers else np.array([out])
+
+    def many(self, features: Floats) -> Floats:
+        if len(features) >= _OWN_FROM:
+            return self._own.many(features)
+        out = self._trees.many(features)
+        return out[:, 0] if self._numbers else out
+
+
 def compile_forest(model: Any, features: int) -> Scorer:
     """From a fitted forest of scikit-learn's."""
     if model.n_outputs_ != 1 or model.n_features_in_ != features:
         raise Unknown(f"{name_of(model)} takes {model.n_features_in_} features, {features} are made")
     numbers = not hasattr(model, "n_classes_")
     outputs = 1 if numbers else int(model.n_classes_)
+    own = _OwnTrees(model, outputs, numbers=numbers)
     try:
         trees = native(
             [_tree(member.tree_) for member in model.estimators_],
@@ -67,8 +74,8 @@ def compile_forest(model: Any, features: int) -> Scorer:
             float32=True,
         )
     except Unknown:
-        return _OwnTrees(model, outputs, numbers=numbers)
-    return TreeAnswers(name_of(model), trees, numbers=numbers)
+        return own
+    return _Native(trees, own, numbers=numbers)
 
 
 def _tree(tree: Any) -> Tree:

@@ -29,7 +29,12 @@ def test_rows_come_in_a_champion_is_found_truth_comes_back_and_it_searches_again
     assert {trial["engine"] for trial in first["trials"]} == {"flaml", "tpot"}
     assert first["verdict"]["outcome"] == "promoted", first["verdict"]
     assert all(gate["reason"] for gate in first["verdict"]["gates"])
+    (compiled,) = [gate for gate in first["verdict"]["gates"] if gate["name"] == "compiled"]
+    assert compiled["passed"], compiled
     server.wait_for(lambda: server.get("/v1/projects/tumours/champion")["served"] == 1)
+    champion = server.get("/v1/projects/tumours/champion")
+    assert (bool(champion["compiled"]), champion["not_compiled"]) == (True, None)
+    assert server.get("/v1/projects/tumours/models/1")["compiled"] == compiled
 
     live = frame[350:]
     answered = server.post(

@@ -49,14 +49,14 @@ CLASSIFIERS: dict[str, Any] = {
     "forest": lambda: [RandomForestClassifier(20, **ONE)],
     "extra trees": lambda: [ExtraTreesClassifier(20, max_leaf_nodes=50, **ONE)],
     "histogram": lambda: [HistGradientBoostingClassifier(max_iter=20)],
-    "logistic": lambda: [LogisticRegression()],
+    "logistic": lambda: [LogisticRegression(max_iter=1000)],
     "bayes": lambda: [GaussianNB()],
     "neighbours": lambda: [KNeighborsClassifier(7, weights="distance")],
-    "scaled": lambda: [StandardScaler(), SelectPercentile(percentile=60), LogisticRegression()],
+    "scaled": lambda: [StandardScaler(), SelectPercentile(percentile=60), LogisticRegression(max_iter=1000)],
     "robust": lambda: [RobustScaler(), RandomForestClassifier(10, **ONE)],
     "quantiles": lambda: [
         QuantileTransformer(n_quantiles=50, output_distribution="normal"),
-        LogisticRegression(),
+        LogisticRegression(max_iter=1000),
     ],
     "components": lambda: [
         PCA(0.9, whiten=True, svd_solver="full"),
@@ -66,7 +66,7 @@ CLASSIFIERS: dict[str, Any] = {
         VotingClassifier(
             [
                 ("a", RandomForestClassifier(5, **ONE)),
-                ("b", make_pipeline(RobustScaler(), LogisticRegression())),
+                ("b", make_pipeline(RobustScaler(), LogisticRegression(max_iter=1000))),
             ],
             voting="soft",
             weights=[1, 3],
@@ -74,7 +74,9 @@ CLASSIFIERS: dict[str, Any] = {
     ],
     "stack": lambda: [
         StackingClassifier(
-            [("a", ExtraTreesClassifier(5, **ONE)), ("b", LogisticRegression())], passthrough=True, cv=2
+            [("a", ExtraTreesClassifier(5, **ONE)), ("b", LogisticRegression(max_iter=1000))],
+            passthrough=True,
+            cv=2,
         )
     ],
     "stack of boosters": lambda: [
@@ -127,7 +129,7 @@ def test_a_compiled_model_answers_as_its_pipeline_does(target: str, name: str, m
 @pytest.mark.parametrize("target", ["two", "four", "score"])
 def test_the_matrix_is_the_preprocessings_to_the_last_bit(target: str) -> None:
     problem = case(target)
-    model = Ridge() if target == "score" else LogisticRegression()
+    model = Ridge() if target == "score" else LogisticRegression(max_iter=1000)
     pipeline = problem.pipeline(model)
     compiled = problem.compiled(pipeline)
     wanted = encoded(pipeline, frame(problem.table, problem.schema))
@@ -140,7 +142,7 @@ def test_the_matrix_is_the_preprocessings_to_the_last_bit(target: str) -> None:
 
 def test_columns_stand_in_reading_order_without_the_id() -> None:
     problem = case("two")
-    columns = problem.compiled(problem.pipeline(LogisticRegression())).columns
+    columns = problem.compiled(problem.pipeline(LogisticRegression(max_iter=1000))).columns
     kinds = [column.kind.value for column in columns]
     assert kinds == sorted(kinds, key=["numeric", "boolean", "datetime", "categorical", "text"].index)
     assert {column.name for column in columns} == set(problem.schema.names) - {"key"}
@@ -151,7 +153,7 @@ def test_a_class_without_rows_keeps_its_column() -> None:
     known = problem.y != 2
     inner = LGBMClassifier(n_estimators=5, **QUIET)
     model = AllClasses(inner, (), 4).fit(problem.X[known], problem.y[known])
-    pipeline = problem.pipeline(LogisticRegression())
+    pipeline = problem.pipeline(LogisticRegression(max_iter=1000))
     pipeline.steps[-1] = ("model", model)
     compiled = problem.compiled(pipeline)
     answers = compiled.table(problem.table)
@@ -172,8 +174,8 @@ def test_a_forest_too_large_to_write_down_answers_by_its_own_trees(monkeypatch: 
     ("steps", "named"),
     [
         ([AdaBoostClassifier()], "AdaBoostClassifier"),
-        ([FastICA(3), LogisticRegression()], "FastICA"),
-        ([VotingClassifier([("a", LogisticRegression())])], "VotingClassifier"),
+        ([FastICA(3), LogisticRegression(max_iter=1000)], "FastICA"),
+        ([VotingClassifier([("a", LogisticRegression(max_iter=1000))])], "VotingClassifier"),
     ],
 )
 def test_what_is_not_known_is_not_compiled_and_named(steps: list[Any], named: str) -> None:
