@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from wire_house import House, rows_of, serving
 
+from service.client import Incumbent, IncumbentError
 from service.row_ids import ROW_IDS
 from service.wire import bulk
 
@@ -217,6 +218,20 @@ def test_memory_does_not_grow_with_the_table(house: House) -> None:
 
     grown(10)
     assert grown(150) < 40 * 2**20
+
+
+def test_the_client_scores_tables_and_says_what_is_wrong_with_one(house: House) -> None:
+    table = asked(120)
+    with Incumbent(house.url) as client:
+        found = client.score_table("fruit", table)
+        assert found["id"].to_pylist() == table["ref"].to_pylist()
+        with pytest.raises(IncumbentError) as refused:
+            client.score_table("fruit", table.drop_columns(["size"]))
+        assert (refused.value.status, refused.value.field) == (422, "size")
+        sizes = pa.array(["tall"] * 120)
+        broken = table.set_column(table.schema.get_field_index("size"), "size", sizes)
+        nulls = client.score_table("fruit", broken, errors="null", log=False)
+        assert nulls["value"].null_count == 120
 
 
 def test_spool_files_leave_nothing_behind(house: House) -> None:
