@@ -42,24 +42,27 @@ def standing(
     now: datetime,
     first_generation: Collection[int],
     revoked: Collection[int] = (),
+    taken_back: npt.NDArray[np.bool_] | None = None,
 ) -> Standing:
     """The pseudo-labels that may still train at ``now`` (aware); all arrays are (n,).
 
-    A label counts while its row has no truth, its teacher (a model version) is not ``revoked`` and is one
-    of the ``first_generation`` (trained on true labels only), and it is younger than the rule's lifetime.
+    A label counts while its row has no truth, neither its teacher (a model version) is ``revoked`` nor the label
+    itself ``taken_back``, the teacher is one of the ``first_generation`` (trained on true labels only), and it
+    is younger than the rule's lifetime.
     ``given_at`` is UTC. A label of a later time than ``now`` doesn't count: clocks that disagree must not
     make a label immortal. Raises ValueError on lengths that differ or a naive ``now``.
     """
     if now.tzinfo is None:
         raise ValueError("now must be an aware datetime")
-    if not len(given_at) == len(teachers) == len(has_truth):
+    gone = np.zeros(len(has_truth), dtype=bool) if taken_back is None else np.asarray(taken_back, dtype=bool)
+    if not len(given_at) == len(teachers) == len(has_truth) == len(gone):
         raise ValueError("times, teachers and truths must be of one length")
     moment = np.datetime64(now.astimezone(UTC).replace(tzinfo=None), "us")
     age: npt.NDArray[Any] = moment - np.asarray(given_at, dtype="datetime64[us]")
     by = np.asarray(teachers, dtype=np.int64)
     tests: tuple[tuple[Spent, npt.NDArray[np.bool_]], ...] = (
         (Spent.SUPERSEDED, np.asarray(has_truth, dtype=bool)),
-        (Spent.REVOKED, np.isin(by, np.array(sorted(revoked), dtype=np.int64))),
+        (Spent.REVOKED, gone | np.isin(by, np.array(sorted(revoked), dtype=np.int64))),
         (Spent.SECOND_GENERATION, ~np.isin(by, np.array(sorted(first_generation), dtype=np.int64))),
         (Spent.EXPIRED, np.asarray(age >= np.timedelta64(rule.lifetime), dtype=bool)),
         (Spent.FROM_THE_FUTURE, np.asarray(age < np.timedelta64(0, "us"), dtype=bool)),

@@ -22,6 +22,7 @@ from registry.errors import NotFound, RegistryError
 from registry.maintenance import TIDY_EVERY, MaintenanceReport, maintain, tidy
 from registry.records import Batch, BatchKind, DatasetFacts, DatasetVersion, Json, Project
 from registry.revocations import revocations_upto
+from registry.shadows import Pairs
 from registry.staging import Staging
 from registry.tables import batches, dataset_versions, projects
 
@@ -255,24 +256,26 @@ class Datasets:
         """The newest ``limit`` shadow answers of a probation, oldest of them first. Raises Damaged."""
         return shadows.shadowed(self.tables_of(project_id), self._upto(project_id), probation, limit)
 
-    def paired(self, project_id: int, probation: int, *, began: int, after: int) -> tuple[pa.Table, int]:
+    def paired(self, project_id: int, probation: int, *, began: int, after: int) -> Pairs:
         """Shadow answers of a probation whose truth has come, and the batch up to which was looked.
 
-        Each row once: its first answers and its first truth, if that came after them. A pair is there from the
-        batch that completed it, whether that brought the truth or the answers; pairs complete in batches above
-        ``after`` are returned, in the order in which they became so; ``began`` is the last batch before the
-        probation. Columns of SHADOWS without ``_batch``,
-        ``probation``, and ``label, label_at, complete``. Raises Damaged.
+        Each row once: its first answers and the truth that holds, if its first came after them. A pair is there
+        from the batch that completed it, whether that brought the truth or the answers; pairs complete in batches
+        above ``after`` are in the table, in the order in which they became so; ``began`` is the last batch before
+        the probation. Where a truth up to ``after`` was revoked or corrected since, all pairs after ``began`` are,
+        and ``anew`` says so. Columns of SHADOWS without ``_batch``, ``probation``, and ``label, label_at, complete``.
+        Raises Damaged.
         """
         upto = self._upto(project_id)
-        return shadows.paired(self.tables_of(project_id), upto, probation, began, after), upto
+        gone = revocations_upto(self._db, project_id, upto)
+        return shadows.paired(self.tables_of(project_id), upto, gone, probation, began, after)
 
     def answered(self, project_id: int, *, after: int, upto: int, model_version: int) -> pa.Table:
         """Answers of a model whose truth came in the batches after ``after`` up to ``upto``, in order of the
         answers' time: ``_row_id, model_version, value, score, probabilities, at, label``. A row whose truth
-        is corrected comes again. Raises Damaged."""
-        tables = self.tables_of(project_id)
-        return reading.answered(tables, upto, after=after, model_version=model_version)
+        is corrected comes again, one whose truth was revoked by then does not. Raises Damaged."""
+        tables, gone = self.tables_of(project_id), revocations_upto(self._db, project_id, upto)
+        return reading.answered(tables, upto, gone, after=after, model_version=model_version)
 
     def quarantine(self, project_id: int, limit: int = 100, batch: int | None = None) -> list[dict[str, Any]]:
         """Refused rows, newest batch first: ``batch, line, column, code, message, row, at``."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import Connection, RowMapping, select
 
 from registry import tables as t
 from registry.database import Database, insert_into
@@ -12,6 +13,22 @@ from registry.errors import StaleFence
 from registry.records import Lease
 
 _NOBODY = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueMove:
+    """A due time is to move on from where it was ``expected`` (None: nowhere yet).
+
+    Raises ValueError when it would stay where it is.
+    """
+
+    trigger: str
+    due_at: datetime
+    expected: datetime | None
+
+    def __post_init__(self) -> None:
+        if self.due_at == self.expected:
+            raise ValueError("a due time can't be moved to where it is")
 
 
 class Leases:
@@ -88,26 +105,9 @@ class DueTimes:
         ``expected=None`` means that none was set. Raises ValueError when ``due_at`` equals ``expected``:
         then everyone would.
         """
-        if due_at == expected:
-            raise ValueError("a due time can't be moved to where it is")
-        table = t.due_times
+        move = DueMove(trigger=trigger, due_at=due_at, expected=expected)
         with self._db.write() as connection:
-            if expected is None:
-                first = insert_into(connection, table).values(
-                    project_id=project_id, trigger=trigger, due_at=due_at
-                )
-                kept = first.on_conflict_do_nothing().returning(table.c.due_at)
-                return connection.execute(kept).first() is not None
-            moved = connection.execute(
-                table.update()
-                .where(
-                    table.c.project_id == project_id,
-                    table.c.trigger == trigger,
-                    table.c.due_at == expected,
-                )
-                .values(due_at=due_at)
-            )
-            return moved.rowcount == 1
+            return move_due(connection, project_id, move)
 
     def clear(self, project_id: int, trigger: str) -> None:
         """Forget the due time; nothing happens when there is none."""
@@ -117,6 +117,27 @@ class DueTimes:
                     t.due_times.c.project_id == project_id, t.due_times.c.trigger == trigger
                 )
             )
+
+
+def move_due(connection: Connection, project_id: int, move: DueMove) -> bool:
+    """The move's part of a larger transaction: whether the due time was where it was expected."""
+    table = t.due_times
+    if move.expected is None:
+        first = insert_into(connection, table).values(
+            project_id=project_id, trigger=move.trigger, due_at=move.due_at
+        )
+        kept = first.on_conflict_do_nothing().returning(table.c.due_at)
+        return connection.execute(kept).first() is not None
+    moved = connection.execute(
+        table.update()
+        .where(
+            table.c.project_id == project_id,
+            table.c.trigger == move.trigger,
+            table.c.due_at == move.expected,
+        )
+        .values(due_at=move.due_at)
+    )
+    return moved.rowcount == 1
 
 
 def _record(row: RowMapping) -> Lease:

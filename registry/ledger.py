@@ -18,6 +18,7 @@ from registry.records import (
     DeploymentRecord,
     EventRecord,
     Json,
+    NewDecision,
     NewPromotion,
     Promotion,
     PromotionKind,
@@ -70,20 +71,16 @@ class Ledger:
         reason: str,
         evidence: Json,
         run: int | None = None,
+        events: Sequence[tuple[str, Json]] = (),
         at: datetime,
     ) -> Decision:
-        """Keep a trigger decision, a refusal as well as a start."""
-        row = t.decisions.insert().values(
-            project_id=project_id,
-            outcome=outcome,
-            trigger=trigger,
-            reason=reason,
-            evidence=evidence,
-            run=run,
-            at=at,
-        )
+        """Keep a trigger decision, with the events it raises. One that starts a run is kept as the run is
+        queued: see :meth:`registry.runs.Runs.enqueue`."""
+        new = NewDecision(outcome=outcome, trigger=trigger, reason=reason, evidence=evidence)
         with self._db.write() as connection:
-            return _decision(connection.execute(row.returning(t.decisions)).mappings().one())
+            kept = append_decision(connection, project_id, new, run=run, at=at)
+            append_events(connection, project_id, events, at=at)
+            return kept
 
     def decisions(self, project_id: int, limit: int = 50, before: int | None = None) -> tuple[Decision, ...]:
         """The newest decisions (with a number below ``before``), newest first."""
@@ -99,14 +96,25 @@ class Ledger:
         return next(iter(self.decisions(project_id, limit=1)), None)
 
     def deployed(
-        self, project_id: int, version: int, node: str, status: str, reason: str, *, at: datetime
+        self,
+        project_id: int,
+        version: int,
+        node: str,
+        status: str,
+        reason: str,
+        *,
+        events: Sequence[tuple[str, Json]] = (),
+        at: datetime,
     ) -> DeploymentRecord:
-        """Keep that ``node`` now has ``version`` in this ``status`` (serving, failed, retired)."""
+        """Keep that ``node`` now has ``version`` in this ``status`` (serving, failed, retired), with the events
+        that raises."""
         row = t.deployments.insert().values(
             project_id=project_id, version=version, node=node, status=status, reason=reason, at=at
         )
         with self._db.write() as connection:
-            return _deployment(connection.execute(row.returning(t.deployments)).mappings().one())
+            kept = _deployment(connection.execute(row.returning(t.deployments)).mappings().one())
+            append_events(connection, project_id, events, at=at)
+            return kept
 
     def deployments(self, project_id: int, limit: int = 50) -> tuple[DeploymentRecord, ...]:
         """The newest deployments, newest first."""
@@ -175,6 +183,22 @@ def promote_locked(
         at=at,
     )
     return _promotion(connection.execute(entry.returning(t.promotions)).mappings().one())
+
+
+def append_decision(
+    connection: Connection, project_id: int, new: NewDecision, *, run: int | None, at: datetime
+) -> Decision:
+    """The decision's part of a larger transaction; ``run`` is the one it starts."""
+    row = t.decisions.insert().values(
+        project_id=project_id,
+        outcome=new.outcome,
+        trigger=new.trigger,
+        reason=new.reason,
+        evidence=new.evidence,
+        run=run,
+        at=at,
+    )
+    return _decision(connection.execute(row.returning(t.decisions)).mappings().one())
 
 
 def append_events(

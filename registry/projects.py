@@ -12,6 +12,7 @@ from registry import tables as t
 from registry.database import Database, lock_project
 from registry.errors import Conflict, NotFound
 from registry.records import Json, Project, RunStatus
+from registry.run_rows import NEVER_BEGAN
 
 _live = t.projects.c.deleted_at.is_(None)
 
@@ -96,6 +97,7 @@ class Projects:
                 .values(
                     cancel_requested=True,
                     status=case((queued, RunStatus.CANCELLED), else_=t.runs.c.status),
+                    error=case((queued, NEVER_BEGAN), else_=t.runs.c.error),
                     finished_at=case((queued, at), else_=t.runs.c.finished_at),
                 )
             )

@@ -114,15 +114,17 @@ def scored(
     return made.append_column("label_at", truths["at"].take(place))
 
 
-def answered(tables: DeltaTables, upto: int, *, after: int, model_version: int) -> pa.Table:
+def answered(
+    tables: DeltaTables, upto: int, revoked: Sequence[Revocation], *, after: int, model_version: int
+) -> pa.Table:
     """See :meth:`registry.datasets.Datasets.answered`."""
     told = tables.scan(
         "labels",
         upto=upto,
-        columns=["_row_id", "label", "source", "at", "_batch"],
+        columns=LABELS.names,
         where=ds.field("source").isin(TRUTHS) & (ds.field("_batch") > after),
     )
-    told = winners(told)
+    told = winners(counting(told, revoked))
     ids = told["_row_id"].combine_chunks()
     mine = (ds.field("model_version") == model_version) & ds.field("_row_id").isin(ids)
     made = _latest(tables.scan("predictions", upto=upto, where=mine))

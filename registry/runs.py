@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
+from sqlalchemy import func, select
 
 from registry import tables as t
 from registry.database import Database, insert_into, lock_project
-from registry.errors import Conflict, NotFound, StaleFence
-from registry.ledger import append_events, append_judgement, promote_locked
+from registry.errors import Conflict
+from registry.leases import DueMove, move_due
+from registry.ledger import append_decision, append_events, append_judgement, promote_locked
 from registry.models import insert_models
-from registry.records import Json, NewModel, NewPromotion, Run, RunStatus, TrialRecord
+from registry.records import Json, NewDecision, NewModel, NewPromotion, Run, RunStatus, TrialRecord
+from registry.run_rows import NEVER_BEGAN, Told, change_run, one_run, require_held, run_record, silent
 
 _ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
 _ENDED = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
+_OF_TRIAL = ("number", "engine", "estimator", "score", "seconds", "config", "error", "at")
 
 
 class Runs:
@@ -38,9 +41,15 @@ class Runs:
         dataset_version: int,
         seed: int,
         attempt: int = 1,
+        decision: NewDecision | None = None,
+        due: DueMove | None = None,
         at: datetime,
     ) -> Run:
-        """Queue the project's next run. Raises Conflict (``run_active``), NotFound."""
+        """Queue the project's next run, with the ``decision`` to start it, which its trigger then names, and the
+        due time that it uses up; all of it or nothing.
+
+        Raises Conflict (``run_active``; ``due_moved``: another run used it up), NotFound.
+        """
         with self._db.write() as connection:
             lock_project(connection, project_id)
             mine = t.runs.c.project_id == project_id
@@ -48,10 +57,16 @@ class Runs:
             number = connection.execute(active).scalar()
             if number is not None:
                 raise Conflict(f"run {number} is still active; one at a time a project", code="run_active")
+            if due is not None and not move_due(connection, project_id, due):
+                raise Conflict(f"the due time of {due.trigger} was used up meanwhile", code="due_moved")
             newest = connection.execute(select(func.max(t.runs.c.number)).where(mine)).scalar()
+            number = (newest or 0) + 1
+            if decision is not None:
+                kept = append_decision(connection, project_id, decision, run=number, at=at)
+                trigger = {**trigger, "decision": kept.number}
             row = t.runs.insert().values(
                 project_id=project_id,
-                number=(newest or 0) + 1,
+                number=number,
                 status=RunStatus.QUEUED,
                 trigger=trigger,
                 reason=reason,
@@ -61,7 +76,7 @@ class Runs:
                 attempt=attempt,
                 created_at=at,
             )
-            return _record(connection.execute(row.returning(t.runs)).mappings().one())
+            return run_record(connection.execute(row.returning(t.runs)).mappings().one())
 
     def claim(self, owner: str, *, lease_seconds: float, at: datetime) -> Run | None:
         """Start the oldest queued run of any project as its ``owner``; None when none is queued."""
@@ -76,7 +91,7 @@ class Runs:
             run_id = connection.execute(oldest).scalar()
             if run_id is None:
                 return None
-            return _change(
+            return change_run(
                 connection,
                 run_id,
                 status=RunStatus.RUNNING,
@@ -91,9 +106,9 @@ class Runs:
         """Keep the run for another ``lease_seconds``. The run that comes back says whether it was asked to
         stop (``cancel_requested``). Raises StaleFence."""
         with self._db.write() as connection:
-            _held(connection, run_id, fence)
+            require_held(connection, run_id, fence)
             over = at + timedelta(seconds=lease_seconds)
-            return _change(connection, run_id, heartbeat_at=at, expires_at=over)
+            return change_run(connection, run_id, heartbeat_at=at, expires_at=over)
 
     def describe(
         self,
@@ -108,36 +123,22 @@ class Runs:
         given = {"snapshot": snapshot, "engines": engines}
         values = {name: value for name, value in given.items() if value is not None}
         with self._db.write() as connection:
-            _held(connection, run_id, fence)
-            return _change(connection, run_id, heartbeat_at=at, **values)
+            require_held(connection, run_id, fence)
+            return change_run(connection, run_id, heartbeat_at=at, **values)
 
     def add_trials(self, run_id: int, fence: int, trials: Sequence[TrialRecord]) -> None:
         """Keep trials; those whose number is kept already are left as they are, so that the call can be
         repeated. Raises StaleFence."""
-        rows = [
-            {
-                "run_id": run_id,
-                "number": trial.number,
-                "engine": trial.engine,
-                "estimator": trial.estimator,
-                "score": trial.score,
-                "seconds": trial.seconds,
-                "config": trial.config,
-                "error": trial.error,
-                "at": trial.at,
-            }
-            for trial in trials
-        ]
+        rows = [{"run_id": run_id, **{name: getattr(trial, name) for name in _OF_TRIAL}} for trial in trials]
         with self._db.write() as connection:
-            _held(connection, run_id, fence)
+            require_held(connection, run_id, fence)
             if rows:
                 connection.execute(insert_into(connection, t.trials).on_conflict_do_nothing(), rows)
 
     def trials(self, run_id: int, after: int = 0) -> tuple[TrialRecord, ...]:
         """The run's trials with a number above ``after``, in order."""
-        names = ("number", "engine", "estimator", "score", "seconds", "config", "error", "at")
         query = (
-            select(*(t.trials.c[name] for name in names))
+            select(*(t.trials.c[name] for name in _OF_TRIAL))
             .where(t.trials.c.run_id == run_id, t.trials.c.number > after)
             .order_by(t.trials.c.number)
         )
@@ -175,17 +176,17 @@ class Runs:
         if promotion is not None and not 0 <= promoted < len(made):
             raise ValueError("there is no model to promote")
         with self._db.write() as connection:
-            run = _one(connection, t.runs.c.id == run_id)
+            run = one_run(connection, t.runs.c.id == run_id)
             project_id, number = run.project_id, run.number
             if made or judgement is not None:
                 lock_project(connection, project_id)  # before the run: everyone locks in this order
-            _held(connection, run_id, fence)
+            require_held(connection, run_id, fence)
             versions = insert_models(connection, project_id, made, run=number, at=at)
             if promotion is not None:
                 promote_locked(connection, project_id, versions[promoted], promotion, run=number, at=at)
             if judgement is not None:
                 append_judgement(connection, project_id, judgement, run=number, at=at)
-            ended = _change(
+            ended = change_run(
                 connection,
                 run_id,
                 status=status,
@@ -198,20 +199,29 @@ class Runs:
             append_events(connection, project_id, events, at=at)
             return ended
 
-    def request_cancel(self, run_id: int, *, at: datetime) -> Run:
-        """Ask the run to stop: a queued one is cancelled at once, a running one learns it from its next
-        heartbeat, one that has ended stays as it is. Raises NotFound."""
+    def request_cancel(self, run_id: int, *, tell: Told = silent, at: datetime) -> Run:
+        """Ask the run to stop: a queued one is cancelled at once, with the events that ``tell`` has for it; a
+        running one learns it from its next heartbeat, one that has ended stays as it is. Raises NotFound."""
         with self._db.write() as connection:
-            run = _one(connection, t.runs.c.id == run_id, lock=True)
+            run = one_run(connection, t.runs.c.id == run_id, lock=True)
             if run.status is RunStatus.QUEUED:
-                ended = {"status": RunStatus.CANCELLED, "finished_at": at}
-                return _change(connection, run_id, cancel_requested=True, **ended)
+                ended = change_run(
+                    connection,
+                    run_id,
+                    status=RunStatus.CANCELLED,
+                    error=NEVER_BEGAN,
+                    cancel_requested=True,
+                    finished_at=at,
+                )
+                append_events(connection, run.project_id, tell(ended), at=at)
+                return ended
             if run.status is RunStatus.RUNNING:
-                return _change(connection, run_id, cancel_requested=True)
+                return change_run(connection, run_id, cancel_requested=True)
             return run
 
-    def expire(self, *, at: datetime) -> tuple[Run, ...]:
-        """Fail the running runs whose lease is over, and return them: each once, to one caller."""
+    def expire(self, *, tell: Told = silent, at: datetime) -> tuple[Run, ...]:
+        """Fail the running runs whose lease is over, with the events that ``tell`` has for each, and return them:
+        each once, to one caller."""
         lost = (
             t.runs.update()
             .where(t.runs.c.status == RunStatus.RUNNING, t.runs.c.expires_at <= at)
@@ -224,17 +234,20 @@ class Runs:
         )
         with self._db.write() as connection:
             rows = connection.execute(lost.returning(t.runs)).mappings().all()
-            return tuple(sorted((_record(row) for row in rows), key=lambda run: run.id))
+            ended = tuple(sorted(map(run_record, rows), key=lambda run: run.id))
+            for run in ended:
+                append_events(connection, run.project_id, tell(run), at=at)
+            return ended
 
     def get(self, project_id: int, number: int) -> Run:
         """The project's run of that number. Raises NotFound."""
         with self._db.read() as connection:
-            return _one(connection, t.runs.c.project_id == project_id, t.runs.c.number == number)
+            return one_run(connection, t.runs.c.project_id == project_id, t.runs.c.number == number)
 
     def by_id(self, run_id: int) -> Run:
         """The run with that id. Raises NotFound."""
         with self._db.read() as connection:
-            return _one(connection, t.runs.c.id == run_id)
+            return one_run(connection, t.runs.c.id == run_id)
 
     def list(self, project_id: int, limit: int = 50, before: int | None = None) -> tuple[Run, ...]:
         """The project's newest runs (with a number below ``before``), newest first."""
@@ -242,7 +255,7 @@ class Runs:
         if before is not None:
             query = query.where(t.runs.c.number < before)
         with self._db.read() as connection:
-            return tuple(_record(row) for row in connection.execute(query.limit(limit)).mappings())
+            return tuple(run_record(row) for row in connection.execute(query.limit(limit)).mappings())
 
     def active(self, project_id: int) -> Run | None:
         """The project's queued or running run."""
@@ -272,30 +285,4 @@ class Runs:
         )
         with self._db.read() as connection:
             row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else _record(row)
-
-
-def _one(connection: Connection, *where: ColumnElement[bool], lock: bool = False) -> Run:
-    query = select(t.runs).where(*where)
-    row = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
-    if row is None:
-        raise NotFound("there is no such run")
-    return _record(row)
-
-
-def _held(connection: Connection, run_id: int, fence: int) -> None:
-    run = _one(connection, t.runs.c.id == run_id, lock=True)
-    if run.status is not RunStatus.RUNNING:
-        raise StaleFence(f"run {run.number} is {run.status}, no longer running")
-    if run.fence != fence:
-        raise StaleFence(f"run {run.number} was claimed again: its fence is {run.fence}, not {fence}")
-
-
-def _change(connection: Connection, run_id: int, **values: object) -> Run:
-    change = t.runs.update().where(t.runs.c.id == run_id).values(values)
-    return _record(connection.execute(change.returning(t.runs)).mappings().one())
-
-
-def _record(row: RowMapping) -> Run:
-    values = {key: value for key, value in row.items() if key not in ("status", "expires_at")}
-    return Run(status=RunStatus(row["status"]), **values)
+        return None if row is None else run_record(row)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from registry.columns import TRUTHS
-from registry.delta_tables import SHADOWS, DeltaTables
+from registry.delta_tables import LABELS, SHADOWS, DeltaTables
+from registry.labels import winners
+from registry.revocations import Revocation, counting
 
 _FEW_BATCHES = 8
 _ANSWERS = [name for name in SHADOWS.names if name not in ("_batch", "probation")]
@@ -27,14 +32,37 @@ def shadowed(tables: DeltaTables, upto: int, probation: int, limit: int) -> pa.T
     return found.select(_ANSWERS).slice(max(0, found.num_rows - limit))
 
 
-def paired(tables: DeltaTables, upto: int, probation: int, began: int, after: int) -> pa.Table:
-    """See :meth:`registry.datasets.Datasets.paired`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Shadow answers whose truth has come (see :meth:`registry.datasets.Datasets.paired`), looked for up to the
+    batch ``upto``; with ``anew`` all of the probation, because some that were given before have changed."""
+
+    table: pa.Table
+    upto: int
+    anew: bool
+
+
+def paired(
+    tables: DeltaTables, upto: int, revoked: Sequence[Revocation], probation: int, began: int, after: int
+) -> Pairs:
+    """See :meth:`registry.datasets.Datasets.paired`; ``revoked`` are all revocations up to ``upto``."""
+    taken_back = any(each.batch > after and each.criteria.teacher is None for each in revoked)
+    if after > began and not taken_back:
+        answers, truths = _touched(tables, upto, revoked, probation, began, after)
+        if not _corrected(answers, truths, after):
+            return Pairs(table=_pairs(answers, truths, after), upto=upto, anew=False)
+    answers, truths = _touched(tables, upto, revoked, probation, began, began)
+    return Pairs(table=_pairs(answers, truths, began), upto=upto, anew=after > began)
+
+
+def _touched(
+    tables: DeltaTables, upto: int, revoked: Sequence[Revocation], probation: int, began: int, after: int
+) -> tuple[pa.Table, pa.Table]:
+    """The first answers to each row that got an answer or a truth after a batch, and all truths of these rows."""
     mine = ds.field("probation") == probation
+    is_truth = ds.field("source").isin(TRUTHS)
     entries = tables.scan(
-        "labels",
-        upto=upto,
-        columns=["_row_id"],
-        where=(ds.field("_batch") > after) & ds.field("source").isin(TRUTHS),
+        "labels", upto=upto, columns=["_row_id"], where=(ds.field("_batch") > after) & is_truth
     )
     touched = ds.field("_row_id").isin(entries["_row_id"].combine_chunks())
     if after > began:  # answers that were stored after their truth; no truth of before it began counts
@@ -42,19 +70,31 @@ def paired(tables: DeltaTables, upto: int, probation: int, began: int, after: in
     elif not entries.num_rows:
         touched = ds.scalar(False)
     answers = _first(_in_order(tables.scan("shadows", upto=upto, where=mine & touched)))
-    truths = tables.scan(
-        "labels",
-        upto=upto,
-        columns=["_row_id", "label", "at", "_batch"],
-        where=ds.field("source").isin(TRUTHS) & ds.field("_row_id").isin(answers["_row_id"].combine_chunks()),
-    )
-    truths = _first(_in_order(truths))
-    place = pc.index_in(answers["_row_id"], truths["_row_id"].combine_chunks())
-    told_at = truths["at"].take(place)
-    complete = pc.max_element_wise(answers["_batch"], truths["_batch"].take(place), skip_nulls=False)
+    these = ds.field("_row_id").isin(answers["_row_id"].combine_chunks())
+    truths = tables.scan("labels", upto=upto, columns=LABELS.names, where=is_truth & these)
+    return answers, _in_order(counting(truths, revoked))
+
+
+def _corrected(answers: pa.Table, truths: pa.Table, after: int) -> bool:
+    """Whether a row that was paired by then has another truth now."""
+    by_then = winners(truths.filter(pc.less_equal(truths["_batch"], after)))
+    now = winners(truths)
+    place = pc.index_in(by_then["_row_id"], now["_row_id"].combine_chunks())
+    changed = by_then.filter(pc.not_equal(by_then["label"], now["label"].take(place)))
+    answered = answers.filter(pc.less_equal(answers["_batch"], after))
+    return bool(pc.any(pc.is_in(changed["_row_id"], answered["_row_id"].combine_chunks())).as_py())
+
+
+def _pairs(answers: pa.Table, truths: pa.Table, after: int) -> pa.Table:
+    """When a row's truth came is when its first did; what it is, is what holds now."""
+    first, held = _first(truths), winners(truths)
+    place = pc.index_in(answers["_row_id"], first["_row_id"].combine_chunks())
+    told_at = first["at"].take(place)
+    complete = pc.max_element_wise(answers["_batch"], first["_batch"].take(place), skip_nulls=False)
+    holds = pc.index_in(answers["_row_id"], held["_row_id"].combine_chunks())
     both = (
         answers.select(_ANSWERS)
-        .append_column("label", truths["label"].take(place))
+        .append_column("label", held["label"].take(holds))
         .append_column("label_at", told_at)
         .append_column("complete", complete)
     )

@@ -51,12 +51,22 @@ class Stage(Protocol):
 class Admission:
     """Takes one upload's chunks in order."""
 
-    def __init__(self, stored: Stored, stage: Stage, project_id: int, task: Task, at: datetime) -> None:
+    def __init__(
+        self,
+        stored: Stored,
+        stage: Stage,
+        project_id: int,
+        task: Task,
+        at: datetime,
+        *,
+        origin: str | None = None,
+    ) -> None:
         self._stored = stored
         self._stage = stage
         self._project_id = project_id
         self._id_column = task.id_column
         self._at = at
+        self._origin = origin
         self._seen = SeenIds()
 
     def admit(self, chunk: Chunk, table: pa.Table, checked: Checked, tally: Tally) -> None:
@@ -99,7 +109,13 @@ class Admission:
         if isinstance(labels, pa.ChunkedArray):
             labels = labels.combine_chunks()
         given = labels.is_valid()
-        table = label_table(row_id.filter(given), labels.filter(given), source=LabelSource.GIVEN, at=self._at)
+        table = label_table(
+            row_id.filter(given),
+            labels.filter(given),
+            source=LabelSource.GIVEN,
+            at=self._at,
+            origin=self._origin,
+        )
         if table.num_rows:
             self._stage.write_labels(table)
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from automl.search import SearchResult
-from registry.records import BatchKind, LabelSource, Project
+from registry.records import BatchKind, LabelSource, Project, Run
 from registry.store import Registry
 from service.children import End
 from service.conclusion import Challenger
@@ -57,10 +57,11 @@ def verdict_of(verdict: Mapping[str, Any], third: ThirdArm | None) -> dict[str, 
     return {**verdict, "arms": arms}
 
 
-def keep_labels(room: Room, registry: Registry, project: Project, log: RunLog) -> dict[str, Any]:
+def keep_labels(room: Room, registry: Registry, project: Project, run: Run, log: RunLog) -> dict[str, Any]:
     """Put the labels that trained the challenger into the label ledger; what a model's details say of them.
 
-    Labels that came from the ledger are there: given again they would never expire.
+    Labels that came from the ledger are there: given again they would never expire. They are written before the
+    run is concluded, so the batch names its run: whoever finds no model with it finds there what became of it.
     """
     report = room.read("pseudo.json")
     known = {"rows": report["rows"], "teacher": report["teacher"], "source": report["source"]}
@@ -84,7 +85,7 @@ def keep_labels(room: Room, registry: Registry, project: Project, log: RunLog) -
         batch = registry.datasets.commit(
             staging,
             kind=BatchKind.PSEUDO_LABELS,
-            details={"teacher": report["teacher"], "rows": len(rows)},
+            details={"teacher": report["teacher"], "rows": len(rows), "run": run.number},
             at=now,
         )
     return {**known, "batch": batch.number, "dataset_version": batch.dataset_version}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from registry.records import NewPromotion, Project, PromotionKind, Run, RunStatu
 from registry.store import Registry
 from service.arms import ThirdArm, keep_labels, third_arm, verdict_of
 from service.children import End
-from service.conclusion import Challenger, Conclusion, Interruption, Judgement
+from service.conclusion import CHANGED, ENDED, Challenger, Conclusion, Interruption, Judgement
 from service.demands import is_reversal, rules
 from service.policy import Policy
 from service.registration import Refit, models_of
@@ -153,8 +154,8 @@ class Bench:
         )
 
     def refit(self, judgement: Judgement) -> Refit | None:
-        """The promoted model trained on all rows and checked, where the policy asks for it. One that fails, or can't
-        be made, leaves the judged one to be promoted."""
+        """The model that passed trained on all rows and checked, where the policy asks for it. One that fails, or
+        can't be made, leaves the judged one to be promoted."""
         if not self._policy.refit:
             return None
         self._room.specify(
@@ -176,8 +177,11 @@ class Bench:
         )
         return self._judged(judgement, promotion, refit)
 
-    def kept(self, judgement: Judgement) -> Conclusion:
-        return self._judged(judgement, None, None)
+    def kept(self, judgement: Judgement, refit: Refit | None) -> Conclusion:
+        """No promotion. What waits for approval waits with its refitted model, so that both can be chosen."""
+        reason = judgement.reason + _waiting(refit)
+        judgement = replace(judgement, reason=reason, verdict={**judgement.verdict, "reason": reason})
+        return self._judged(judgement, None, refit)
 
     def failed(self, reason: str) -> Conclusion:
         return Conclusion(status=RunStatus.FAILED, error=reason, events=self._ended_event("failed", reason))
@@ -203,7 +207,7 @@ class Bench:
         look = (self._holdout_epoch, self._look, float(judgement.verdict["alpha_spent"]))
         kept = None
         if judgement.with_pseudo_labels:
-            kept = keep_labels(self._room, self._registry, self._project, self._log)
+            kept = keep_labels(self._room, self._registry, self._project, self._run, self._log)
         models = models_of(
             self._room,
             self._registry,
@@ -217,7 +221,7 @@ class Bench:
         )
         verdict = dict(judgement.verdict)
         if refit is not None:
-            verdict["refit"] = {**refit.report, "promoted": refit.passed}
+            verdict["refit"] = {**refit.report, "promoted": refit.passed and promotion is not None}
         return Conclusion(
             status=RunStatus.COMPLETED,
             verdict=verdict,
@@ -251,11 +255,19 @@ class Bench:
             "kind": promotion.kind.value,
             "reason": promotion.reason,
         }
-        return (*created, ("incumbent.champion.changed", change))
+        return (*created, (CHANGED, change))
 
     def _ended_event(self, outcome: str, reason: str) -> tuple[tuple[str, Mapping[str, Any]], ...]:
         data = {"project": self._project.name, "run": self._run.number, "outcome": outcome, "reason": reason}
-        return (("incumbent.run.ended", data),)
+        return ((ENDED, data),)
+
+
+def _waiting(refit: Refit | None) -> str:
+    if refit is None:
+        return ""
+    if refit.passed:
+        return f" Refitted as well: {refit.report['reason']}. Promote the version after it to have that one serve."
+    return f" Only the judged model waits, not refitted: {refit.report['reason']}."
 
 
 def _told(refit: Refit | None) -> str:

@@ -130,16 +130,24 @@ class Incumbent:
     # data
 
     def upload(
-        self, project: str, data: Path | str | Sequence[Row], *, idempotency_key: str | None = None
+        self,
+        project: str,
+        data: Path | str | Sequence[Row],
+        *,
+        origin: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Uploaded:
-        """Stores a file (CSV, Parquet, JSON Lines, each also .gz) or rows, with or without their labels."""
+        """Stores a file (CSV, Parquet, JSON Lines, each also .gz) or rows, with or without their labels; ``origin``
+        names who gave these."""
+        named = {} if origin is None else {"origin": origin}
         key = {"idempotency-key": idempotency_key or uuid.uuid4().hex}
         url = _path(project, "data")
         if not isinstance(data, (str, Path)):
             return cast(
-                Uploaded, self._transport.json("POST", url, {"rows": list(data)}, safe=True, headers=key)
+                Uploaded,
+                self._transport.json("POST", url, {"rows": list(data), **named}, safe=True, headers=key),
             )
-        return cast(Uploaded, self._transport.file(url, Path(data), key))
+        return cast(Uploaded, self._transport.file(url, Path(data), key, parts=named))
 
     def batches(self, project: str) -> list[dict[str, Any]]:
         return _items(self._get(_path(project, "data")), "batches")

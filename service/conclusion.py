@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from registry.records import NewModel, NewPromotion, RunStatus
+from registry.records import NewModel, NewPromotion, Run, RunStatus
+
+ENDED = "incumbent.run.ended"
+CHANGED = "incumbent.champion.changed"
 
 
 class Interruption(Exception):
@@ -46,6 +49,11 @@ class Judgement:
     def promotes(self) -> bool:
         return self.outcome == "promoted"
 
+    @property
+    def passes(self) -> bool:
+        """Whether it proved better: it is promoted, or waits for somebody to say so."""
+        return self.promotes or self.outcome == "awaiting_approval"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
@@ -71,4 +79,31 @@ class Conclusion:
         verdict["reason"] = f"Not promoted: the champion was changed while this run judged it ({why})."
         if "refit" in verdict:
             verdict["refit"] = {**verdict["refit"], "promoted": False}
-        return replace(self, verdict=verdict, promotion=None, promoted=0, events=())
+        said = {"outcome": verdict["outcome"], "reason": verdict["reason"]}
+        return replace(
+            self,
+            verdict=verdict,
+            models=tuple(
+                replace(model, details={**model.details, "outcome": verdict["outcome"]})
+                for model in self.models
+            ),
+            promotion=None,
+            promoted=0,
+            events=tuple(
+                (kind, {name: said.get(name, value) for name, value in data.items()})
+                for kind, data in self.events
+                if kind != CHANGED
+            ),
+        )
+
+
+def ended(run: Run, names: Mapping[int, str]) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """The event of a run that ended without a conclusion: cancelled in the queue, or lost with its process.
+    ``names`` are those of the projects."""
+    data = {
+        "project": names.get(run.project_id),
+        "run": run.number,
+        "outcome": run.status.value,
+        "reason": run.error,
+    }
+    return ((ENDED, data),)

@@ -15,8 +15,9 @@ def turn(bench: Bench) -> Conclusion:
         if found.best is None:
             return bench.failed(found.reason)
         judgement = bench.judge(found.best, bench.search_with_pseudo_labels())
+        refit = bench.refit(judgement) if judgement.passes else None
         if judgement.promotes:
-            return bench.promoted(judgement, bench.refit(judgement))
-        return bench.kept(judgement)
+            return bench.promoted(judgement, refit)
+        return bench.kept(judgement, refit)
     except Interruption as interruption:
         return bench.ended_early(interruption)

@@ -43,9 +43,16 @@ class _Contract:
 
 
 def take_in(
-    registry: Registry, project: Project, source: Source, *, digest: str, key: str | None, at: datetime
+    registry: Registry,
+    project: Project,
+    source: Source,
+    *,
+    digest: str,
+    key: str | None,
+    origin: str | None = None,
+    at: datetime,
 ) -> Receipt:
-    """Stores an upload and returns its batch.
+    """Stores an upload and returns its batch; ``origin`` (``given:crm``) names who gave its labels.
 
     With an idempotency ``key`` the same file is stored once. Raises a problem or SchemaError when the upload
     as a whole is at fault, Conflict (``idempotency_mismatch``) when the key was used for another file.
@@ -54,7 +61,7 @@ def take_in(
         if key is not None and (earlier := registry.datasets.replay(project.id, key, digest)) is not None:
             return Receipt(batch=earlier, replayed=True)
         try:
-            return Receipt(batch=_attempt(registry, project, source, digest, key, at))
+            return Receipt(batch=_attempt(registry, project, source, digest, key, origin, at))
         except DuplicateRows:
             # Another upload stored some of these rows meanwhile: they are duplicates now.
             continue
@@ -74,7 +81,7 @@ def take_in(
 
 def answer(batch: Batch) -> dict[str, object]:
     """What an upload is answered with; the lists are there only when they say something."""
-    found = {name: batch.details.get(name) for name in Tally.DETAILS}
+    found = {name: batch.details.get(name) for name in ("origin", *Tally.DETAILS)}
     return {
         "batch": batch.number,
         "rows": batch.rows,
@@ -87,19 +94,30 @@ def answer(batch: Batch) -> dict[str, object]:
 
 
 def _attempt(
-    registry: Registry, project: Project, source: Source, digest: str, key: str | None, at: datetime
+    registry: Registry,
+    project: Project,
+    source: Source,
+    digest: str,
+    key: str | None,
+    origin: str | None,
+    at: datetime,
 ) -> Batch:
     contract = _contract(project, source)
     tally = Tally()
     with registry.datasets.stage(project) as staging:
-        admission = Admission(registry.datasets, staging, project.id, contract.task, at)
+        admission = Admission(registry.datasets, staging, project.id, contract.task, at, origin=origin)
         _admit_all(source, contract, admission, tally)
         tally.refuse_if_nothing_is_left()
         _agree(registry, contract)
         return registry.datasets.commit(
             staging,
             kind=BatchKind.UPLOAD,
-            details={"format": source.format.value, **_delimiter(source), **tally.details()},
+            details={
+                "format": source.format.value,
+                **_delimiter(source),
+                **({} if origin is None else {"origin": origin}),
+                **tally.details(),
+            },
             idempotency_key=key,
             request_digest=digest if key is not None else None,
             at=at,

@@ -28,6 +28,10 @@ class _Body(msgspec.Struct):
     rows: list[msgspec.Raw]
 
 
+class _Named(msgspec.Struct):
+    origin: Any = None
+
+
 def read_jsonl(file: IO[bytes], limits: Limits, *, chunk_rows: int) -> Iterator[Chunk]:
     """One object a line; blank lines are skipped, and lines that hold anything else are ``broken``."""
     lines = io.BufferedReader(TextStream(expanded(file, limits)), buffer_size=1024 * 1024)
@@ -64,6 +68,15 @@ def read_json_rows(body: bytes, limits: Limits, *, chunk_rows: int) -> Iterator[
     for number, row in enumerate(_rows_of(body), start=1):
         yield from gather.add(number, row)
     yield from gather.end()
+
+
+def origin_of(body: bytes) -> object:
+    """The ``origin`` beside ``rows``, whatever it is; None without one, or where the body can't be read."""
+    try:
+        return msgspec.json.decode(body, type=_Named).origin
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        data = _lenient(body)
+        return data.get("origin") if isinstance(data, dict) else None
 
 
 def not_rows(detail: str, *, field: str = "rows") -> Problem:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -205,17 +205,19 @@ class ProbationWatch:
     def _see(self, project: Project, probation: Probation) -> _Seen:
         task, schema = Task.from_json(project.task), Schema.from_json(project.schema or {})
         classes = probation.rule["classes"]
-        pairs, upto = self._registry.datasets.paired(
+        pairs = self._registry.datasets.paired(
             project.id, probation.number, began=probation.rule["began"], after=probation.through
         )
-        y, ours, theirs = truths_and_answers(pairs, task, schema, classes)
+        if pairs.anew:  # what counted so far counts no longer, or otherwise: a sum can't be taken apart
+            probation = replace(probation, state=None, through=probation.rule["began"])
+        y, ours, theirs = truths_and_answers(pairs.table, task, schema, classes)
         seen = contest_so_far(self._registry, probation).after(y, champion=ours, shadow=theirs)
         shift, rows = None, 0
         if probation.mode is ProbationMode.PREVIOUS and probation.rule["max_shift"] is not None:
             newest = self._registry.datasets.shadowed(project.id, probation.number, _SHIFTED_ROWS)
             rows = newest.num_rows
             shift = prediction_shift(*answers(newest, task, classes)) if rows else None
-        through = upto if seen.has_begun else probation.through
+        through = pairs.upto if seen.has_begun else probation.through
         return _Seen(contest=seen, evidence=self._evidence(probation, shift, rows), through=through)
 
     def _evidence(self, probation: Probation, shift: float | None, rows: int) -> Evidence:

@@ -11,7 +11,7 @@ from typing import IO
 from service.byte_streams import expanded_head, is_gzip
 from service.chunks import CHUNK_ROWS, BrokenRow, Chunk, Limits
 from service.csv_reader import empty, header, read_csv
-from service.jsonl_reader import read_json_rows, read_jsonl
+from service.jsonl_reader import origin_of, read_json_rows, read_jsonl
 from service.parquet_reader import read_parquet
 from service.problems import Problem
 
@@ -119,8 +119,16 @@ def read(source: Source, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
         return read_parquet(source.file, source.limits, source.folder, chunk_rows=chunk_rows)
     if source.format is Format.JSONL:
         return read_jsonl(source.file, source.limits, chunk_rows=chunk_rows)
-    body = expanded_head(source.file, source.limits, source.limits.expanded_bytes + 1)
-    return read_json_rows(body, source.limits, chunk_rows=chunk_rows)
+    return read_json_rows(_body(source), source.limits, chunk_rows=chunk_rows)
+
+
+def named_origin(source: Source) -> object:
+    """What a JSON body says beside its rows of where its labels are from; None for other formats."""
+    return origin_of(_body(source)) if source.format is Format.ROWS else None
+
+
+def _body(source: Source) -> bytes:
+    return expanded_head(source.file, source.limits, source.limits.expanded_bytes + 1)
 
 
 def _format(head: bytes, filename: str | None, media_type: str | None) -> Format:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from registry.errors import Conflict, NotFound
-from registry.records import Project, Run
+from registry.leases import DueMove
+from registry.records import NewDecision, Project, Run
 from registry.store import Registry
 from service.clock import Clock
+from service.conclusion import ended
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.facts import gather
@@ -106,9 +109,11 @@ class Scheduler:
         """One look at everything. Errors of one project never keep the others from theirs."""
         with self._ticking:
             now = self._clock()
-            for run in self._registry.runs.expire(at=now):
+            projects = self._registry.projects.list()
+            names = {project.id: project.name for project in projects}
+            for run in self._registry.runs.expire(tell=lambda run: ended(run, names), at=now):
                 logger.warning("run %s was lost: %s", run.number, run.error)
-            for project in self._registry.projects.list():
+            for project in projects:
                 try:
                     self._look_at(project, now)
                 except Exception:
@@ -119,12 +124,10 @@ class Scheduler:
         self, project: Project, *, reason: str, budget_seconds: float | None, engines: dict[str, float] | None
     ) -> Run:
         """Queue a run on somebody's word. Raises Conflict when one is active."""
-        now = self._clock()
         policy = Policy.model_validate(project.policy)
         evidence = {"truths": self._registry.datasets.facts(project.id).truths}
         trigger = Trigger(kind="manual", reason=reason, fired=("manual",), evidence=evidence)
-        run = self._enqueue(project, policy, trigger, now, budget_seconds=budget_seconds, engines=engines)
-        self._decide(project, "triggered", "manual", reason, evidence, run.number, now)
+        run = self._enqueue(project, policy, trigger, budget_seconds=budget_seconds, engines=engines)
         self.nudge()
         return run
 
@@ -140,24 +143,16 @@ class Scheduler:
         facts = gather(self._registry, project, policy, now)
         answer = due(policy, facts, now)
         if isinstance(answer, Trigger):
-            self._start(project, policy, answer, now)
+            attempt = 2 if answer.kind == "retry" else 1
+            due_time = self._used_up(project, policy, now)
+            with suppress(Conflict):  # another process was quicker
+                self._enqueue(project, policy, answer, attempt=attempt, due_time=due_time)
             return
-        if answer.uses_up_schedule:
-            self._use_up_schedule(project, policy, now)
-        self._refuse(project, answer, now)
+        if answer.uses_up_schedule and (move := self._used_up(project, policy, now)) is not None:
+            self._registry.due.set(project.id, move.trigger, move.due_at, expected=move.expected)
+        self._refuse(project, answer)
 
-    def _start(self, project: Project, policy: Policy, trigger: Trigger, now: datetime) -> None:
-        attempt = 2 if trigger.kind == "retry" else 1
-        try:
-            run = self._enqueue(project, policy, trigger, now, attempt=attempt)
-        except Conflict:  # another process was quicker
-            return
-        self._use_up_schedule(project, policy, now)
-        self._decide(
-            project, "triggered", trigger.kind, trigger.reason, dict(trigger.evidence), run.number, now
-        )
-
-    def _refuse(self, project: Project, refusal: Refusal, now: datetime) -> None:
+    def _refuse(self, project: Project, refusal: Refusal) -> None:
         told = (refusal.guard, refusal.reason)
         if self._told.get(project.id) == told:
             return
@@ -166,37 +161,28 @@ class Scheduler:
             if last is not None and (last.outcome, last.trigger, last.reason) == ("refused", *told):
                 self._told[project.id] = told
                 return
-        self._told[project.id] = told
-        self._decide(project, "refused", refusal.guard, refusal.reason, dict(refusal.evidence), None, now)
-        if refusal.guard == "data_contract":
-            data = {"project": project.name, "reason": refusal.reason}
-            self._registry.ledger.emit("incumbent.contract.broken", data, project_id=project.id, at=now)
-
-    def _decide(
-        self,
-        project: Project,
-        outcome: str,
-        trigger: str,
-        reason: str,
-        evidence: Mapping[str, object],
-        run: int | None,
-        now: datetime,
-    ) -> None:
-        if outcome == "triggered":
-            self._told.pop(project.id, None)
+        data = {"project": project.name, "reason": refusal.reason}
+        broken = refusal.guard == "data_contract"
         self._registry.ledger.decide(
-            project.id, outcome=outcome, trigger=trigger, reason=reason, evidence=evidence, run=run, at=now
+            project.id,
+            outcome="refused",
+            trigger=refusal.guard,
+            reason=refusal.reason,
+            evidence=dict(refusal.evidence),
+            events=(("incumbent.contract.broken", data),) if broken else (),
+            at=self._clock(),
         )
-        self._metrics.decisions.labels(project.name, trigger, outcome).inc()
+        self._told[project.id] = told
+        self._metrics.decisions.labels(project.name, refusal.guard, "refused").inc()
 
     def _enqueue(
         self,
         project: Project,
         policy: Policy,
         trigger: Trigger,
-        now: datetime,
         *,
         attempt: int = 1,
+        due_time: DueMove | None = None,
         budget_seconds: float | None = None,
         engines: dict[str, float] | None = None,
     ) -> Run:
@@ -209,16 +195,24 @@ class Scheduler:
             "policy": policy.model_dump(mode="json"),
             "truths": self._registry.datasets.facts(project.id).truths,
         }
-        return self._registry.runs.enqueue(
+        evidence = dict(trigger.evidence)
+        run = self._registry.runs.enqueue(
             project.id,
-            trigger={"kind": trigger.kind, "fired": list(trigger.fired), "evidence": dict(trigger.evidence)},
+            trigger={"kind": trigger.kind, "fired": list(trigger.fired), "evidence": evidence},
             reason=trigger.reason,
             plan=plan,
             dataset_version=version.number,
             seed=version.number,
             attempt=attempt,
-            at=now,
+            decision=NewDecision(
+                outcome="triggered", trigger=trigger.kind, reason=trigger.reason, evidence=evidence
+            ),
+            due=due_time,
+            at=self._clock(),
         )
+        self._told.pop(project.id, None)
+        self._metrics.decisions.labels(project.name, trigger.kind, "triggered").inc()
+        return run
 
     def _keep_due_time(self, project: Project, policy: Policy, now: datetime) -> None:
         """Every project with a schedule has a due time that its expression names."""
@@ -233,8 +227,10 @@ class Scheduler:
         if known is None or upcoming < known:
             self._registry.due.set(project.id, "schedule", upcoming, expected=known)
 
-    def _use_up_schedule(self, project: Project, policy: Policy, now: datetime) -> None:
+    def _used_up(self, project: Project, policy: Policy, now: datetime) -> DueMove | None:
+        """The move of a due time that is over to the next; None when none is over."""
         known = self._registry.due.get(project.id, "schedule")
         expression = policy.triggers.schedule
-        if expression is not None and known is not None and known <= now:
-            self._registry.due.set(project.id, "schedule", next_due(expression, now), expected=known)
+        if expression is None or known is None or known > now:
+            return None
+        return DueMove(trigger="schedule", due_at=next_due(expression, now), expected=known)

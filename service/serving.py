@@ -134,9 +134,11 @@ class Serving:
         reason = str(error) if expected else f"{type(error).__name__}: {error}"
         logger.error("version %s of %s can't serve: %s", project.champion, project.name, reason)
         at = self._clock()
-        self._registry.ledger.deployed(project.id, project.champion, self._node, "failed", reason, at=at)
         data = {"project": project.name, "version": project.champion, "node": self._node, "reason": reason}
-        self._registry.ledger.emit("incumbent.deployment.failed", data, project_id=project.id, at=at)
+        events = (("incumbent.deployment.failed", data),)
+        self._registry.ledger.deployed(
+            project.id, project.champion, self._node, "failed", reason, events=events, at=at
+        )
 
     def _watch(self) -> None:
         while not self._stop:

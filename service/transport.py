@@ -91,11 +91,15 @@ class Transport:
             ),
         )
 
-    def file(self, url: str, path: Path, headers: Mapping[str, str]) -> Any:
+    def file(
+        self, url: str, path: Path, headers: Mapping[str, str], *, parts: Mapping[str, str] | None = None
+    ) -> Any:
+        """Sends a file as a form, with further ``parts``."""
+
         def send() -> httpx.Response:
             with path.open("rb") as stream:
                 return self._http.post(
-                    url, files={"file": (path.name, stream)}, headers=headers, timeout=600.0
+                    url, data=parts, files={"file": (path.name, stream)}, headers=headers, timeout=600.0
                 )
 
         if not path.is_file():

@@ -21,6 +21,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from service.problems import Problem
+from service.upload_origin import MOST_BYTES
 
 PIECE = 1024 * 1024
 FORM_ROOM = 64 * 1024
@@ -29,13 +30,15 @@ FORM_ROOM = 64 * 1024
 
 @dataclass(slots=True, kw_only=True)
 class Upload:
-    """A body on disk. ``digest`` is the SHA-256 (hex) of the file itself, without the form around it."""
+    """A body on disk. ``digest`` is the SHA-256 (hex) of the file itself, without the form around it; ``origin``
+    is the form's part of that name."""
 
     file: IO[bytes]
     filename: str | None
     media_type: str | None
     digest: str
     size: int
+    origin: str | None = None
 
     def close(self) -> None:
         self.file.close()
@@ -192,7 +195,7 @@ class _Body:
 
 
 class _Form:
-    """A multipart form; its part ``file`` is the file, all other parts are passed over."""
+    """A multipart form; its part ``file`` is the file, ``origin`` a name, all other parts are passed over."""
 
     def __init__(self, media_type: str, spool: _Spool) -> None:
         boundary = parse_options_header(media_type)[1].get(b"boundary")
@@ -203,6 +206,8 @@ class _Form:
         self._value = bytearray()
         self._headers: dict[str, str] = {}
         self._in_file = False
+        self._origin: bytearray | None = None
+        self._in_origin = False
         self._found: tuple[str | None, str | None] | None = None
         self._ended = False
         self._parser = MultipartParser(
@@ -229,11 +234,14 @@ class _Form:
             raise _cut_off()
         if self._found is None:
             raise _bad_form("The form has no part named 'file'.")
-        return self._spool.upload(*self._found)
+        upload = self._spool.upload(*self._found)
+        if self._origin is not None:
+            upload.origin = self._origin.decode("utf-8", errors="replace")
+        return upload
 
     def _part_begin(self) -> None:
         self._headers = {}
-        self._in_file = False
+        self._in_file = self._in_origin = False
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
@@ -248,6 +256,8 @@ class _Form:
 
     def _headers_finished(self) -> None:
         options = parse_options_header(self._headers.get("content-disposition", ""))[1]
+        if options.get(b"name") == b"origin":
+            self._origin, self._in_origin = bytearray(), True
         if options.get(b"name") != b"file":
             return
         if self._found is not None:
@@ -259,6 +269,8 @@ class _Form:
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._in_file:
             self._spool.add(memoryview(data)[start:end])
+        elif self._in_origin and self._origin is not None and len(self._origin) <= MOST_BYTES:
+            self._origin += data[start : min(end, start + MOST_BYTES + 1)]  # longer ones are refused for that
 
     def _end(self) -> None:
         self._ended = True

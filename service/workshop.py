@@ -52,7 +52,7 @@ class Workshop:
             )
             if run is None:
                 return
-            thread = threading.Thread(target=self._work, args=(run,), name=f"run-{run.id}", daemon=True)
+            thread = threading.Thread(target=self.work, args=(run,), name=f"run-{run.id}", daemon=True)
             self._threads.add(thread)
             thread.start()
 
@@ -62,7 +62,8 @@ class Workshop:
         for thread in self._threads:
             thread.join(timeout=15)
 
-    def _work(self, run: Run) -> None:
+    def work(self, run: Run) -> None:
+        """Carry a claimed run to its conclusion, in the caller's thread."""
         try:
             conclusion, project = self._carry_out(run)
             self._conclude(run, conclusion, project)

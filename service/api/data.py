@@ -14,12 +14,14 @@ from automl.errors import SchemaError
 from automl.schema import Schema
 from automl.task import Task
 from registry.records import Batch, BatchKind, DatasetVersion, Project
+from service.answers import LONGEST_NAME
 from service.api import schema
 from service.api.context import Context, Ctx, ProjectInPath, require
 from service.chunks import Limits
 from service.intake import Receipt, answer, take_in
 from service.problems import Problem
-from service.readers import Format, Source, open_source, rows_source
+from service.readers import Format, Source, named_origin, open_source, rows_source
+from service.upload_origin import digest_of, upload_origin
 from service.uploads import Upload, receive, storage_problems, too_large
 
 router = APIRouter(dependencies=[Depends(require("data"))])
@@ -42,6 +44,11 @@ UPLOADS_AT_ONCE = 4
 
 _threads: RunVar[CapacityLimiter] = RunVar("incumbent_intake_threads")
 
+_ORIGIN = {
+    "type": "string",
+    "maxLength": LONGEST_NAME,
+    "description": "who gave the labels, where several do: 'crm' is kept as 'given:crm'",
+}
 _REQUEST_BODY = {
     "required": True,
     "content": {
@@ -49,14 +56,14 @@ _REQUEST_BODY = {
             "schema": {
                 "type": "object",
                 "required": ["file"],
-                "properties": {"file": {"type": "string", "format": "binary"}},
+                "properties": {"file": {"type": "string", "format": "binary"}, "origin": _ORIGIN},
             }
         },
         "application/json": {
             "schema": {
                 "type": "object",
                 "required": ["rows"],
-                "properties": {"rows": {"type": "array", "items": {"type": "object"}}},
+                "properties": {"rows": {"type": "array", "items": {"type": "object"}}, "origin": _ORIGIN},
             }
         },
         "text/csv": {"schema": {"type": "string"}},
@@ -74,6 +81,7 @@ async def upload(
 
     A form with one `file` (CSV, Parquet or JSON Lines, each also gzipped), such a file as the body itself
     (gzip allowed as Content-Encoding), or JSON `{"rows": [{…}]}`. The first upload sets the schema.
+    An `origin` (a part of the form, a member of the JSON) names who gave the labels.
     """
     is_json = _media_type(request.headers.get("content-type")) == "application/json"
     limit = _json_limit(context) if is_json else context.settings.max_upload_bytes
@@ -132,8 +140,16 @@ def _store(context: Context, project: Project, received: Upload, folder: Path, k
     with storage_problems():
         source = _source(context, project, received, folder)
         try:
+            named = named_origin(source) if received.origin is None else received.origin
+            origin = upload_origin(named)
             receipt = take_in(
-                context.registry, project, source, digest=received.digest, key=key, at=context.clock()
+                context.registry,
+                project,
+                source,
+                digest=digest_of(received.digest, origin),
+                key=key,
+                origin=origin,
+                at=context.clock(),
             )
         except SchemaError as error:
             field = error.column or ("rows" if source.format is Format.ROWS else "file")

@@ -38,10 +38,17 @@ def get(project: ProjectInPath, version: int, context: Ctx) -> dict[str, Any]:
 
 @router.post("/{project}/models/{version}/promote", dependencies=[Depends(require("admin"))])
 def promote(project: ProjectInPath, version: int, context: Ctx, body: Reason | None = None) -> dict[str, Any]:
-    """Make a version the champion on a person's word: it approves what awaits approval, and overrides the judge."""
+    """Make a version the champion on a person's word: it approves what awaits approval, and overrides the judge.
+
+    `refitted` names the version that is this one trained on all rows, where there is one: that very version can
+    be promoted instead.
+    """
     model = context.registry.models.get(project.id, version)
     reason = (body or Reason()).reason
-    return _change(context, project, version, PromotionKind.MANUAL, reason, model.run)
+    changed = _change(context, project, version, PromotionKind.MANUAL, reason, model.run)
+    made = context.registry.models.list(project.id)
+    refitted = next((one.version for one in made if one.details.get("refit_of") == version), None)
+    return {**changed, "refitted": refitted}
 
 
 @router.post("/{project}/rollback", dependencies=[Depends(require("admin"))])

@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from registry.records import Run, TrialRecord
 from service.api.context import Context, Ctx, ProjectInPath, require
 from service.api.schemas import NewRun
+from service.conclusion import ended
 from service.problems import Problem
 
 router = APIRouter()
@@ -71,7 +72,9 @@ def cancel(project: ProjectInPath, run: int, context: Ctx) -> dict[str, Any]:
             f"Run {run} has ended already: {found.status.value}.",
             remedy="Only a queued or running run can be cancelled.",
         )
-    asked = context.registry.runs.request_cancel(found.id, at=context.clock())
+    asked = context.registry.runs.request_cancel(
+        found.id, tell=lambda run: ended(run, {project.id: project.name}), at=context.clock()
+    )
     return {"run": asked.number, "status": asked.status.value, "cancel_requested": True}
 
 

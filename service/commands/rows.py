@@ -29,6 +29,7 @@ RowsFile = Annotated[
 def upload(
     project: ProjectName,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, Parquet or JSON Lines; each also .gz.")],
+    origin: Annotated[str | None, typer.Option(help="Who gave the labels, where several do.")] = None,
     idempotency_key: Annotated[
         str | None, typer.Option(help="Sending again under the same key stores nothing twice.")
     ] = None,
@@ -38,7 +39,8 @@ def upload(
 ) -> None:
     """Upload rows, with or without their labels."""
     with connect(url, key) as server:
-        show(dict(server.upload(project, file, idempotency_key=idempotency_key)), as_json)
+        sent = server.upload(project, file, origin=origin, idempotency_key=idempotency_key)
+        show(dict(sent), as_json)
 
 
 def predict(

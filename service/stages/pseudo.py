@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,6 +19,10 @@ from automl.schema import Schema, frame
 from automl.snapshot import Mark, folds, row_order
 from automl.task import Task
 from automl.teaching import word
+from registry.database import Database
+from registry.datasets import Datasets
+from registry.label_ledger import LabelLedger
+from registry.revocations import fits
 from service.desk import Desk
 from service.sealed import unseal_object
 from service.stages.rows import encoded_labels, entities, tie_breaks
@@ -25,6 +30,13 @@ from service.stages.weights import weighed
 
 MODELS = 4
 """Clones of the champion that have to agree with it."""
+
+_OF_LABEL = {
+    "_label_source": "source",
+    "_label_origin": "origin",
+    "_teacher": "teacher",
+    "_labelled_at": "at",
+}
 
 Report = dict[str, Any]
 
@@ -138,6 +150,7 @@ def _in_force(
         rule,
         now=datetime.fromisoformat(spec["now"]),
         first_generation=spec["first_generation"],
+        taken_back=_taken_back(desk, given),
     )
     report["spent"] = {reason.value: count for reason, count in left.spent.items() if count}
     train = pq.read_metadata(desk.folder / "train.parquet").num_rows
@@ -154,6 +167,25 @@ def _in_force(
     teachers = chosen["_teacher"]
     chosen = _with(chosen, chosen["_label"].to_pylist(), confidence, rule.weights(confidence, float(train)))
     return chosen.append_column("_teacher", teachers), report
+
+
+def _taken_back(desk: Desk, given: pa.Table) -> npt.NDArray[np.bool_]:
+    """Which of the labels were revoked after the dataset version that the run reads, however long it queued."""
+    gone = np.zeros(len(given), dtype=bool)
+    if not len(given):
+        return gone
+    labels = given.select(list(_OF_LABEL)).rename_columns(list(_OF_LABEL.values()))
+    database = Database.open(desk.database_url)
+    try:
+        datasets = Datasets(database, desk.home / "tables", desk.home / "staging")
+        project_id = desk.spec["project_id"]
+        read = datasets.version(project_id, desk.spec["dataset_version"]).batch
+        for each in LabelLedger(database, datasets).revocations(project_id):
+            if each.batch > read:
+                gone |= fits(labels, each.criteria)
+    finally:
+        database.close()
+    return gone
 
 
 def _with(rows: pa.Table, labels: list[str], confidence: Any, weights: Any) -> pa.Table:

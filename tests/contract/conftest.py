@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from decision_house import furnish
 from registry_builders import NOW, stored_blob
 from sqlalchemy.engine import make_url
 
@@ -146,3 +147,11 @@ def runs(db: Database) -> Runs:
 @pytest.fixture
 def ledger(db: Database) -> Ledger:
     return Ledger(db)
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a project and rows, to be copied."""
+    home = tmp_path_factory.mktemp("furnished") / "home"
+    furnish(home)
+    return home

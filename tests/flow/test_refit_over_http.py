@@ -70,3 +70,27 @@ def test_the_refitted_winner_is_its_own_version_and_serves_and_is_judged_on_newe
     # the champion has seen the rows that judged it: only those that came later may judge now
     assert second["snapshot"]["holdout_rows"] <= len(live)
     assert second["snapshot"]["holdout_rows"] >= 100
+
+
+def test_what_waits_for_approval_waits_with_its_refitted_version(server: Server) -> None:
+    frame = tumours()
+    policy = {**POLICY, "promote_mode": "manual"}
+    body = {"name": "tumours", "task": "classification", "target": "diagnosis", "policy": policy}
+    server.post("/v1/projects", 201, json=body)
+    server.post("/v1/projects/tumours/data", 201, files={"file": ("one.csv", csv(frame[:350]), "text/csv")})
+    run = server.ended_run("tumours", 1)
+    verdict = run["verdict"]
+    assert verdict["outcome"] == "awaiting_approval", run
+    assert verdict["reason"].startswith("Awaiting approval: ")
+    assert "Refitted as well" in verdict["reason"]
+    assert (verdict["refit"]["passed"], verdict["refit"]["promoted"]) == (True, False)
+    refitted, judged = server.get("/v1/projects/tumours/models")["models"]
+    assert (judged["version"], refitted["refit_of"]) == (run["challenger"], run["challenger"])
+    assert refitted["train_rows"] == 350
+    assert server.get("/v1/projects/tumours")["champion"] is None
+
+    approved = server.post(f"/v1/projects/tumours/models/{judged['version']}/promote", 200)
+    assert (approved["to"], approved["refitted"]) == (judged["version"], refitted["version"])
+    chosen = server.post(f"/v1/projects/tumours/models/{refitted['version']}/promote", 200)
+    assert (chosen["to"], chosen["refitted"], chosen["run"]) == (refitted["version"], None, 1)
+    server.wait_for(lambda: server.get("/v1/projects/tumours/champion")["served"] == refitted["version"])

@@ -5,142 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from small_house import NOW, make_champion, make_model, make_project, open_registry, raw_rows
+from probation_house import House
+from small_house import NOW, open_registry
 
 from automl.live_losses import LiveLoss
-from registry.probations import Probation, ProbationMode, ProbationStatus
-from registry.records import BatchKind, NewModel, NewPromotion, Project, PromotionKind, RunStatus
+from registry.probations import ProbationMode, ProbationStatus
+from registry.records import NewModel, Project, PromotionKind, RunStatus
 from registry.store import Registry
-from service.deployment import Deployment
-from service.metrics import Metrics
-from service.policy import Policy
-from service.prediction import Predictor
-from service.probation import ProbationWatch
 from service.probation_view import standing
 from service.serving import Serving
-from service.settings import Settings
-from service.shadow import Shadow
-
-
-class Upside:
-    """A model that says the opposite of what another says."""
-
-    def __init__(self, pipeline: Any) -> None:
-        self._pipeline = pipeline
-
-    def predict_proba(self, rows: Any) -> Any:
-        return self._pipeline.predict_proba(rows)[:, ::-1]
-
-
-class House:
-    """Versions 1 and 2 are good, and the service's parts around them run by hand. :attr:`bad` versions are turned
-    upside down once they are loaded."""
-
-    def __init__(self, registry: Registry, **policy: Any) -> None:
-        self.registry = registry
-        self.now = NOW
-        make_project(registry, policy={"probation": {"min_rows": 50, "max_shift": None}, **policy})
-        for C in (1.0, 0.5):
-            make_model(registry, self.project, C=C)
-        make_champion(registry, self.project, 1)
-        self.metrics = Metrics()
-        self.serving = Serving(registry, node="here", poll_seconds=0.1, clock=self.clock)
-        self.shadow = Shadow(
-            registry,
-            lambda: self.serving.shadows,
-            clock=self.clock,
-            metrics=self.metrics,
-            flush_seconds=1,
-            queue_rows=100_000,
-        )
-        self.changes = 0
-        self.watch = self.watching("here")
-        self.bad: set[int] = set()
-        self._rows = 0
-
-    @property
-    def project(self) -> Project:
-        return self.registry.projects.get("fruit")
-
-    @property
-    def probation(self) -> Probation:
-        return self.registry.probations.list(self.project.id, limit=1)[0]
-
-    def clock(self) -> datetime:
-        return self.now
-
-    def watching(self, node: str) -> ProbationWatch:
-        return ProbationWatch(
-            self.registry,
-            Settings(home=self.registry.home, node=node),
-            shadow=self.shadow,
-            clock=self.clock,
-            metrics=self.metrics,
-            on_change=self._changed,
-        )
-
-    def promote(self, version: int, kind: PromotionKind = PromotionKind.MANUAL) -> None:
-        new = NewPromotion(expected_epoch=self.project.epoch, kind=kind, reason="a test", actor="test")
-        self.registry.ledger.promote(self.project.id, version, new, at=self.now)
-        self.tick()
-        self.serving.refresh()
-
-    def tick(self) -> None:
-        """What the scheduler does, and the thread it starts, in one."""
-        self.now += timedelta(seconds=20)
-        self.look()
-        self.watch = self.watching("here")
-
-    def look(self) -> None:
-        self.watch.look_at(self.project, Policy.model_validate(self.project.policy))
-        thread = self.watch._thread
-        if thread is not None:
-            thread.join()
-
-    def live(self, count: int, *, truth: bool = True) -> list[str]:
-        """Rows are predicted, scored in shadow, and get their truth."""
-        self._rows += 1
-        table = raw_rows(count, seed=1_000 + self._rows)
-        champion = self._deployment(self.serving.champions["fruit"])
-        understudy = self.serving.shadows.get("fruit")
-        if understudy is not None:
-            turned = replace(understudy, deployment=self._deployment(understudy.deployment))
-            self.serving._understudies._loaded = {"fruit": turned}
-        predictor = Predictor(lambda: champion, lambda *_: None, self.shadow)
-        [answer] = predictor([table.drop_columns(["ripe"]).to_pylist()])
-        assert not isinstance(answer, Exception), answer
-        while self.shadow.queued:
-            self.shadow.work_off()
-        self.shadow.flush()
-        ids = list(answer.ids)
-        if truth:
-            self.now += timedelta(seconds=1)
-            self.tell(ids, table["ripe"].to_pylist())
-        return ids
-
-    def tell(self, ids: list[str], labels: list[str]) -> None:
-        with self.registry.datasets.stage(self.project) as staging:
-            source = pa.repeat("feedback", len(ids))
-            staging.write_labels(pa.table({"_row_id": ids, "label": labels, "source": source}))
-            self.registry.datasets.commit(staging, kind=BatchKind.FEEDBACK, details={}, at=self.now)
-
-    def events(self) -> list[str]:
-        return [event.type for event in self.registry.ledger.events()]
-
-    def _deployment(self, deployment: Deployment) -> Deployment:
-        if deployment.version not in self.bad or isinstance(deployment.pipeline, Upside):
-            return deployment
-        return replace(deployment, pipeline=Upside(deployment.pipeline))
-
-    def _changed(self) -> None:
-        self.changes += 1
 
 
 @pytest.fixture
@@ -241,7 +120,7 @@ def test_each_row_counts_once_whatever_comes_again_and_in_whatever_order(registr
     assert standing(house.probation)["rows"] + standing(house.probation)["reference_rows"] == 60
     house.now += timedelta(seconds=1)
     house.tell(first, ["yes"] * 30 + ["no"] * 30)
-    house.tell(first, ["no"] * 60)  # corrected: it was counted already
+    house.tell(first, ["no"] * 60)  # corrected: counts as that, and still once
     house.tick()
     house.tick()
     shown = standing(house.probation)
@@ -255,8 +134,8 @@ def test_rows_whose_truth_was_known_before_do_not_count(registry: Registry) -> N
     ids = house.live(5, truth=False)
     house.now -= timedelta(minutes=5)
     house.tell(ids, ["yes"] * 5)
-    pairs, _ = registry.datasets.paired(house.project.id, probation, began=0, after=0)
-    assert pairs.num_rows == 0
+    pairs = registry.datasets.paired(house.project.id, probation, began=0, after=0)
+    assert pairs.table.num_rows == 0
 
 
 def test_another_process_goes_on_from_the_stored_state(registry: Registry) -> None:
@@ -268,8 +147,8 @@ def test_another_process_goes_on_from_the_stored_state(registry: Registry) -> No
         house.tick()
         house.watch = house.watching("another")
         parts.append(standing(house.probation)["rows"])
-    pairs, _ = registry.datasets.paired(house.project.id, house.probation.number, began=0, after=0)
-    whole.append(pairs.num_rows)
+    pairs = registry.datasets.paired(house.project.id, house.probation.number, began=0, after=0)
+    whole.append(pairs.table.num_rows)
     reference = standing(house.probation)["reference_rows"]
     assert parts[-1] + reference == whole[0] == 120
     assert parts == sorted(parts)

@@ -21,7 +21,9 @@ from automl.features import preprocessor
 from automl.schema import Schema, check, frame, infer
 from automl.snapshot import Mark
 from automl.task import Task, TaskKind
-from registry.records import BlobRef, DriftRecord, Model, Project, Run, RunStatus
+from registry.records import BatchKind, BlobRef, DriftRecord, Model, Project, Run, RunStatus
+from registry.revocations import Criteria
+from registry.store import Registry
 from service.arms import ThirdArm, third_arm, verdict_of
 from service.children import End, Ended
 from service.desk import Desk
@@ -53,6 +55,7 @@ def stored(
         .append_column("_arrived_at", pa.array(times, pa.timestamp("us", "UTC")))
         .append_column("_label", checked.labels if source else pa.nulls(count, pa.string()))
         .append_column("_label_source", pa.array([source] * count, pa.string()))
+        .append_column("_label_origin", pa.nulls(count, pa.string()))
         .append_column("_confidence", pa.array([0.97 if source == "pseudo" else None] * count, pa.float64()))
         .append_column("_teacher", pa.array([1 if source == "pseudo" else None] * count, pa.int32()))
         .append_column("_labelled_at", pa.array([NOW - timedelta(days=1)] * count, pa.timestamp("us", "UTC")))
@@ -60,10 +63,14 @@ def stored(
 
 
 class Site:
-    """A run's folder with a champion, 300 rows to train on, 100 to judge by and 500 without truth."""
+    """A registry whose dataset version 1 has pseudo-labels of model 1, and a run's folder with a champion,
+    300 rows to train on, 100 to judge by and 500 without truth."""
 
     def __init__(self, folder: Path, pipe: int) -> None:
         self.folder, self._pipe = folder, pipe
+        self.registry = Registry.open(folder / "home")
+        self.project = self.registry.projects.create("p", task={}, policy={}, at=NOW)
+        self.give_labels([f"r{900 + k}" for k in range(60)])
         self.schema, self.task = infer(rows(50, seed=0), TASK)
         train = stored(rows(300, seed=1), self.schema, self.task, first=0)
         self.put("train", train)
@@ -78,6 +85,8 @@ class Site:
             "task": self.task.to_json(),
             "schema": self.schema.to_json(),
             "seed": 1,
+            "project_id": self.project.id,
+            "dataset_version": 1,
             "holdout": {"share": 0.2, "min_rows": 50, "max_rows": 10_000},
             "embargo": "auto",
             "champion": {
@@ -97,6 +106,21 @@ class Site:
     def put(self, part: str, table: pa.Table) -> None:
         pq.write_table(table, self.folder / f"{part}.parquet")
 
+    def give_labels(self, ids: list[str]) -> None:
+        """Model 1 labels rows, a day ago."""
+        count = len(ids)
+        given = {
+            "_row_id": pa.array(ids),
+            "label": pa.repeat("left", count),
+            "source": pa.repeat("pseudo", count),
+            "confidence": pa.repeat(0.97, count),
+            "teacher": pa.array([1] * count, pa.int32()),
+            "at": pa.array([NOW - timedelta(days=1)] * count, pa.timestamp("us", "UTC")),
+        }
+        with self.registry.datasets.stage(self.project) as staging:
+            staging.write_labels(pa.table(given))
+            self.registry.datasets.commit(staging, kind=BatchKind.PSEUDO_LABELS, details={}, at=NOW)
+
     def run(self, **pseudo_spec: Any) -> dict[str, Any]:
         self.spec["pseudo"].update(pseudo_spec)
         pseudo.run(self.desk(), "")
@@ -105,7 +129,8 @@ class Site:
 
     def desk(self) -> Desk:
         (self.folder / "spec.json").write_text(json.dumps(self.spec))
-        return Desk(self.folder, {"key": KEY.hex(), "database_url": "", "home": "."}, self._pipe)
+        home = {"database_url": self.registry.database_url, "home": str(self.registry.home)}
+        return Desk(self.folder, {"key": KEY.hex(), **home}, self._pipe)
 
     @property
     def chosen(self) -> pa.Table:
@@ -119,7 +144,9 @@ def _rule() -> dict[str, Any]:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     reading, writing = os.pipe()
-    yield Site(tmp_path, writing)
+    made = Site(tmp_path, writing)
+    yield made
+    made.registry.close()
     os.close(reading)
     os.close(writing)
 
@@ -167,6 +194,18 @@ def test_what_its_own_teacher_said_still_trains_until_it_expires(site: Site) -> 
     assert "in force" in expired["refused"]
     revoked = site.run(teacher={"version": 3, "pseudo_rows": 40}, first_generation=[3], now=NOW.isoformat())
     assert revoked["spent"] == {"second_generation": 60}
+
+
+def test_labels_that_were_revoked_after_the_run_was_queued_do_not_train(site: Site) -> None:
+    site.put("pool", stored(rows(60, seed=4), site.schema, site.task, first=900, source="pseudo"))
+    second = {"teacher": {"version": 3, "pseudo_rows": 40}, "first_generation": [1]}
+    site.registry.labels.revoke(site.project.id, Criteria(teacher=1), reason="bad", actor="ann", at=NOW)
+    report = site.run(**second)
+    assert report["spent"] == {"revoked": 60}
+    assert "in force" in report["refused"]
+    site.give_labels([f"r{900 + k}" for k in range(60)])  # what comes after a revocation counts
+    site.spec["dataset_version"] = 3
+    assert site.run(**second)["rows"] == 60
 
 
 def test_a_teacher_that_is_wrong_on_the_rows_that_judge_is_refused(site: Site) -> None:
