@@ -187,9 +187,18 @@ def typed_table(head: Head, rows: Sequence[Sequence[Any]]) -> pa.Table:
     """Rows as they came, as the table that the check of a schema makes of them."""
     found = {}
     for (name, kind), values in zip(head.columns, zip(*rows, strict=True), strict=True):
-        column = Column(name=name, kind=ColumnKind(kind))
-        found[name] = coerce(raw_array(values, name), column).values
+        found[name] = _column(values, Column(name=name, kind=ColumnKind(kind)))
     return pa.table([found[name] for name in head.order], names=list(head.order))
+
+
+def _column(values: Sequence[Any], column: Column) -> pa.Array:
+    """One column as the check types it. What a form has read is mostly of the column's own type already."""
+    try:
+        if column.kind in (ColumnKind.NUMERIC, ColumnKind.BOOLEAN):  # JSON has neither NaN nor infinity
+            return pa.array(values, column.arrow_type)
+        return coerce(pa.array(values, pa.string()), column).values
+    except (pa.ArrowException, TypeError, OverflowError):  # a huge number, a number as id
+        return coerce(raw_array(values, column.name), column).values
 
 
 def _predictions(ids: pa.Array, head: Head, raw: npt.NDArray[np.float64], at: pa.Array) -> pa.Table:

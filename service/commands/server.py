@@ -68,6 +68,7 @@ def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bo
     import uvicorn
 
     from service.app import create_app
+    from service.wire.protocol import WireProtocol
 
     port = listening.getsockname()[1]
     shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
@@ -90,7 +91,7 @@ def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bo
         log_config=None,
         access_log=False,
         loop="uvloop" if sys.platform != "win32" else "auto",
-        http="httptools",
+        http=WireProtocol,
         ws="none",
         proxy_headers=False,  # the application looks at them, off the way of prediction calls
         server_header=False,

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from service.batching import Overloaded, TooLate
 from service.context import Context
@@ -56,8 +57,8 @@ class Front:
 
     def __init__(self, behind: App) -> None:
         self._behind = behind
-        self._keys = KeyCache("predict")
-        self._known: dict[str, Lane] = {}
+        self.keys = KeyCache("predict")
+        self._known: dict[bytes | str, Lane] = {}
         self.lanes: Lanes | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,25 +102,44 @@ class Front:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": said})
 
-    def _lane(self, scope: Scope) -> Lane | None:
-        """The lane that the call belongs in; None for what is not answered here."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["query_string"]:
-            return None
-        lanes, path = self.lanes, scope["path"]
+    @property
+    def keys_required(self) -> bool:
+        return self.lanes is None or self.lanes.context.keys_required
+
+    def lane_at(self, path: bytes | str) -> Lane | None:
+        """The lane of a path's prediction calls; None for any other path, and for a project without a champion here."""
+        lanes = self.lanes
         if lanes is None:
             self._known.clear()
             return None
         lane = self._known.get(path)
-        if lane is None and path.startswith(_BEFORE) and path.endswith(_AFTER):
-            lane = lanes.get(path[len(_BEFORE) : -len(_AFTER)])
+        if lane is None:
+            text = path if isinstance(path, str) else path.decode("latin-1")
+            if not (text.startswith(_BEFORE) and text.endswith(_AFTER)):
+                return None
+            lane = lanes.get(text[len(_BEFORE) : -len(_AFTER)])
             if lane is not None:
                 self._known[path] = lane
         return lane
 
+    def refusal(self, path: bytes, error: BaseException) -> Response:
+        """What a call is told that was taken and could not be answered."""
+        lane = self._known.get(path)
+        assert lane is not None
+        assert self.lanes is not None
+        failure = error if isinstance(error, Exception) else RuntimeError(str(error))
+        return _refused(self.lanes.context, lane, failure).response(path.decode("latin-1"))
+
+    def _lane(self, scope: Scope) -> Lane | None:
+        """The lane that the call belongs in; None for what is not answered here."""
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["query_string"]:
+            return None
+        return self.lane_at(scope["path"])
+
     async def _authorise(self, context: Context, headers: dict[bytes, bytes]) -> None:
         given = headers.get(b"authorization"), headers.get(b"x-api-key")
-        if not self._keys.knows(*given):
-            await self._keys.check(context, *given)
+        if not self.keys.knows(*given):
+            await self.keys.check(context, *given)
 
 
 def deadline_of(header: bytes | None, context: Context) -> float:

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.batching import INLINE_SECONDS, SLOW, Batcher
+from service.batching import INLINE_SECONDS, SLOW, Batcher, Overloaded
 from service.deployment import Deployment
 from service.metrics import Metrics
 from service.observation import Observation
@@ -118,6 +118,28 @@ class Lane:
             if answer is not None:
                 return answer
         return self._submit(ask, count, seconds, deadline), seconds > INLINE_SECONDS
+
+    def ask_small(self, body: bytes) -> bytes | asyncio.Future[bytes] | None:
+        """The answer, or its future, to a usual small JSON body; None, and nothing done, for any other: it is to be asked
+        by :meth:`ask_body`."""
+        form = self.form()
+        values = form.read(body) if form is not None else None
+        if form is None or values is None:
+            return None
+        count = len(values)
+        seconds = count * self._pace
+        around = self._around
+        if seconds > INLINE_SECONDS or around.observation.behind or count > around.settings.max_predict_rows:
+            return None
+        ask = Ask(form=form, values=values, body=body)
+        try:
+            answer: bytes | None = self._batcher.at_once(ask)
+            if answer is not None:
+                return answer
+            deadline = time.monotonic() + around.settings.predict_deadline_seconds
+            return self._batcher.submit(ask, count, seconds=seconds, deadline=deadline)
+        except Overloaded:
+            return None
 
     def ask_rows(self, rows: Sequence[Row], deadline: float) -> asyncio.Future[Answer]:
         """The answer to rows that another protocol has brought."""

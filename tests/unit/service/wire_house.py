@@ -30,6 +30,7 @@ from registry.store import Registry
 from service.app import Application, create_app
 from service.policy import Policy
 from service.settings import Settings
+from service.wire.protocol import WireProtocol
 
 
 def rows_of(count: int, seed: int = 0, *, classes: int = 2) -> pa.Table:
@@ -105,10 +106,15 @@ def make(registry: Registry, name: str, *, compiled: bool, kind: str = "two", na
 class House:
     """The running server, and a client of it."""
 
-    def __init__(self, app: Application, url: str) -> None:
+    def __init__(self, app: Application, url: str, server: uvicorn.Server) -> None:
+        self._server = server
         self.app = app
         self.url = url
         self.http = httpx.Client(base_url=url, timeout=30)
+
+    def stop(self) -> None:
+        """Asks the server to end in good order; doesn't wait for it."""
+        self._server.should_exit = True
 
     def predict(self, project: str, body: Any, **headers: str) -> httpx.Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -120,7 +126,9 @@ class House:
 
 
 @contextmanager
-def serving(folder: Path, projects: Mapping[str, Mapping[str, Any]], **settings: Any) -> Iterator[House]:
+def serving(
+    folder: Path, projects: Mapping[str, Mapping[str, Any]], *, keep_alive: int = 60, **settings: Any
+) -> Iterator[House]:
     registry = open_registry(folder)
     for name, wanted in projects.items():
         make(registry, name, **wanted)
@@ -129,12 +137,18 @@ def serving(folder: Path, projects: Mapping[str, Mapping[str, Any]], **settings:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            app, log_level="warning", loop="uvloop", http="httptools", access_log=False, proxy_headers=False
+            app,
+            timeout_keep_alive=keep_alive,
+            log_level="warning",
+            loop="uvloop",
+            http=WireProtocol,
+            access_log=False,
+            proxy_headers=False,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
-        house = House(app, f"http://127.0.0.1:{listening.getsockname()[1]}")
+        house = House(app, f"http://127.0.0.1:{listening.getsockname()[1]}", server)
         try:
             _wait(house, set(projects))
             yield house
