@@ -17,8 +17,10 @@ from service.prediction import Answer, Answered, Beside, Predictor, Row, name_ro
 from service.problems import Problem
 from service.row_ids import ROW_IDS
 from service.settings import Settings
+from service.wire.asks import Ask, answers_of, fits, id_text
 from service.wire.bodies import read_rows, too_many_rows
-from service.wire.forms import Form, Values, encode_answer
+from service.wire.forms import Form, encode_answer
+from service.wire.team import WORTH_ROWS, Team
 
 LARGE_BODY = 128 * 1024
 """A body from this size on is read in the thread."""
@@ -26,28 +28,6 @@ MAX_BATCH_ROWS = 2_000
 _FIRST_GUESS = 5e-5
 _BYTES_A_ROW = 200
 _MICRO = 1_000_000
-
-
-class Ask:
-    """One call: rows as they were read, in the one or the other way, or a body that is still to be read."""
-
-    __slots__ = ("as_json", "body", "form", "rows", "started", "values")
-
-    def __init__(
-        self,
-        *,
-        form: Form | None,
-        values: list[Values] | None = None,
-        rows: Sequence[Row] | None = None,
-        body: bytes = b"",
-        as_json: bool = True,
-    ) -> None:
-        self.form = form
-        self.values = values
-        self.rows = rows
-        self.body = body
-        self.as_json = as_json
-        self.started = time.perf_counter()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +39,7 @@ class Surroundings:
     beside: Beside
     metrics: Metrics
     executor: Executor
+    team: Team
     clock: Callable[[], float] = field(default=time.time)
 
 
@@ -173,7 +154,7 @@ class Lane:
         form = self.form()
         if form is None or not form.readable:
             return [SLOW] * len(asks)
-        alike = [ask.form is form or _as(ask, form) for ask in asks]
+        alike = [ask.form is form or fits(ask, form) for ask in asks]
         if all(alike):
             answers = self._together(form, asks)
             if answers is not None:
@@ -181,8 +162,8 @@ class Lane:
             if len(asks) == 1:
                 return [SLOW]
         answers = []
-        for ask, fits in zip(asks, alike, strict=True):
-            alone = self._together(form, (ask,)) if fits else None
+        for ask, is_alike in zip(asks, alike, strict=True):
+            alone = self._together(form, (ask,)) if is_alike else None
             answers.append(SLOW if alone is None else alone[0])
         return answers
 
@@ -191,16 +172,17 @@ class Lane:
         started = time.perf_counter()
         rows = asks[0].values if len(asks) == 1 else [row for ask in asks for row in ask.values or ()]
         assert rows is not None
-        raw = form.quick(rows)
+        team = self._around.team
+        raw = form.quick(rows) if len(rows) < WORTH_ROWS else team.scores(form.quick, rows)
         if raw is None:
             return None
         scored = time.perf_counter()
-        ids = name_rows([_id_text(row[-1]) for row in rows]) if form.named else ROW_IDS.now(len(rows))
+        ids = name_rows([id_text(row[-1]) for row in rows]) if form.named else ROW_IDS.now(len(rows))
         around = self._around
         around.observation.append(form.record(int(around.clock() * _MICRO), ids, rows, raw))
         values = form.values(raw)
         shares = raw.tolist() if form.labels else None
-        answers = _parts(form, asks, ids, values, shares)
+        answers = answers_of(form, asks, ids, values, shares)
         beside = around.beside
         if beside.wants(form.deployment):
             beside.answered(
@@ -274,40 +256,3 @@ class Lane:
                     )
                 self._note(answer.model_version, [asks[place]], len(answer.ids))
         return answers
-
-
-def _as(ask: Ask, form: Form) -> bool:
-    """Whether what was read for another deployment is what this one would have read."""
-    return ask.form is not None and ask.form.named == form.named and ask.form.columns == form.columns
-
-
-def _id_text(value: Any) -> str | None:
-    return value if value is None or type(value) is str else str(value)
-
-
-def _parts(
-    form: Form,
-    asks: Sequence[Ask],
-    ids: Sequence[str],
-    values: Sequence[Any],
-    shares: Sequence[Sequence[float]] | None,
-) -> list[Any]:
-    answers: list[Any] = []
-    start = 0
-    for ask in asks:
-        stop = start + len(ask.values or ())
-        part = None if shares is None else shares[start:stop]
-        if ask.as_json:
-            answers.append(form.encode(ids[start:stop], values[start:stop], part))
-        else:
-            answers.append(
-                Answer(
-                    model_version=form.version,
-                    ids=ids[start:stop],
-                    values=values[start:stop],
-                    probabilities=part,
-                    classes=form.classes,
-                )
-            )
-        start = stop
-    return answers

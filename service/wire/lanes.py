@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from service.context import Context
 from service.problems import Problem
 from service.wire.lane import Lane, Surroundings
+from service.wire.team import Team
 
 THREADS = 2
 BULK_CALLS = 2
@@ -21,12 +22,14 @@ class Lanes:
     def __init__(self, context: Context) -> None:
         self.context = context
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="predict")
+        self._team = Team()
         self._around = Surroundings(
             settings=context.settings,
             observation=context.observation,
             beside=context.shadow,
             metrics=context.metrics,
             executor=self._executor,
+            team=self._team,
             clock=lambda: context.clock().timestamp(),
         )
         self._lanes: dict[str, Lane] = {}
@@ -63,6 +66,7 @@ class Lanes:
     def close(self) -> None:
         """Wait for what the threads have begun."""
         self._executor.shutdown(wait=True)
+        self._team.close()
 
 
 def overloaded() -> Problem:
