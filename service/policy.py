@@ -275,7 +275,7 @@ class Policy(Part):
     label_sources: dict[str, LabelSourceRule] = Field(default={})
     labelling: Labelling = Labelling()
     pseudo_labels: PseudoLabels = PseudoLabels()
-    refit: bool = False
+    refit: bool = True
 
     @property
     def run_seconds(self) -> float:

@@ -43,6 +43,7 @@ LABELLED, UNLABELLED = 40, 24
 POLICY: dict[str, Any] = {
     "triggers": {"schedule": "0 3 * * *", "new_labels": None, "drift": None, "decay": None, "contract": None},
     "min_fresh_labels": 2,
+    "min_fresh_share": 0,
     "cooldown": "PT0S",
     "daily_budget_seconds": 1e9,
     "search": {"budget_seconds": 5, "engines": {"flaml": 1.0}},
@@ -182,6 +183,8 @@ class House:
         self.settings = Settings(
             home=home, node="here", max_runs=0, lease_seconds=LEASE.total_seconds(), scheduler=False
         )
+        self.concluding: Callable[[], None] = lambda: None
+        """Called when a run is about to be concluded."""
         self.metrics = Metrics()
         self.shadow = Shadow(
             self.registry,
@@ -243,7 +246,17 @@ class House:
         """Claim the queued run and carry it to its end, as the workshop's thread does."""
         run = self.claim()
         assert run is not None
-        with patch("service.room.run_child", play.child), patch("service.run_log._LOOK_SECONDS", -1.0):
+        conclude = self.workshop._conclude
+
+        def concluding(*arguments: Any) -> None:
+            self.concluding()
+            conclude(*arguments)
+
+        with (
+            patch("service.room.run_child", play.child),
+            patch("service.run_log._LOOK_SECONDS", -1.0),
+            patch.object(self.workshop, "_conclude", concluding),
+        ):
             self.workshop.work(run)
 
     def ask_for_run(self) -> None:

@@ -28,27 +28,35 @@ class Crash(BaseException):
 
 class Doom:
     """Raises :class:`Crash` right before the write that :meth:`after` names, and at every later one: who is dead
-    tidies nothing up. Counts writes where it strikes at none."""
+    tidies nothing up."""
 
     def __init__(self) -> None:
         self._left: int | None = None
+        self._waits = False
         self.dead = False
-        self.writes = 0
+
+    def waits(self) -> Callable[[], None]:
+        """Let the next :meth:`after` count only from the call of what is returned."""
+        self._waits = True
+
+        def begin() -> None:
+            self._waits = False
+
+        return begin
 
     @contextmanager
     def after(self, writes: int | None) -> Iterator[None]:
         """Let so many writes pass (None: all) within the block."""
-        self._left, self.writes = writes, 0
+        self._left = writes
         try:
             yield
         finally:
-            self._left = None
+            self._left, self._waits = None, False
 
     def __call__(self, write: str) -> None:
         if self.dead:
             raise Crash(write)
-        self.writes += 1
-        if self._left is None:
+        if self._left is None or self._waits:
             return
         if self._left == 0:
             self.dead = True

@@ -1,279 +1,113 @@
-"""kill -9 between any two writes of a decision leaves ledgers that read as one story.
-
-The life of a decision against a small model of it: each step is done by the service's own code on a real registry
-and may be cut short before any of its writes. What is then found must be what was there before the step, or after
-one of the transactions it consists of; and the ledgers must never contradict each other.
-"""
+"""kill -9 between any two writes of a decision leaves ledgers that read as one story."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from decision_house import BEGAN, LABELLED, LEASE, NAME, UNLABELLED, WATCH, House, Play, Ticking
-from decision_tale import Tale
+from decision_house import LEASE
+from decision_life import Life
 from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
-from mortal_writes import Crash, Doom, told
-from one_story import read_story
-
-from registry.records import RunStatus
+from hypothesis.stateful import run_state_machine_as_test
 
 pytestmark = pytest.mark.slow
 
-
-def deaths(writes: int) -> st.SearchStrategy[int | None]:
-    """Before which write the process dies; mostly at none, else little would ever come about."""
-    return st.none() | st.none() | st.integers(0, writes)
+Step = Callable[[Life, int | None], None]
+NIGHT = LEASE + timedelta(hours=1)
 
 
-class Life(RuleBasedStateMachine):
-    """The steps of a decision's life. Each draws before which of its writes the process dies, if it does."""
+def turn(life: Life, death: int | None = None, **play: Any) -> None:
+    """A run from the question to its conclusion."""
+    usual = {"outcome": "promoted", "refit": "passes", "search": True, "meanwhile": "", "late": False}
+    life.work(**{**usual, **play}, death=death)
 
-    template: Path
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="story"))
-        self.home = self.folder / "home"
-        shutil.copytree(self.template, self.home)
-        self.clock = Ticking()
-        self.clock.now = BEGAN + timedelta(minutes=1)
-        self.tale = Tale()
-        self.lost = False
-        self.told = 0
-        self.doom = Doom()
-        self.open()
+def twice(life: Life) -> None:
+    turn(life)
+    turn(life)
 
-    def open(self) -> None:
-        self.house = House(self.home, self.clock)
-        self.doom.dead = False
-        self.ears = told(self.house.registry, self.doom, self.doom.tidying)
-        self.ears.__enter__()
 
-    def shut(self) -> None:
-        self.ears.__exit__(None, None, None)
-        self.house.close()
+def on_probation(life: Life) -> None:
+    twice(life)
+    life.tick(None)
+    assert life.tale.watched
 
-    def teardown(self) -> None:
-        self.shut()
-        shutil.rmtree(self.folder)
 
-    def step(self, act: Callable[[], None], death: int | None, after: Sequence[Tale]) -> None:
-        """Do it; ``after`` are the tales after each of its transactions, the last one when it is done."""
-        try:
-            with self.doom.after(death):
-                act()
-            allowed = after[-1:]
-        except Crash:
-            allowed = [self.tale, *after]
-        if self.doom.dead:
-            self.shut()
-            self.clock.now += timedelta(minutes=2)
-            self.open()
-            allowed = [self.tale, *after]
-        found = Tale.of(read_story(self.house.registry, NAME), self.house)
-        assert found in allowed, f"found {found}, expected one of {allowed}"
-        if found.last_run != "running":
-            self.lost = False
-        self.tale = found
+def due_tonight(life: Life) -> None:
+    on_probation(life)
+    life.label(revoked=False, death=None)
+    assert life.house.registry.due.get(life.house.project.id, "schedule") is not None
 
-    @initialize(champions=st.integers(0, 2))
-    def begin(self, champions: int) -> None:
-        """Most of life is with a champion."""
-        for _ in range(champions):
-            self.ask(cancelled=False, death=None)
-            self.work(outcome="promoted", refit="passes", search=True, meanwhile="", death=None)
 
-    # Runs
+def running(life: Life) -> None:
+    turn(life)
+    life.ask(cancelled=False, death=None)
+    assert life.house.claim() is not None
+    life.tale = life.tale.with_run("running")
 
-    @precondition(lambda self: self.tale.last_run not in ("queued", "running"))
-    @rule(cancelled=st.sampled_from([False, False, False, True]), death=deaths(6))
-    def ask(self, cancelled: bool, death: int | None) -> None:
-        self.step(self.house.ask_for_run, death, [self.tale.queued()])
-        if cancelled and self.tale.last_run == "queued":
-            self.step(self.house.cancel, death, [self.tale.with_run("cancelled")])
 
-    @precondition(lambda self: self.tale.last_run == "queued")
-    @rule(
-        outcome=st.sampled_from(["promoted", "promoted", "promoted", "rejected", "inconclusive"]),
-        refit=st.sampled_from(["passes", "fails", "dies"]),
-        search=st.sampled_from([True, True, True, False]),
-        meanwhile=st.sampled_from(["", "", "", "promote", "roll back", "cancel"]),
-        death=deaths(50),
-    )
-    def work(self, outcome: str, refit: str, search: bool, meanwhile: str, death: int | None) -> None:
-        others = [version for version in range(1, self.tale.models + 1) if version != self.tale.champion]
-        acts: dict[str, Callable[[], None]] = {"cancel": self.house.cancel}
-        if others:
-            acts["promote"] = lambda: self.house.promote(others[-1])
-        if self.tale.previous is not None:
-            acts["roll back"] = self.house.roll_back
-        meanwhile = meanwhile if search and meanwhile in acts else ""
-        play = Play(outcome=outcome, refit=refit, search=search, meanwhile=acts.get(meanwhile))
-        running = self.tale.with_run("running")
-        steps = [running]
-        if not search:
-            self.step(lambda: self.house.work(play), death, [running, running.with_run("failed")])
-            return
-        number = len(running.runs)
-        changed = running
-        queued = self.house.registry.runs.active(self.house.project.id)
-        assert queued is not None
-        policy = queued.plan["policy"]  # that of the moment in which it was queued
-        taught = policy["pseudo_labels"]["mode"] == "judged" and self.tale.champion is not None
-        if meanwhile == "cancel":
-            steps.append(running.with_run("cancelled"))
-            self.step(lambda: self.house.work(play), death, steps)
-            return
-        if meanwhile == "promote":
-            changed = running.crowned("manual", others[-1], self.maker_of(others[-1]))
-        elif meanwhile == "roll back":
-            assert self.tale.previous is not None
-            changed = running.crowned("rollback", self.tale.previous, None)
-        steps.append(changed)
-        if taught:
-            changed = replace(changed, pseudo_batches=changed.pseudo_batches + 1)
-            steps.append(changed)
-        wins = outcome == "promoted" and policy["promote_mode"] != "manual"
-        passed = outcome == "promoted" and policy["refit"]
-        made = 2 if passed and refit == "passes" else 1
-        ended = replace(changed, models=changed.models + made)
-        if wins and not meanwhile:
-            ended = ended.with_run("completed", "promoted").crowned("promotion", ended.models, number)
-        elif wins:
-            ended = ended.with_run("completed", "inconclusive")
-        else:
-            ended = ended.with_run("completed", "awaiting_approval" if outcome == "promoted" else outcome)
-        self.step(lambda: self.house.work(play), death, [*steps, ended])
+def judging(**play: Any) -> Step:
+    return lambda life, death: turn(life, death, **play)
 
-    def maker_of(self, version: int) -> int | None:
-        return self.house.registry.models.get(self.house.project.id, version).run
 
-    @rule(
-        promote_mode=st.sampled_from(["managed", "managed", "manual"]),
-        refit=st.booleans(),
-        taught=st.booleans(),
-    )
-    def change_policy(self, promote_mode: str, refit: bool, taught: bool) -> None:
-        mode = "judged" if taught else "off"
-        self.house.set_policy(promote_mode=promote_mode, refit=refit, pseudo_labels={"mode": mode})
+def passing(pause: timedelta) -> Step:
+    return lambda life, death: life.pass_time(pause, death)
 
-    # Time
 
-    @rule(death=deaths(20))
-    def tick(self, death: int | None) -> None:
-        self.pass_time(timedelta(seconds=20), death)
+def crowning(life: Life, death: int | None) -> None:
+    after = life.tale.crowned("manual", 1, life.maker_of(1))
+    life.step(lambda: life.house.promote(1), death, [after])
 
-    @rule(
-        pause=st.sampled_from([LEASE + timedelta(hours=1), WATCH]), restarts=st.booleans(), death=deaths(20)
-    )
-    def later(self, pause: timedelta, restarts: bool, death: int | None) -> None:
-        if restarts:  # a crash between two steps
-            self.doom.dead = True
-            self.step(lambda: None, None, [self.tale])
-        self.pass_time(pause, death)
 
-    def pass_time(self, pause: timedelta, death: int | None) -> None:
-        """The scheduler looks at everything, so much later."""
-        self.clock.now += pause
-        self.lost = self.lost or (pause > LEASE and self.tale.last_run == "running")
-        steps = [self.tale]
-        if self.lost:
-            steps.append(steps[-1].with_run("failed"))
-        steps += self._probation_steps(steps[-1])
-        attempt = self._due(steps[-1])
-        if attempt:
-            steps.append(steps[-1].queued(attempt))
-        self.step(self.house.scheduler.tick, death, steps)
+def rolling_back(life: Life, death: int | None) -> None:
+    assert life.tale.previous is not None
+    after = life.tale.crowned("rollback", life.tale.previous, None)
+    life.step(life.house.roll_back, death, [after])
 
-    def _probation_steps(self, tale: Tale) -> list[Tale]:
-        steps = [tale]
-        if tale.probations and tale.probations[-1][1] == "open" and not tale.watched:
-            steps.append(steps[-1].with_probation("expired"))
-        now = self.clock.now
-        promotions = self.house.registry.ledger.promotions(self.house.project.id, 1)
-        begun = any(epoch == tale.epoch for epoch, _ in tale.probations)
-        if promotions and not begun and tale.previous is not None:
-            newest = promotions[0]
-            if newest.kind.value != "rollback" and now < newest.at + WATCH:
-                epoch = (tale.epoch, "open")
-                steps.append(replace(steps[-1], probations=(*steps[-1].probations, epoch)))
-        watched = self.house.registry.probations.current(self.house.project.id)
-        if tale.watched and watched is not None and now >= watched.ends_at:
-            steps.append(steps[-1].with_probation("confirmed"))
-        return steps[1:]
 
-    def _due(self, tale: Tale) -> int:
-        """The attempt of the run that a tick starts, 0 for none."""
-        if tale.last_run in ("queued", "running"):
-            return 0
-        project, registry = self.house.project, self.house.registry
-        runs = registry.runs.list(project.id, 10_000)
-        interrupted = self.lost or (
-            bool(runs) and runs[0].status is RunStatus.FAILED and (runs[0].error or "").startswith("interr")
-        )
-        if interrupted and tale.runs[-1][2] == 1:
-            return 2
-        counted = [
-            run
-            for run in runs
-            if not ((run.error or "").startswith("interr") and run.attempt == 1)
-            and not (self.lost and run.status is RunStatus.RUNNING and run.attempt == 1)
-        ]
-        if tale.champion is None and not counted:
-            return 1
-        due_at = registry.due.get(project.id, "schedule")
-        before = min(counted[0].plan["truths"], tale.truths) if counted else 0
-        fresh = tale.truths - before
-        return int(due_at is not None and due_at <= self.clock.now and fresh >= 2)
+STEPS: dict[str, tuple[Callable[[Life], None], Step]] = {
+    "a run is asked for": (turn, lambda life, death: life.ask(cancelled=False, death=death)),
+    "a queued run is cancelled": (
+        lambda life: life.ask(cancelled=False, death=None),
+        lambda life, death: life.step(life.house.cancel, death, [life.tale.with_run("cancelled")]),
+    ),
+    "a run rejects": (turn, judging(outcome="rejected", late=True)),
+    "a run promotes": (turn, judging(late=True)),
+    "a run is overtaken": (twice, judging(meanwhile="roll back", late=True)),
+    "a run is lost and tried again": (running, passing(NIGHT)),
+    "the schedule is due": (due_tonight, passing(NIGHT)),
+    "a probation begins": (twice, passing(timedelta(seconds=20))),
+    "a probation rolls back": (on_probation, lambda life, death: life.live_failures(death)),
+    "a probation is over": (on_probation, passing(timedelta(days=31))),
+    "a person promotes": (on_probation, crowning),
+    "a person rolls back": (on_probation, rolling_back),
+    "labels come": (turn, lambda life, death: life.label(revoked=False, death=death)),
+    "labels are revoked": (turn, lambda life, death: life.label(revoked=True, death=death)),
+}
 
-    @precondition(lambda self: self.tale.watched)
-    @rule(death=deaths(10))
-    def live_failures(self, death: int | None) -> None:
-        self.house.fail_calls()
-        old = self.tale.previous
-        assert old is not None
-        deposed = self.tale.with_probation("rolled_back").crowned("rollback", old, None)
-        project = self.house.project.id
-        self.step(lambda: self.house.watch.evaluate(project), death, [deposed])
 
-    # People
-
-    @precondition(lambda self: self.tale.models > 1)
-    @rule(data=st.data(), back=st.booleans(), death=deaths(10))
-    def change_champion(self, data: st.DataObject, back: bool, death: int | None) -> None:
-        tale = self.tale
-        if back and tale.previous is not None:
-            self.step(self.house.roll_back, death, [tale.crowned("rollback", tale.previous, None)])
-            return
-        others = [version for version in range(1, tale.models + 1) if version != tale.champion]
-        version = data.draw(st.sampled_from(others))
-        after = tale.crowned("manual", version, self.maker_of(version))
-        self.step(lambda: self.house.promote(version), death, [after])
-
-    @precondition(lambda self: self.told + 3 <= UNLABELLED)
-    @rule(revoked=st.booleans(), death=deaths(20))
-    def label(self, revoked: bool, death: int | None) -> None:
-        places = [LABELLED + self.told + place for place in range(3)]
-        self.told += 3
-        after = replace(self.tale, truths=self.tale.truths + 3)
-        self.step(lambda: self.house.tell_labels(places), None if revoked else death, [after])
-        if revoked:
-            after = replace(self.tale, truths=LABELLED, revocations=self.tale.revocations + 1)
-            self.step(lambda: self.house.revoke(source="feedback"), death, [after])
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_killed_before_any_of_its_writes_reads_as_one_story(furnished: Path, name: str) -> None:
+    prepare, act = STEPS[name]
+    deaths = 0
+    for death in range(40):
+        life = _life(furnished)
+        prepare(life)
+        act(life, death)
+        died = life.died
+        deaths += died
+        life.pass_time(NIGHT, None)  # what was lost is adopted, what is due begins
+        turn(life, outcome="rejected")
+        life.label(revoked=False, death=None)
+        life.pass_time(timedelta(seconds=20), None)  # nothing that was used up starts anything again
+        life.teardown()
+        if not died:
+            break
+    assert deaths >= 2
+    assert not died
 
 
 def test_a_decision_killed_anywhere_reads_as_one_story(furnished: Path) -> None:
@@ -283,9 +117,16 @@ def test_a_decision_killed_anywhere_reads_as_one_story(furnished: Path) -> None:
     run_state_machine_as_test(
         OfHome,
         settings=settings(
-            max_examples=25,
+            max_examples=20,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def _life(home: Path) -> Life:
+    class OfHome(Life):
+        template = home
+
+    return OfHome()

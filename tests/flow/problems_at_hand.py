@@ -19,6 +19,7 @@ FAST: dict[str, Any] = {
     "min_fresh_labels": 50,
     "search": {"budget_seconds": 12, "engines": {"flaml": 0.5, "tpot": 0.5}},
     "gates": {"max_latency_ms": 2000},
+    "refit": False,  # one version a promotion is easier to tell
 }
 
 

@@ -22,6 +22,7 @@ POLICY = {
     "triggers": {"schedule": None, "new_labels": None},
     "cooldown": "PT0S",
     "search": {"budget_seconds": 10, "engines": {"flaml": 1}},
+    "refit": False,
 }
 
 

@@ -17,6 +17,7 @@ POLICY: dict[str, Any] = {
     "search": {"budget_seconds": 2, "engines": {"flaml": 1}},
     "gates": {"max_latency_ms": 2000},
     "probation": {"min_rows": 100, "max_shift": None},
+    "refit": False,
 }
 
 

@@ -28,6 +28,7 @@ QUICK: dict[str, Any] = {
         "triggers": {"schedule": None, "new_labels": {"count": 150}},
         "min_fresh_labels": 50,
         "search": {"budget_seconds": 10},
+        "refit": False,
     },
 }
 

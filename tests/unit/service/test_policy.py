@@ -52,9 +52,9 @@ def test_the_next_due_time_is_strictly_later() -> None:
     assert next_due("*/5 * * * *", at) == datetime(2026, 1, 1, 3, 5, tzinfo=UTC)
 
 
-def test_pseudo_labels_and_refit_are_off_unless_asked_for() -> None:
+def test_pseudo_labels_are_off_unless_asked_for_and_winners_are_refitted_unless_told_not_to() -> None:
     policy = Policy()
-    assert (policy.pseudo_labels.mode, policy.refit) == ("off", False)
+    assert (policy.pseudo_labels.mode, policy.refit) == ("off", True)
     assert policy.run_seconds == policy.search.budget_seconds
     asked = Policy.model_validate({"pseudo_labels": {"mode": "judged", "lifetime": "P7D"}})
     assert asked.run_seconds == 2 * asked.search.budget_seconds
