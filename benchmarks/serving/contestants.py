@@ -138,7 +138,7 @@ def _mlserver(folder: Path) -> Server:
     }
     (folder / "settings.json").write_text(json.dumps(settings))
     (folder / "model-settings.json").write_text(json.dumps(model))
-    command = [str(python), "-m", "mlserver.cli", "start", str(folder)]
+    command = [str(python), "-c", "from mlserver.cli import main; main()", "start", str(folder)]
     ready = "/v2/models/plain/ready"
     return Server("mlserver", command, port=port, ready=ready, log=folder / "log", **_first(python))
 

@@ -19,7 +19,8 @@ from sklearn.pipeline import Pipeline
 
 from automl import features
 from automl.features import preprocessor
-from automl.schema import Checked, Schema, check, frame, infer
+from automl.schema import Checked, check, frame, infer
+from automl.scoring import encoded
 from automl.task import Task, TaskKind
 from benchmarks.serving import material
 from registry.records import BatchKind, NewModel, NewPromotion, Project, PromotionKind
@@ -110,6 +111,10 @@ class House:
             pipeline.fit(frame(self._checked.table, self.schema), y)
         assert model.n_features_in_ == material.FEATURE_COUNT, model.n_features_in_
         return pipeline
+
+    def encoded(self, pipeline: Pipeline) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The training rows as the matrix that the trees get."""
+        return encoded(pipeline, frame(self._checked.table, self.schema))
 
     def answers(self, pipeline: Pipeline, rows: list[dict[str, Any]]) -> list[float]:
         """P(yes) of each row, by the pipeline itself."""

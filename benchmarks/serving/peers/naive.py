@@ -11,7 +11,7 @@ from pydantic import BaseModel, create_model
 
 from benchmarks.serving.material import CATEGORIES, CLASSES, FEATURES, NUMBERS
 
-FIELDS = {name: (float | None, ...) for name in NUMBERS} | {name: (str | None, ...) for name in CATEGORIES}
+FIELDS = dict.fromkeys(NUMBERS, (float | None, ...)) | dict.fromkeys(CATEGORIES, (str | None, ...))
 Row = create_model("Row", **FIELDS)
 
 
