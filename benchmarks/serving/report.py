@@ -46,6 +46,7 @@ def _absolute(figures: Figures) -> str:
         "CPU ms/req",
         "1,000 rows, 8 clients: calls/s",
         "p50 ms",
+        "CPU ms/call",
         "failed",
     )
     names = [one.name for one in CONTESTANTS if any(one.name in shots for shots in figures.values())]
@@ -65,6 +66,7 @@ def _line(name: str, figures: Figures) -> tuple[str, ...]:
         _number(many, "cpu_ms", 3),
         _number(wide, "per_second", 1),
         _number(wide, "p50_ms", 1),
+        _number(wide, "cpu_ms", 1),
         f"{failed:,}",
     )
 
