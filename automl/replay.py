@@ -1,130 +1,31 @@
 """Policy replay: what one policy would have done over a stream of rows, in order of time.
 
 Pure simulation. The clock is the stream's, what has arrived and what is known is :class:`automl.timeline.Look`'s,
-the policy is a function that sees only that, learning and answering are the caller's :class:`Hands`. A policy
+the policy is a function that sees only that, learning and answering are the caller's
+:class:`automl.replay_roles.Hands`. A policy
 never trains or judges on a row whose truth has not come by then, and the champion that answers a row was
 promoted before the row arrived.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from automl.decay import decay
-from automl.errors import AutoMLError
+from automl.errors import AutoMLError, SplitError
 from automl.judge import Scored, judge, naive_baseline, spent_alpha
 from automl.metrics import metric
 from automl.play_state import Play, Reign, RunNote
-from automl.snapshot import HoldoutRule, Mark, Positions, split
-from automl.task import Task
+from automl.replay_roles import Answers, DecayRule, Learnt, Player, Rows, Sight, Stage
+from automl.snapshot import Mark, Positions, split
 from automl.timeline import Look
-from automl.verdict import Outcome, Rules, Verdict
+from automl.verdict import Outcome, Verdict
 
-Rows = npt.NDArray[np.intp]
 FIRST = "first_champion"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Learnt:
-    """A trained model by its name; ``seconds`` of processor time that learning it took."""
-
-    model: str
-    seconds: float
-
-
-class Hands(Protocol):
-    """What a simulation needs done. Rows are positions in the stream."""
-
-    def learn(self, train: Rows) -> Learnt: ...
-    def refit(self, model: str, rows: Rows) -> Learnt:
-        """The same configuration trained on these rows: no search."""
-
-    def answer(self, model: str, rows: Rows) -> npt.NDArray[np.float64]: ...
-    def truth(self, rows: Rows) -> npt.NDArray[Any]: ...
-    def groups(self, rows: Rows) -> npt.NDArray[Any] | None:
-        """The entity of each row, or None where the task names none."""
-
-    def shift(self, model: str, rows: Rows) -> dict[str, Any]:
-        """How far rows moved from those the model was trained on: ``share``, ``drifted`` and ``columns``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecayRule:
-    """Live quality is measured on the champion's newest ``window`` matured answers, ``min_rows`` at least."""
-
-    window: int
-    min_rows: int
-    alpha: float
-    max_drop: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
-    """All that a policy sees at a look. ``decay`` and ``shift`` are reports that no run has answered yet, with the
-    time ``at`` which they were made; ``runs`` are the policy's own."""
-
-    look: Look
-    champion: int | None
-    matured_at_last_run: int | None
-    runs: Sequence[RunNote]
-    decay: dict[str, Any] | None
-    shift: dict[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """``start`` a run or not; ``kind`` is the trigger, or the guard that stood in the way."""
-
-    start: bool
-    kind: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Player:
-    """One policy at play.
-
-    ``decide`` may keep what it needs in the dictionary it is given (JSON only). Without ``judged`` a later model
-    is trained on every known row and takes over whatever it is worth. With ``refit`` a model that was promoted is
-    trained once more, on the rows that judged it too. ``lookback`` is in nanoseconds.
-    ``budget_seconds`` is what a run would be allowed in production: what a daily budget counts.
-    """
-
-    name: str
-    decide: Callable[[Sight, dict[str, Any]], Choice]
-    rules: Rules
-    holdout: HoldoutRule
-    judged: bool = True
-    refit: bool = False
-    lookback: int | None = None
-    budget_seconds: float = 0.0
-    decay: DecayRule | None = None
-    shift_window: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
-    """Each row's answer and the version that gave it (0: none). Written as the play goes on."""
-
-    predicted: npt.NDArray[np.float64]
-    version: npt.NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """Where policies play: the same for all of them. ``warm_up`` windows pass before anything is learnt."""
-
-    task: Task
-    times: npt.NDArray[np.int64]
-    looks: tuple[Look, ...]
-    warm_up: int
-    seed: int
-    hands: Hands
 
 
 def play(stage: Stage, player: Player, answers: Answers, state: Play, keep: Callable[[Play], None]) -> Play:
@@ -256,11 +157,24 @@ def _snapshot(
     known = np.arange(first, look.matured)
     if not judged:
         return known, known[:0]
+    try:
+        return _parted(stage, player, reign, known, player.embargo)
+    except SplitError:
+        if player.embargo is None or not player.embargo_gives_way:
+            raise
+        return _parted(stage, player, reign, known, None)
+
+
+def _parted(
+    stage: Stage, player: Player, reign: Reign | None, known: Rows, embargo: int | None
+) -> tuple[Rows, Rows]:
+    """Rows are told apart by their time where there is an embargo, else by their place in the stream."""
+    order = known.astype(np.int64) if embargo is None else stage.times[known]
+    mark = None
+    if reign is not None:
+        mark = Mark(at=reign.trained_until if embargo is None else int(stage.times[reign.trained_until]))
     parts = split(
-        known.astype(np.int64),
-        entities=stage.hands.groups(known),
-        rule=player.holdout,
-        trained_until=None if reign is None else Mark(at=reign.trained_until),
+        order, entities=stage.hands.groups(known), rule=player.holdout, trained_until=mark, embargo=embargo
     )
     return known[parts.train], known[parts.holdout]
 
@@ -275,16 +189,18 @@ def _verdict(
         None if reign is None else Scored(predictions=hands.answer(reign.model, holdout)),
         Scored(predictions=hands.answer(learnt.model, holdout)),
         hands.truth(holdout),
-        Rules(
-            metric=rules.metric,
-            min_effect=rules.min_effect,
+        replace(
+            rules,
             alpha=spent_alpha(rules.alpha, state.judged),
-            resamples=rules.resamples,
+            next_alpha=spent_alpha(rules.alpha, state.judged + 1),
         ),
         seed=stage.seed,
         task=stage.task,
         groups=hands.groups(holdout),
         train_prior=naive_baseline(hands.truth(train), stage.task, rules.metric),
+        slices=()
+        if player.slices is None
+        else hands.slices(holdout, most=player.slices, min_rows=rules.slice_rows),
     )
 
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from automl.metrics import metric
 from automl.play_state import Play, RunNote
-from automl.replay import FIRST, Answers, Player, Stage
+from automl.replay import FIRST
+from automl.replay_roles import Answers, Player, Stage
 from automl.resampling import group_codes, paired_difference
 
 WATTS_A_CORE = 10.0

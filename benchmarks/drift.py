@@ -30,7 +30,8 @@ from automl.drift import DriftReport, DriftRule, drift, own_distances
 from automl.task import TaskKind
 from service.facts import moved_too_far
 from service.policy import Contract, Policy
-from service.triggers import DriftFact, Facts, due
+from service.trigger_facts import DriftFact, Facts
+from service.triggers import due
 
 WINDOW = 1000
 Draw = Callable[[Any, Any], Any]

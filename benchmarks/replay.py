@@ -29,12 +29,11 @@ from service.replay.telling import HEADINGS, lines
 
 PROPOSED: dict[str, Any] = {
     "refit": True,
-    "cooldown": "P14D",
-    "triggers": {"schedule": None, "new_labels": {"count": None, "share": 0.5}},
+    "cooldown": "P21D",
+    "triggers": {"schedule": None, "new_labels": {"count": None, "share": 0.3}},
 }
-"""A run when half as many labels again have come, or on decay, a fortnight apart; the winner refitted."""
-SLOWER: dict[str, Any] = {**PROPOSED, "cooldown": "P21D"}
-LABELS_ONLY: dict[str, Any] = {**PROPOSED, "triggers": {**PROPOSED["triggers"], "decay": None}}
+"""A run when 30% more labels have come than the last run had, or on decay, three weeks apart; the winner refitted."""
+UNREFITTED: dict[str, Any] = {**PROPOSED, "refit": False}
 SHARE = 1 / 3
 
 
@@ -46,17 +45,14 @@ def main() -> int:
     parser.add_argument("--compare", default="never,every,always,drift,decay,own")
     parser.add_argument("--learner", default="lightgbm")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--home", type=Path, help="keep the work there, to go on after a kill")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--chart", type=Path)
     asked = parser.parse_args()
     plan = ReplayPlan.model_validate(
         {
             "policies": asked.compare.split(","),
-            "more": {
-                "proposed": PROPOSED,
-                "proposed 3 weeks": SLOWER,
-                "proposed no decay": LABELS_ONLY,
-            },
+            "more": {"proposed": PROPOSED, "not refitted": UNREFITTED},
             "window": "P7D",
             "looks": 7,
             "delay": "P2D",
@@ -66,7 +62,7 @@ def main() -> int:
             "seed": asked.seed,
         }
     )
-    result = _play(plan)
+    result = _play(plan, asked.home)
     if asked.json:
         asked.json.write_text(json.dumps(result))
     if asked.chart:
@@ -80,7 +76,7 @@ def main() -> int:
     return 0
 
 
-def _play(plan: ReplayPlan) -> dict[str, Any]:
+def _play(plan: ReplayPlan, home: Path | None) -> dict[str, Any]:
     task = Task(
         kind=TaskKind.CLASSIFICATION,
         target=flights.TARGET,
@@ -97,7 +93,7 @@ def _play(plan: ReplayPlan) -> dict[str, Any]:
             plan=plan,
             policy=Policy().model_dump(mode="json"),
             limits={"expanded_bytes": 1024**3, "rows": 10**6, "columns": 100},
-            home=Path(folder),
+            home=home or Path(folder),
             signing_key=bytes(32),
             memory_bytes=4 * 1024**3,
             on_event=_say,

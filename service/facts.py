@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,8 @@ from registry.loss_monitors import LOSS_CHANGE
 from registry.records import BatchKind, Project, QualityRecord, Run, RunStatus
 from registry.store import Registry
 from service.policy import Contract, Policy
-from service.triggers import DriftFact, EstimateFact, Facts, LossFact, PredictionDriftFact, QualityFact
+from service.trigger_facts import DriftFact, EstimateFact, Facts, LossFact, PredictionDriftFact, QualityFact
+from service.triggers import DECAY
 
 _RECENT_RUNS = 20
 MOST_ATTEMPTS = 2
@@ -35,6 +36,7 @@ def gather(registry: Registry, project: Project, policy: Policy, now: datetime) 
         schedule_due_at=registry.due.get(project.id, "schedule"),
         drift=_drift(registry, project, last),
         decay=_decay(registry, project, last),
+        decay_answered=_decay_answered(registry, project, runs),
         loss=_loss(registry, project, last),
         estimate=_estimate(registry, project, last),
         prediction_drift=_prediction_drift(registry, project, last),
@@ -86,6 +88,15 @@ def _decay(registry: Registry, project: Project, last: Run | None) -> QualityFac
         rows=int(found["rows"]),
         at=report.at,
     )
+
+
+def _decay_answered(registry: Registry, project: Project, runs: Sequence[Run]) -> bool:
+    """Whether one of the newest runs was started by the decay of the model that is still champion."""
+    reign = registry.ledger.promotions(project.id, limit=1)
+    if not reign:
+        return False
+    since = reign[0].at
+    return any(DECAY in run.trigger.get("fired", ()) and run.created_at > since for run in runs)
 
 
 def _loss(registry: Registry, project: Project, last: Run | None) -> LossFact | None:

@@ -250,6 +250,9 @@ class Shadow(Part):
 class Policy(Part):
     """A project's standing orders.
 
+    Between two runs ``min_fresh_labels`` new labels must have come, and ``min_fresh_share`` of those the last one
+    had; decay of live quality does not wait for the share, once for each champion.
+
     >>> Policy().search.engines["flaml"]
     0.6
     >>> Policy.model_validate({"cooldown": "PT10M"}).cooldown.total_seconds()
@@ -261,6 +264,7 @@ class Policy(Part):
     cooldown: timedelta = timedelta(hours=1)
     daily_budget_seconds: float = Field(default=3600, gt=0)
     min_fresh_labels: int = Field(default=100, ge=1)
+    min_fresh_share: Annotated[float, Field(ge=0, le=1)] = 0.2
     lookback_window: timedelta | None = None
     search: Search = Search()
     holdout: Holdout = Holdout()

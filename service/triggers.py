@@ -2,103 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from service.policy import Decay, FeatureDrift, Policy
+from service.trigger_facts import DriftFact, EstimateFact, Facts, PredictionDriftFact
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftFact:
-    """The newest drift report that no run has answered yet."""
-
-    share: float
-    drifted: tuple[str, ...]
-    at: datetime
-    auc: float | None = None
-    joint: bool = False
-    """Whether all features together moved, and the AUC by which new rows can be told."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LossFact:
-    """The newest rise of the champion's mean loss that no run has answered yet, over its newest ``rows`` answers."""
-
-    before: float
-    after: float
-    rows: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QualityFact:
-    """The newest report of live quality. ``drop`` is how far the score is below the champion's at its promotion
-    (worse is positive), ``sure_drop`` what it is at least, with the confidence the policy asks for."""
-
-    score: float
-    reference: float
-    drop: float
-    sure_drop: float
-    allowed: float
-    rows: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EstimateFact:
-    """The newest estimate of live quality before truth comes. ``loss`` is how much worse than usual it is (worse is
-    positive), ``decayed`` whether it is worse than as many unchanged rows would make it."""
-
-    metric: str
-    score: float
-    usual: float
-    loss: float
-    allowed: float
-    decayed: bool
-    rows: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionDriftFact:
-    """How far the newest answers lie from those of the holdout, and from where on that counts."""
-
-    effect: float
-    threshold: float
-    rows: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is known of a project when its triggers are looked at.
-
-    ``truths`` counts truly labelled rows, ``truths_at_last_run`` those the last finished run started from
-    (None before the first). ``broken`` says how the data contract is broken, if it is. ``interrupted_run`` is
-    the number of the last run if its process was lost and it was not tried again yet. ``spent_seconds`` are
-    search seconds of the last 24 hours.
-    """
-
-    champion: int | None
-    truths: int
-    truths_at_last_run: int | None
-    active_run: int | None = None
-    last_run_ended_at: datetime | None = None
-    interrupted_run: int | None = None
-    spent_seconds: float = 0.0
-    schedule_due_at: datetime | None = None
-    drift: DriftFact | None = None
-    decay: QualityFact | None = None
-    loss: LossFact | None = None
-    estimate: EstimateFact | None = None
-    prediction_drift: PredictionDriftFact | None = None
-    broken: str | None = None
-
-    @property
-    def fresh(self) -> int:
-        return self.truths - (self.truths_at_last_run or 0)
+DECAY = "decay"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +68,7 @@ def due(policy: Policy, facts: Facts, now: datetime) -> Trigger | Refusal:
     if len(fired) < needed:
         idle = "; ".join(rung.text for rung in rungs if not rung.fires)
         return Refusal(guard="nothing_fired", reason=idle, evidence=evidence)
-    held = _held_back(policy, facts, now, evidence)
+    held = _held_back(policy, facts, fired, now, evidence)
     if held is not None:
         return held
     return Trigger(
@@ -231,7 +144,7 @@ def _decay(rule: Decay, facts: Facts) -> _Rung:
         text += f"; the mean loss rose from {loss.before:.4g} to {loss.after:.4g} over the newest {loss.rows} answers"
     dropped = rule.action == "retrain" and fact is not None and fact.sure_drop > fact.allowed
     rose = loss is not None and rule.loss is not None and rule.loss.action == "retrain"
-    return _Rung("decay", dropped or rose, text)
+    return _Rung(DECAY, dropped or rose, text)
 
 
 def _estimated_decay(fact: EstimateFact | None) -> _Rung:
@@ -267,10 +180,13 @@ def _drift(rule: FeatureDrift, fact: DriftFact | None) -> _Rung:
     return _Rung("drift", by_share or joint, text)
 
 
-def _held_back(policy: Policy, facts: Facts, now: datetime, evidence: Mapping[str, Any]) -> Refusal | None:
-    if facts.fresh < policy.min_fresh_labels:
-        reason = f"only {facts.fresh} fresh labels, the policy wants {policy.min_fresh_labels}"
-        return Refusal(guard="min_fresh_labels", reason=reason, evidence=evidence, uses_up_schedule=True)
+def _held_back(
+    policy: Policy, facts: Facts, fired: tuple[_Rung, ...], now: datetime, evidence: Mapping[str, Any]
+) -> Refusal | None:
+    urgent = not facts.decay_answered and any(rung.kind == DECAY for rung in fired)
+    stale = _too_few_fresh(policy, facts, urgent=urgent)
+    if stale is not None:
+        return Refusal(guard="min_fresh_labels", reason=stale, evidence=evidence, uses_up_schedule=True)
     if facts.last_run_ended_at is not None and now < facts.last_run_ended_at + policy.cooldown:
         until = facts.last_run_ended_at + policy.cooldown
         return Refusal(guard="cooldown", reason=f"cooling down until {_clock(until)}", evidence=evidence)
@@ -282,6 +198,21 @@ def _held_back(policy: Policy, facts: Facts, now: datetime, evidence: Mapping[st
         )
         return Refusal(guard="daily_budget", reason=reason, evidence=evidence, uses_up_schedule=True)
     return None
+
+
+def _too_few_fresh(policy: Policy, facts: Facts, *, urgent: bool) -> str | None:
+    """A run on the rows of the last one would ask the same holdout again: it spends alpha and learns nothing."""
+    least = policy.min_fresh_labels
+    if facts.fresh < least:
+        return f"only {facts.fresh} fresh labels, the policy wants {least}"
+    before = facts.truths_at_last_run or 0
+    share = math.ceil(policy.min_fresh_share * before)
+    if urgent or facts.fresh >= share:
+        return None
+    return (
+        f"only {facts.fresh} fresh labels, min_fresh_share asks for {policy.min_fresh_share:.0%} of the {before} that "
+        f"the last run had: {share}"
+    )
 
 
 def _clock(moment: datetime) -> str:

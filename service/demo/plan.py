@@ -41,6 +41,7 @@ class Plan:
         """Learning compressed into minutes: a short search whenever enough truth is new, judged as ever."""
         return {
             "triggers": {"schedule": None, "new_labels": {"count": self.new_labels}},
+            "min_fresh_share": 0,  # the flow of labels sets the pace
             "cooldown": "PT1S",
             "daily_budget_seconds": 3600,
             "search": {"budget_seconds": self.search_seconds, "engines": self.engines},

@@ -8,7 +8,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 960, 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 190, 44, 48
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 240, 44, 48
 _COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#76b7b2", "#9c755f", "#edc948")
 _DASHES = ("", "6 3", "2 3")
 
@@ -69,8 +69,12 @@ def _policy(policy: Mapping[str, Any], place: int, x: Any, y: Any) -> str:
         f'<line x1="{edge}" x2="{edge + 22}" y1="{row - 4}" y2="{row - 4}" {style} stroke-width="2"/>'
     )
     mean = policy["mean_window_score"]
-    parts.append(_text(edge + 28, row, policy["name"] + ("" if mean is None else f"  {mean:.4f}")))
+    parts.append(_text(edge + 28, row, _short(policy["name"]) + ("" if mean is None else f"  {mean:.4f}")))
     return "\n".join(parts)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 20 else f"{name[:19]}…"
 
 
 def _lines(scores: Sequence[float | None]) -> list[list[tuple[int, float]]]:

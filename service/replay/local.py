@@ -82,7 +82,8 @@ def play_file(
     )
     with file.open("rb") as stream:
         content = hashlib.file_digest(stream, "sha256").hexdigest()
-    mark = hashlib.sha256(f"{content}{json.dumps(spec, sort_keys=True)}".encode()).hexdigest()[:32]
+    asked = {**spec, "source": {**spec["source"], "path": ""}}  # a file may move
+    mark = hashlib.sha256(f"{content}{json.dumps(asked, sort_keys=True)}".encode()).hexdigest()[:32]
     folder = home.resolve() / "replays" / mark
     folder.mkdir(parents=True, exist_ok=True)
     result = folder / "replay.json"

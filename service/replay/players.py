@@ -6,17 +6,21 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from automl.replay import Choice, DecayRule, Player, Sight
+from automl.embargo import LONGEST_DELAY
+from automl.replay_roles import Choice, DecayRule, Player, Sight
 from automl.snapshot import HoldoutRule
+from automl.task import Task
 from automl.verdict import Rules
-from service.demands import holdout_rule
+from service.demands import holdout_rule, rules
 from service.policy import Decay, FeatureDrift, Policy, Triggers
 from service.replay.plan import ReplayPlan
 from service.schedule import next_due
-from service.triggers import DriftFact, Facts, QualityFact, Trigger, due
+from service.trigger_facts import DriftFact, Facts, QualityFact
+from service.triggers import DECAY, Trigger, due
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SCHEDULE = "schedule_due_at"
+_DECAYED = "champion_whose_decay_was_answered"
 
 WORDS = {
     "never": "the first champion, never retrained",
@@ -33,66 +37,81 @@ def moment(nanoseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
 
 
-def players(plan: ReplayPlan, own: Policy, metric: str) -> tuple[Player, ...]:
+def players(plan: ReplayPlan, own: Policy, task: Task) -> tuple[Player, ...]:
     """The players of a plan, in its order, further policies last."""
     return (
-        *(_built_in(name, plan, own, metric) for name in plan.policies),
-        *(_by_policy(name, policy, metric) for name, policy in plan.more.items()),
+        *(_built_in(name, plan, own, task) for name in plan.policies),
+        *(_by_policy(plan, name, policy, task) for name, policy in plan.more.items()),
     )
 
 
-def _built_in(name: str, plan: ReplayPlan, own: Policy, metric: str) -> Player:
+def _built_in(name: str, plan: ReplayPlan, own: Policy, task: Task) -> Player:
     if name in ("every", "always"):
-        return _player(name, own, metric, every(plan.every), judged=name == "every")
+        return _player(plan, name, own, task, every(plan.every), judged=name == "every")
     if name == "own":
-        return _by_policy(name, own, metric)
-    return _by_policy(name, own.model_copy(update={"triggers": _only(name, own.triggers)}), metric)
+        return _by_policy(plan, name, own, task)
+    return _by_policy(plan, name, own.model_copy(update={"triggers": _only(name, own.triggers)}), task)
 
 
 def _only(name: str, triggers: Triggers) -> Triggers:
     """One trigger of the project's own, as a reason to retrain; its other parts as they are, or the defaults."""
     drift = triggers.drift or FeatureDrift()
     decay = triggers.decay or Decay()
-    return Triggers(
-        schedule=None,
-        new_labels=None,
-        drift=drift.model_copy(update={"action": "retrain"}) if name == "drift" else None,
-        decay=decay.model_copy(update={"action": "retrain"}) if name == "decay" else None,
-        contract=triggers.contract if name == "drift" else None,
-    )
+    chosen: dict[str, Any] = dict.fromkeys(Triggers.model_fields)
+    if name == "drift":
+        chosen |= {"drift": drift.model_copy(update={"action": "retrain"}), "contract": triggers.contract}
+    if name == "decay":
+        chosen["decay"] = decay.model_copy(update={"action": "retrain"})
+    return Triggers(**chosen)
 
 
-def _by_policy(name: str, policy: Policy, metric: str) -> Player:
-    return _player(name, policy, metric, by_triggers(policy), judged=True)
+def _by_policy(plan: ReplayPlan, name: str, policy: Policy, task: Task) -> Player:
+    return _player(plan, name, policy, task, by_triggers(policy), judged=True)
 
 
 def _player(
+    plan: ReplayPlan,
     name: str,
     policy: Policy,
-    metric: str,
+    task: Task,
     decide: Callable[[Sight, dict[str, Any]], Choice],
     *,
     judged: bool,
 ) -> Player:
-    gates, triggers, lookback = policy.gates, policy.triggers, policy.lookback_window
+    triggers, lookback, embargo = policy.triggers, policy.lookback_window, policy.holdout.embargo
     decay = triggers.decay
+    plain = name in ("every", "always")
+    # Latency and size are left out: they are the replaying machine's, not the stream's.
+    asked = {**rules(policy, task), "max_latency_ms": None, "max_size_bytes": None}
     return Player(
         name=name,
         decide=decide,
-        # Latency and size are left out: they are the replaying machine's, not the stream's.
-        rules=Rules(metric=metric, min_effect=gates.min_effect, alpha=gates.alpha, resamples=gates.resamples),
+        rules=Rules(**asked),
         holdout=HoldoutRule(**holdout_rule(policy)),
+        slices=None if policy.gates.slices is None else policy.gates.slices.max,
+        embargo=_delay(plan) if embargo == "auto" else _nanos(embargo),
+        embargo_gives_way=embargo == "auto",
         judged=judged,
         refit=policy.refit,
-        lookback=None if lookback is None else round(lookback.total_seconds() * 1e9),
-        budget_seconds=policy.search.budget_seconds,
+        lookback=None if lookback is None else _nanos(lookback),
+        budget_seconds=policy.run_seconds,
         decay=None
-        if decay is None or name in ("every", "always")
+        if decay is None or plain
         else DecayRule(
             window=decay.window, min_rows=decay.min_rows, alpha=decay.alpha, max_drop=decay.max_drop
         ),
-        shift_window=None if triggers.drift is None or name in ("every", "always") else triggers.drift.window,
+        shift_window=None if triggers.drift is None or plain else triggers.drift.window,
     )
+
+
+def _nanos(span: timedelta) -> int:
+    return round(span / timedelta(microseconds=1)) * 1000
+
+
+def _delay(plan: ReplayPlan) -> int:
+    """The embargo that the service would find by itself: the delay of the labels, at most a day."""
+    delay = plan.delay
+    return min(_nanos(delay), LONGEST_DELAY) if isinstance(delay, timedelta) else 0
 
 
 def every(windows: int) -> Callable[[Sight, dict[str, Any]], Choice]:
@@ -116,6 +135,8 @@ def by_triggers(policy: Policy) -> Callable[[Sight, dict[str, Any]], Choice]:
         started = isinstance(answer, Trigger)
         if started or (not isinstance(answer, Trigger) and answer.uses_up_schedule):
             _use_up(policy, facts, memory, now)
+        if isinstance(answer, Trigger) and DECAY in answer.fired:
+            memory[_DECAYED] = sight.champion
         kind = answer.kind if isinstance(answer, Trigger) else answer.guard
         return Choice(start=started, kind=kind, reason=answer.reason)
 
@@ -137,6 +158,7 @@ def _facts(policy: Policy, sight: Sight, memory: dict[str, Any], now: datetime) 
         schedule_due_at=datetime.fromisoformat(memory[_SCHEDULE]) if expression is not None else None,
         drift=_drift(sight),
         decay=_decay(sight),
+        decay_answered=memory.get(_DECAYED) == sight.champion,
         broken=_broken(policy, sight),
     )
 

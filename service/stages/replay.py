@@ -10,8 +10,9 @@ import numpy as np
 
 from automl.metrics import metric
 from automl.play_state import Play
-from automl.replay import Answers, Player, Stage, play
+from automl.replay import play
 from automl.replay_report import report
+from automl.replay_roles import Answers, Player, Stage
 from automl.timeline import timeline
 from service.desk import Desk
 from service.policy import Policy
@@ -43,7 +44,7 @@ def run(desk: Desk, detail: str) -> None:
         hands=hands,
     )
     _refuse_too_short(stage)
-    chosen = players(plan, Policy.model_validate(desk.spec["policy"]), stream.task.metric)
+    chosen = players(plan, Policy.model_validate(desk.spec["policy"]), stream.task)
     plays = {
         player.name: (player, *_played(desk, stage, player, number, len(chosen)))
         for number, player in enumerate(chosen)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -19,8 +20,9 @@ from automl.drift import DriftRule, drift
 from automl.engines.protocol import Problem
 from automl.light_drift import shift
 from automl.quick import quick_model
-from automl.replay import Learnt, Rows
+from automl.replay_roles import Learnt, Rows
 from automl.scoring import predictions
+from automl.slices import Slice, slices
 from automl.snapshot import folds
 from service.desk import Desk
 from service.replay.plan import Learner, ReplayPlan
@@ -91,6 +93,10 @@ class Workbench:
 
     def groups(self, rows: Rows) -> npt.NDArray[Any] | None:
         return None if self._stream.groups is None else self._stream.groups[rows]
+
+    def slices(self, rows: Rows, *, most: int, min_rows: int) -> tuple[Slice, ...]:
+        held, stream = self._stream.table.take(pa.array(rows)), self._stream
+        return slices(held, stream.schema, stream.task, most=most, min_rows=min_rows)
 
     def shift(self, model: str, rows: Rows) -> dict[str, Any]:
         reference = self._frame(np.load(self._folder / f"{model}.npy"))

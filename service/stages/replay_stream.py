@@ -37,6 +37,7 @@ class Stream:
 
     task: Task
     schema: Schema
+    table: pa.Table
     X: pd.DataFrame
     y: npt.NDArray[Any]
     groups: npt.NDArray[Any] | None
@@ -77,6 +78,7 @@ def _stream(table: pa.Table, task: Task, schema: Schema, plan: ReplayPlan, facts
     return Stream(
         task=task,
         schema=schema,
+        table=table,
         X=frame(table, schema),
         y=encoded_labels(table, schema, task),
         groups=groups,

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.play_state import Play
-from automl.replay import Learnt, Rows
+from automl.replay_roles import Learnt, Rows
+from automl.slices import Slice
 from automl.task import Task, TaskKind
 from automl.timeline import Look
 
@@ -63,6 +64,9 @@ class FakeHands:
 
     def groups(self, rows: Rows) -> npt.NDArray[Any] | None:
         return None
+
+    def slices(self, rows: Rows, *, most: int, min_rows: int) -> tuple[Slice, ...]:
+        return (Slice(column="leaning", value="yes", rows=self.leaning[rows] == 1),)
 
     def shift(self, model: str, rows: Rows) -> dict[str, Any]:
         assert rows.max() < self.now.arrived

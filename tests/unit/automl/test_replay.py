@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from replay_hands import TASK, FakeHands
 
 from automl.play_state import Play
-from automl.replay import Answers, Choice, DecayRule, Player, Sight, Stage, play
+from automl.replay import play
 from automl.replay_report import report
+from automl.replay_roles import Answers, Choice, DecayRule, Player, Sight, Stage
 from automl.snapshot import HoldoutRule
 from automl.timeline import timeline
 from automl.verdict import Rules
@@ -77,6 +78,8 @@ POLICIES = [
     player(on_shift, shift_window=60),
     player(weekly, lookback=150),
     player(weekly, refit=True),
+    player(weekly, refit=True, embargo=40, embargo_gives_way=True, slices=5),
+    player(weekly, embargo=15),
 ]
 
 
@@ -200,6 +203,15 @@ def test_a_refitted_champion_knows_every_matured_row_and_is_judged_on_rows_it_ne
         assert int(run.model.split("-")[1]) == run.row - 51  # all but the last 50 have their truth
     first, second = state.runs[:2]
     assert second.holdout_rows <= second.row - first.row
+
+
+def test_an_embargo_parts_what_is_trained_on_from_what_judges() -> None:
+    hands = flipped(1500, 10_000)
+    with_gap, _ = played(hands, player(weekly, embargo=60))
+    trained = [rows.max() for rows in hands.trained]
+    for run, last in zip(with_gap.runs, trained, strict=True):
+        first_judged = run.row - 50 - run.holdout_rows
+        assert first_judged - last > 60
 
 
 def test_too_few_rows_are_a_failed_run_with_the_reason() -> None:

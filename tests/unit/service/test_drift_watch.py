@@ -23,7 +23,8 @@ from service.facts import gather
 from service.metrics import Metrics
 from service.policy import Policy
 from service.settings import Settings
-from service.triggers import Facts, Refusal, due
+from service.trigger_facts import Facts
+from service.triggers import Refusal, due
 
 WINDOW = 300
 

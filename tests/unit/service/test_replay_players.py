@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from automl.play_state import RunNote
-from automl.replay import Choice, Sight
+from automl.replay_roles import Choice, Sight
+from automl.task import Task, TaskKind
 from automl.timeline import Look
 from service.policy import Policy
 from service.replay.plan import ReplayPlan
 from service.replay.players import by_triggers, every, players
 
+TASK = Task(kind=TaskKind.CLASSIFICATION, target="y", metric="roc_auc", time_column="day")
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
@@ -75,7 +77,7 @@ def test_decay_and_drift_start_a_run_only_where_the_policy_asks_for_it() -> None
     plan = ReplayPlan.model_validate({"policies": ["never", "decay", "drift", "own"]})
     found: dict[str, Choice] = {}
     own = Policy.model_validate({"triggers": {"schedule": None, "new_labels": None}})
-    for player in players(plan, own, "roc_auc"):
+    for player in players(plan, own, TASK):
         seen = sight(START, matured=2000, decay=decay, shift=shift)
         found[player.name] = player.decide(seen, {})
     assert {name: choice.kind for name, choice in found.items()} == {
@@ -112,13 +114,24 @@ def test_every_counts_windows() -> None:
 
 def test_gates_of_the_machine_are_left_out_and_those_of_the_judge_kept() -> None:
     own = Policy.model_validate({"gates": {"min_effect": 0.01, "alpha": 0.1}, "lookback_window": "P1D"})
-    (player,) = players(ReplayPlan.model_validate({"policies": ["own"]}), own, "roc_auc")
+    (player,) = players(ReplayPlan.model_validate({"policies": ["own"]}), own, TASK)
     assert (player.rules.min_effect, player.rules.alpha) == (0.01, 0.1)
     assert (player.rules.max_latency_ms, player.lookback) == (None, 86_400 * 10**9)
 
 
+@pytest.mark.parametrize(
+    ("embargo", "delay", "days"), [("auto", "PT6H", 0.25), ("auto", "P9D", 1), ("P3D", "PT6H", 3)]
+)
+def test_the_embargo_is_the_policys_or_the_delay_of_the_labels(embargo: str, delay: str, days: float) -> None:
+    plan = ReplayPlan.model_validate({"policies": ["own"], "delay": delay})
+    own = Policy.model_validate({"holdout": {"embargo": embargo}})
+    (player,) = players(plan, own, TASK)
+    assert player.embargo == round(days * 86_400 * 10**9)
+    assert (player.rules.blocks, player.slices) == ("auto", 20)
+
+
 @pytest.mark.parametrize("name", ["every", "always"])
 def test_only_always_goes_unjudged(name: str) -> None:
-    (player,) = players(ReplayPlan.model_validate({"policies": [name]}), Policy(), "roc_auc")
+    (player,) = players(ReplayPlan.model_validate({"policies": [name]}), Policy(), TASK)
     assert player.judged is (name == "every")
     assert player.decay is None

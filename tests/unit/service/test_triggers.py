@@ -6,17 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.policy import Policy
-from service.triggers import (
-    DriftFact,
-    EstimateFact,
-    Facts,
-    LossFact,
-    PredictionDriftFact,
-    QualityFact,
-    Refusal,
-    Trigger,
-    due,
-)
+from service.trigger_facts import DriftFact, EstimateFact, Facts, LossFact, PredictionDriftFact, QualityFact
+from service.triggers import Refusal, Trigger, due
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=3)
@@ -50,8 +41,29 @@ def test_too_few_new_labels_are_refused_with_both_numbers() -> None:
 
 def test_share_of_labels_counts_from_the_last_run() -> None:
     by_share = policy(triggers={"schedule": None, "drift": None, "new_labels": {"count": None, "share": 0.1}})
+    by_share = by_share.model_copy(update={"min_fresh_share": 0.0})
     assert isinstance(due(by_share, facts(truths=1100), NOW), Trigger)
     assert isinstance(due(by_share, facts(truths=1099), NOW), Refusal)
+
+
+def test_a_run_waits_until_the_judge_has_mostly_new_rows() -> None:
+    many = {"truths_at_last_run": 100_000}
+    held = due(policy(), facts(truths=119_999, **many), NOW)
+    assert isinstance(held, Refusal)
+    assert held.guard == "min_fresh_labels"
+    assert "min_fresh_share asks for 20% of the 100000 that the last run had: 20000" in held.reason
+    assert isinstance(due(policy(), facts(truths=120_000, **many), NOW), Trigger)
+
+
+def test_decay_waits_for_no_share_of_fresh_labels_once_for_each_champion() -> None:
+    fallen = QualityFact(score=0.6, reference=0.8, drop=0.2, sure_drop=0.15, allowed=0.02, rows=2000, at=NOW)
+    answer = due(policy(), facts(truths=100_100, truths_at_last_run=100_000, decay=fallen), NOW)
+    assert isinstance(answer, Trigger)
+    assert answer.kind == "decay"
+    again = facts(truths=101_300, truths_at_last_run=100_100, decay=fallen, decay_answered=True)
+    held = due(policy(), again, NOW)
+    assert isinstance(held, Refusal)
+    assert held.guard == "min_fresh_labels"
 
 
 def test_first_champion_needs_no_trigger_but_enough_labels() -> None:
