@@ -33,6 +33,7 @@ from service.clock import Clock
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
+from service.explaining import Explaining
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         app.state.context = context
         app.state.batchers = {}
         app.state.predict_executor = ThreadPoolExecutor(PREDICT_THREADS, thread_name_prefix="predict")
+        app.state.explaining = Explaining()
         context.serving.start()
         context.observation.start()
         context.shadow.start()
@@ -79,6 +81,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
             await run_in_threadpool(context.scheduler.stop)
             await run_in_threadpool(context.serving.stop)
             app.state.predict_executor.shutdown(wait=True)
+            await run_in_threadpool(app.state.explaining.close)
             await run_in_threadpool(context.shadow.stop)
             await run_in_threadpool(context.observation.stop)
             context.registry.close()

@@ -42,7 +42,7 @@ class Explainer:
             raise ValueError("an explanation needs rows to compare with")
         self._schema, self._task, self._score = schema, task, score
         self._background = _thinned(_aligned(background, schema), _BACKGROUND_ROWS)
-        self.columns = schema.feature_names(task)
+        self.columns: tuple[str, ...] = tuple(pipeline[0].features)
         seen = {column.name for column in pipeline[0].columns_}
         self._used = tuple(name for name in self.columns if name in seen)
         self.why_sampled = ""

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service.api.context import Context, authorise, context_of, project_of
+from service.api.explanations import explained
 from service.batching import Batcher, Overloaded
 from service.prediction import Answer, Predictor
 from service.problems import Problem
@@ -42,8 +43,11 @@ _EXAMPLE = {
 
 
 @router.post("/{project}/predict", openapi_extra=_EXAMPLE, summary="Predict rows with the champion")
-async def predict(project: str, request: Request) -> Response:
-    """Answers ``{model_version, predictions: [{id, value, probabilities?}]}``, logged before it is sent."""
+async def predict(project: str, request: Request, explain: bool = False) -> Response:
+    """Answers ``{model_version, predictions: [{id, value, probabilities?, explanation?}]}``, logged before it is sent.
+
+    With ``explain`` each prediction says what each column of the row added to the model's raw score.
+    """
     context = context_of(request)
     if context.keys_required:
         headers = request.headers
@@ -56,6 +60,8 @@ async def predict(project: str, request: Request) -> Response:
         if len(rows) > context.settings.max_predict_rows:
             raise _too_many(len(rows), context.settings.max_predict_rows)
         batcher = await _batcher(request, context, project)
+        if explain:
+            return await explained(request, context, project, rows)
         answer = await batcher.submit(rows, len(rows))
     except Overloaded:
         context.metrics.refused.labels(project, "overloaded").inc()

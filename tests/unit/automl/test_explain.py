@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
 from sklearn.feature_selection import SelectPercentile
@@ -230,14 +231,20 @@ def test_sampled_values_come_near_the_exact_ones() -> None:
             assert np.corrcoef(one[:, at], other[:, at])[0, 1] > 0.99, name
 
 
-class _Unknown:
+class _Unknown(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """A model that says only what it answers."""
 
     def __init__(self, model: Any) -> None:
-        self._model = model
+        self.model = model
+
+    def fit(self, X: Any, y: Any) -> _Unknown:
+        return self
 
     def predict(self, X: Any) -> Any:
-        return self._model.predict(X)
+        return self.model.predict(X)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
 
 
 def test_the_same_row_has_the_same_explanation_alone_and_among_others() -> None:
