@@ -111,8 +111,9 @@ def during_search(folder: Path, *, seconds: float, rounds: int) -> dict[str, Any
             _await_search(quiet.server)
             time.sleep(1)
             yield
-            status = quiet.http.get(f"/runs/{run}").json()["status"]
-            counted["still searching at the end"] += status == "running"
+            if not _searching(quiet.server):
+                raise RuntimeError("the search had ended before the measurement")
+            counted["searches"] += 1
         finally:
             quiet.http.post(f"/runs/{run}/cancel")
             _await(lambda: not _searching(quiet.server), 60, "the search did not end when it was cancelled")
