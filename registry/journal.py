@@ -96,13 +96,26 @@ class Journal:
         self._folder = folder
         self._segment_bytes = segment_bytes
         self._lock = threading.Lock()
+        self._syncing = threading.Lock()
         self._closed = False
+        self._finished: list[int] = []
         self.id = _identity(folder)
         earlier = self._numbers()
         self._open_segment(max(earlier, default=0) + 1)
+        self._sealed_bytes: dict[int, int] = {}
         for number in earlier:
-            if self._path(number).stat().st_size <= len(MAGIC):
+            size = self._path(number).stat().st_size
+            if size <= len(MAGIC):
                 self._path(number).unlink()
+            else:
+                self._sealed_bytes[number] = size
+        self._sealed = sum(self._sealed_bytes.values())
+        fsync(folder)
+
+    @property
+    def unmoved(self) -> int:
+        """Bytes in segments that were not dropped: what still has to be moved elsewhere."""
+        return self._size + self._sealed
 
     def append(self, frames: Sequence[bytes]) -> None:
         """Write all frames, in order, by one write: when this returns they survive the process's death
@@ -129,7 +142,8 @@ class Journal:
                 return None
             sealed = self._number
             self._rotate()
-            return sealed
+        self.sync()
+        return sealed
 
     def sealed(self) -> list[tuple[int, Path]]:
         """The segments that nobody writes to any more, oldest first."""
@@ -150,21 +164,34 @@ class Journal:
         with self._lock:
             if number >= self._number and not self._closed:
                 raise ValueError(f"segment {number} is not sealed")
+            self._sealed -= self._sealed_bytes.pop(number, 0)
         self._path(number).unlink(missing_ok=True)
 
-    def sync(self) -> None:
-        """Wait until everything appended is on the disk."""
+    def set_aside(self, number: int, suffix: str) -> Path:
+        """Give a sealed segment another name, so that nobody takes it for one to be moved; its new path."""
         with self._lock:
-            if not self._closed:
-                os.fdatasync(self._descriptor)
+            self._sealed -= self._sealed_bytes.pop(number, 0)
+        return self._path(number).rename(self._path(number).with_suffix(suffix))
+
+    def sync(self) -> None:
+        """Wait until everything appended before is on the disk. Appending goes on meanwhile."""
+        with self._syncing:
+            with self._lock:
+                if self._closed:
+                    return
+                finished, self._finished = self._finished, []
+                current = os.dup(self._descriptor)
+            _sync_all([*finished, current])
+            if finished:
+                fsync(self._folder)
 
     def close(self) -> None:
         """Sync and let go of the folder; safe to call twice."""
-        with self._lock:
+        with self._syncing, self._lock:
             if not self._closed:
                 self._closed = True
-                os.fdatasync(self._descriptor)
-                os.close(self._descriptor)
+                _sync_all([*self._finished, self._descriptor])
+                fsync(self._folder)
                 os.close(self._owned)
 
     def __enter__(self) -> Self:
@@ -176,16 +203,17 @@ class Journal:
         self.close()
 
     def _rotate(self) -> None:
-        finished = self._descriptor
-        os.fdatasync(finished)
-        self._open_segment(self._number + 1)
-        os.close(finished)
+        """Begin the next segment. The disk is not waited for here: an append may be an answer's last step."""
+        finished, number, size = self._descriptor, self._number, self._size
+        self._open_segment(number + 1)
+        self._finished.append(finished)
+        self._sealed_bytes[number] = size
+        self._sealed += size
 
     def _open_segment(self, number: int) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(self._path(number), flags, 0o600)
         _write_all(descriptor, MAGIC)
-        fsync(self._folder)
         self._descriptor, self._number, self._size = descriptor, number, len(MAGIC)
 
     def _path(self, number: int) -> Path:
@@ -205,6 +233,16 @@ def _identity(folder: Path) -> str:
         temporary.rename(path)
         fsync(folder)
     return path.read_text()
+
+
+def _sync_all(descriptors: Sequence[int]) -> None:
+    """Force files to the disk and close them, all of them whatever happens."""
+    try:
+        for descriptor in descriptors:
+            os.fdatasync(descriptor)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

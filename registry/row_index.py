@@ -30,6 +30,11 @@ _ADD = {
         f" SELECT %s, pair.row_id, %s, pair.truth FROM {_PAIRS} ON CONFLICT DO NOTHING"
     ),
 }
+_ADD_UNTOLD = (
+    "INSERT INTO row_index (project_id, row_id, batch) SELECT ?, value, ? FROM json_each(?) WHERE true"
+    " ON CONFLICT DO NOTHING"
+)
+"""For SQLite, where no row has its truth, as those of the prediction log: one step, and no lock held by Python in it."""
 _SET = {
     "sqlite": "UPDATE row_index SET truth = ? WHERE project_id = ? AND row_id = ?",
     "postgresql": (
@@ -115,6 +120,9 @@ def _insert(
     connection: Connection, project_id: int, batch: int, ids: Sequence[str], texts: Sequence[str | None]
 ) -> int:
     kind = connection.dialect.name
+    if kind == "sqlite" and not any(text is not None for text in texts):
+        told = (project_id, batch, _ids(kind, ids))
+        return int(connection.exec_driver_sql(_ADD_UNTOLD, told).rowcount)
     if kind == "sqlite":
         values = [(project_id, row_id, batch, truth) for row_id, truth in zip(ids, texts, strict=True)]
         return int(connection.exec_driver_sql(_ADD[kind], values).rowcount)

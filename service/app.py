@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from registry.store import Registry
 from service.api import (
@@ -22,6 +24,7 @@ from service.api import (
     labels,
     models,
     monitoring,
+    open_inference,
     predictions,
     probation,
     projects,
@@ -33,6 +36,7 @@ from service.clock import Clock
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
+from service.explaining import Explaining
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
@@ -44,9 +48,10 @@ from service.scheduler import Scheduler
 from service.serving import Serving
 from service.settings import Settings
 from service.shadow import Shadow
+from service.wire.front import Front, Receive, Scope, Send
+from service.wire.lanes import Lanes
 from service.workshop import Workshop
 
-PREDICT_THREADS = 2
 SHADOW_FLUSHES = 5
 """Shadow answers are stored once in so many flushes of the prediction log."""
 
@@ -55,16 +60,29 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+class Application(FastAPI):
+    """All routes, and in front of them the short way for prediction calls."""
+
+    def __init__(self, **words: Any) -> None:
+        super().__init__(**words)
+        # What a proxy says of the caller is for the routes alone; the server leaves it to them (proxy_headers=False).
+        trusted = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
+        self.front = Front(ProxyHeadersMiddleware(super().__call__, trusted))  # type: ignore[arg-type]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.front(scope, receive, send)
+
+
 def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> FastAPI:
     """The service as an ASGI application. Everything it needs is opened when it starts and let go when it stops."""
     chosen = settings or Settings()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: Application) -> AsyncIterator[None]:
         context = await run_in_threadpool(compose, chosen, clock)
         app.state.context = context
-        app.state.batchers = {}
-        app.state.predict_executor = ThreadPoolExecutor(PREDICT_THREADS, thread_name_prefix="predict")
+        app.state.lanes = app.front.lanes = Lanes(context)
+        app.state.explaining = Explaining()
         context.serving.start()
         context.observation.start()
         context.shadow.start()
@@ -78,12 +96,14 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
                 await run_in_threadpool(context.replays.stop)
             await run_in_threadpool(context.scheduler.stop)
             await run_in_threadpool(context.serving.stop)
-            app.state.predict_executor.shutdown(wait=True)
+            app.front.lanes = None
+            await run_in_threadpool(app.state.lanes.close)
+            await run_in_threadpool(app.state.explaining.close)
             await run_in_threadpool(context.shadow.stop)
             await run_in_threadpool(context.observation.stop)
             context.registry.close()
 
-    app = FastAPI(
+    app = Application(
         title="Incumbent",
         version=version("incumbent"),
         summary="Serves a champion, learns from what comes in, and changes it only for something proven better.",
@@ -96,6 +116,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
     app.include_router(docs.router)
     docs.mount_files(app)
     app.include_router(health.router, tags=["health"])
+    app.include_router(open_inference.router, prefix="/v2", tags=["open inference protocol"])
     for module in (
         projects,
         data,
@@ -177,7 +198,13 @@ def compose(settings: Settings, clock: Clock) -> Context:
         estimate_watch=estimate_watch,
         maintain=maintenance.run,
     )
-    observation = Observation(registry, home, flush_seconds=settings.flush_seconds, clock=clock)
+    observation = Observation(
+        registry,
+        home,
+        flush_seconds=settings.flush_seconds,
+        clock=clock,
+        most_bytes=settings.max_journal_bytes,
+    )
     return Context(
         settings=settings,
         registry=registry,

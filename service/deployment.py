@@ -138,7 +138,7 @@ def _compiled(
         return replace(deployment, not_compiled="it was registered before compiled forms were judged")
     if found["passed"] is not True:
         return replace(deployment, not_compiled=found["reason"])
-    form = compile_pipeline(deployment.pipeline, deployment.schema, deployment.unkeyed_task)
+    form = compile_pipeline(deployment.pipeline, deployment.schema, deployment.task)
     if isinstance(form, NotCompiled):
         return replace(deployment, not_compiled=f"not compiled: {form.reason}")
     compiled = replace(deployment, compiled=form)

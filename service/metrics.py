@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from service.durations import Durations
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -15,10 +17,10 @@ class Metrics:
         self.predictions = Counter(
             "incumbent_predictions_total", "Rows predicted.", ["project", "model"], registry=self.registry
         )
-        self.duration = Histogram(
+        self.duration = Durations(
             "incumbent_prediction_duration_seconds",
             "From the read body to the encoded answer.",
-            ["project"],
+            "project",
             buckets=_SECONDS,
             registry=self.registry,
         )

@@ -59,7 +59,7 @@ def _chunks(parquet: pq.ParquetFile, limits: Limits, size: int) -> Iterator[Chun
                 continue
             lines = np.arange(line, line + piece.num_rows, dtype=np.int64)
             line += piece.num_rows
-            yield Chunk(table=_plain(piece), lines=lines)
+            yield Chunk(table=plain_table(piece), lines=lines)
 
 
 def _check_footer(parquet: pq.ParquetFile, limits: Limits) -> pa.Schema:
@@ -97,7 +97,7 @@ def _true_size(table: pa.Table) -> int:
     return size
 
 
-def _plain(table: pa.Table) -> pa.Table:
+def plain_table(table: pa.Table) -> pa.Table:
     """Every column as one of the few types that the schema knows: text, number, boolean, time."""
     columns = [_plain_column(name, table.column(name)) for name in table.column_names]
     return pa.table(columns, names=table.column_names)

@@ -15,7 +15,7 @@ from automl.schema import Checked, check, table_from_rows
 from service.admission import LONGEST_ID
 from service.deployment import Deployment, Scores
 from service.problems import Problem
-from service.row_ids import row_id
+from service.row_ids import ROW_IDS
 
 Row = Mapping[str, Any]
 Log = Callable[[Deployment, pa.Table, Sequence[str], Scores], None]
@@ -27,17 +27,25 @@ class ModelFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """Rows that were answered and logged, and the seconds the model took for them."""
+    """Rows that were answered and logged, and the seconds the model took for them. ``typed`` makes their table:
+    nobody pays for it who doesn't look."""
 
     deployment: Deployment
-    table: pa.Table
+    typed: Callable[[], pa.Table]
     ids: Sequence[str]
     scores: Scores
     seconds: float
 
+    @property
+    def table(self) -> pa.Table:
+        return self.typed()
+
 
 class Beside(Protocol):
     """What goes on beside the answers. It neither waits nor raises."""
+
+    def wants(self, deployment: Deployment) -> bool:
+        """Whether it has a use for what this deployment answers."""
 
     def answered(self, rows: Answered) -> None: ...
 
@@ -47,6 +55,9 @@ class Beside(Protocol):
 
 class Alone:
     """Nothing goes on beside the answers."""
+
+    def wants(self, deployment: Deployment) -> bool:
+        return False
 
     def answered(self, rows: Answered) -> None: ...
 
@@ -123,7 +134,7 @@ class Predictor:
                 return problem
             checked = _checked(deployment, rows)
             if checked.faults:
-                return _faulty(checked)
+                return faulty(checked)
             return self._answer(deployment, checked, rows)
         except SchemaError as error:
             return Problem(
@@ -134,7 +145,7 @@ class Predictor:
 
     def _answer(self, deployment: Deployment, checked: Checked, rows: Sequence[Row]) -> Answer:
         named = deployment.task.id_column
-        ids = [_own_id(row, named) or row_id() for row in rows]
+        ids = name_rows([_own_id(row, named) for row in rows])
         started = time.perf_counter()
         try:
             scores = deployment.predict(checked.table)
@@ -142,9 +153,11 @@ class Predictor:
             raise ModelFailed(f"{type(error).__name__}: {error}") from error
         seconds = time.perf_counter() - started
         self._log(deployment, checked.table, ids, scores)
-        self._beside.answered(
-            Answered(deployment=deployment, table=checked.table, ids=ids, scores=scores, seconds=seconds)
-        )
+        if self._beside.wants(deployment):
+            table = checked.table
+            self._beside.answered(
+                Answered(deployment=deployment, typed=lambda: table, ids=ids, scores=scores, seconds=seconds)
+            )
         return Answer(
             model_version=deployment.version,
             ids=ids,
@@ -170,6 +183,15 @@ def _part(answer: Answer, start: int, stop: int) -> Answer:
         probabilities=None if answer.probabilities is None else answer.probabilities[start:stop],
         classes=answer.classes,
     )
+
+
+def name_rows(own: Sequence[str | None]) -> list[str]:
+    """The callers' own ids, and new ones for the rows that have none."""
+    missing = sum(not name for name in own)
+    if not missing:
+        return list(own)  # type: ignore[arg-type]
+    made = iter(ROW_IDS.now(missing))
+    return [name or next(made) for name in own]
 
 
 def _own_id(row: Row, named: str | None) -> str | None:
@@ -203,16 +225,17 @@ def _missing_column(deployment: Deployment, rows: Sequence[Row]) -> Problem | No
     return None
 
 
-def _faulty(checked: Checked) -> Problem:
+def faulty(checked: Checked, before: int = 0) -> Problem:
+    """The problem with a table's faults; ``before`` rows of the call stood in front of it."""
     errors = [
-        {"field": f"rows[{fault.row}].{fault.column}", "code": fault.code, "detail": fault.message}
+        {"field": f"rows[{before + fault.row}].{fault.column}", "code": fault.code, "detail": fault.message}
         for fault in checked.faults[:100]
     ]
     first = checked.faults[0]
     return Problem(
         422,
         first.code,
-        f"Row {first.row}: {first.message}",
+        f"Row {before + first.row}: {first.message}",
         field=errors[0]["field"],
         remedy="Mend the rows named in 'errors' and send the call again; nothing was predicted.",
         errors=errors,

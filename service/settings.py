@@ -57,6 +57,19 @@ class Settings(BaseSettings):
     queue_rows: int = Field(
         default=50_000, ge=1, description="rows waiting for the model before calls get 503"
     )
+    predict_deadline_seconds: float = Field(
+        default=10.0, gt=0, description="a prediction call that is not answered by then gets 504"
+    )
+    max_journal_bytes: int = Field(
+        default=1024 * MIB,
+        ge=1,
+        description="answers logged but not yet in the tables; beyond this, prediction calls get 503",
+    )
+    gzip_answer_bytes: int = Field(
+        default=256 * 1024,
+        ge=0,
+        description="answers from this size on are gzipped for callers that accept it",
+    )
     shadow_queue_rows: int = Field(
         default=10_000,
         ge=1,

@@ -117,6 +117,10 @@ class Shadow:
 
     # On the answer's side
 
+    def wants(self, deployment: Deployment) -> bool:
+        understudy = self._understudies().get(deployment.project)
+        return understudy is not None and _beside(understudy, deployment)
+
     def answered(self, rows: Answered) -> None:
         """Leave rows for the project's understudy, if it has one beside this very champion."""
         understudy = self._understudies().get(rows.deployment.project)

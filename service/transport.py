@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import msgspec
@@ -79,6 +79,18 @@ class Transport:
             lambda: self._http.request(method, url, content=content, headers=sent), safe=safe
         )
 
+    def binary(self, url: str, content: bytes, media_type: str) -> bytes:
+        """Posts bytes and gives the bytes that come back."""
+        headers = {"content-type": media_type, "accept": media_type}
+        return cast(
+            bytes,
+            self._attempt(
+                lambda: self._http.post(url, content=content, headers=headers, timeout=600.0),
+                safe=False,
+                read=_bytes,
+            ),
+        )
+
     def file(
         self, url: str, path: Path, headers: Mapping[str, str], *, parts: Mapping[str, str] | None = None
     ) -> Any:
@@ -96,7 +108,13 @@ class Transport:
             )
         return self._attempt(send, safe=True)
 
-    def _attempt(self, send: Callable[[], httpx.Response], *, safe: bool) -> Any:
+    def _attempt(
+        self,
+        send: Callable[[], httpx.Response],
+        *,
+        safe: bool,
+        read: Callable[[httpx.Response], Any] | None = None,
+    ) -> Any:
         """Sends, and sends again where the class's promise allows it, a little later each time."""
         for attempt in range(self._retries + 1):
             last = attempt == self._retries
@@ -111,7 +129,7 @@ class Transport:
                     raise self._unreachable(error) from error
             else:
                 if response.status_code not in BUSY or last:
-                    return _answer(response)
+                    return (read or _answer)(response)
                 wait = max(wait, _retry_after(response))
             time.sleep(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
@@ -135,6 +153,10 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         return value.item()
     return str(value)
+
+
+def _bytes(response: httpx.Response) -> bytes:
+    return response.content if response.is_success else cast(bytes, _answer(response))  # which raises
 
 
 def _answer(response: httpx.Response) -> Any:

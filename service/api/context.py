@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import Depends, Request
 
 from registry.errors import NotFound
 from registry.records import Project
-from registry.store import Registry
-from service.clock import Clock
-from service.metrics import Metrics
+from service.context import Context, authorise
 from service.problems import Problem
-from service.settings import Settings
 
-if TYPE_CHECKING:
-    from service.observation import Observation
-    from service.replay.room import ReplayRoom
-    from service.scheduler import Scheduler
-    from service.serving import Serving
-    from service.shadow import Shadow
+__all__ = [
+    "SCOPES",
+    "Context",
+    "Ctx",
+    "ProjectInPath",
+    "authorise",
+    "context_of",
+    "project_of",
+    "require",
+    "unknown_project",
+]
 
 SCOPES = frozenset({"predict", "data", "admin"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """The composed service. ``nudge`` wakes the scheduler and serving after something changed."""
-
-    settings: Settings
-    registry: Registry
-    clock: Clock
-    serving: Serving
-    observation: Observation
-    shadow: Shadow
-    scheduler: Scheduler
-    metrics: Metrics
-    keys_required: bool
-    replays: ReplayRoom | None = None
 
 
 def context_of(request: Request) -> Context:
@@ -80,31 +65,3 @@ def require(scope: str) -> Callable[[Request], None]:
         )
 
     return check
-
-
-def authorise(context: Context, authorization: str | None, x_api_key: str | None, scope: str) -> None:
-    """Raises a 401 or 403 problem unless keys are not required here or the key given has the scope."""
-    if not context.keys_required:
-        return
-    secret = x_api_key
-    if secret is None and authorization and authorization.lower().startswith("bearer "):
-        secret = authorization[7:].strip()
-    if not secret:
-        raise Problem(
-            401,
-            "key_missing",
-            "This server asks for an API key.",
-            remedy="Send 'Authorization: Bearer inc_…'; make a key with 'incumbent key create --scope "
-            + scope
-            + "'.",
-        )
-    key = context.registry.keys.verify(secret)
-    if key is None:
-        raise Problem(401, "key_invalid", "The API key is unknown or revoked.", remedy="Make a new key.")
-    if scope not in key.scopes and "admin" not in key.scopes:
-        raise Problem(
-            403,
-            "scope_missing",
-            f"The key {key.prefix} may not do this: it lacks the scope '{scope}'.",
-            remedy=f"Use a key made with --scope {scope}.",
-        )

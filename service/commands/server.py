@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 GRACE_SECONDS = 10
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the idle connections of usual clients and proxies live, so that none is closed as it is used again."""
 LEVELS = ("critical", "error", "warning", "info", "debug")
 
 
@@ -66,6 +68,7 @@ def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bo
     import uvicorn
 
     from service.app import create_app
+    from service.wire.protocol import WireProtocol
 
     port = listening.getsockname()[1]
     shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
@@ -88,7 +91,11 @@ def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bo
         log_config=None,
         access_log=False,
         loop="uvloop" if sys.platform != "win32" else "auto",
-        http="httptools",
+        http=WireProtocol,
+        ws="none",
+        proxy_headers=False,  # the application looks at them, off the way of prediction calls
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = Announcing(config)

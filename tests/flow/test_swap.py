@@ -48,7 +48,8 @@ def test_ten_thousand_calls_during_two_promotions_and_a_rollback_all_succeed(ser
                     continue
                 said = answer.json()
                 values = [one["probabilities"]["benign"] for one in said["predictions"]]
-                if values != pytest.approx(expected[said["model_version"]], abs=1e-9):
+                # The last bit of a model that counts in float32 may depend on the size of the batch.
+                if values != pytest.approx(expected[said["model_version"]], abs=1e-6):
                     mixed.append(said)
                 answered.append(said["model_version"])
 

@@ -30,7 +30,7 @@ from service.first_upload import first_schema
 from service.intake import Receipt, take_in
 from service.problems import Problem
 from service.readers import Source, open_source
-from service.row_ids import RowIds, row_id
+from service.row_ids import ROW_IDS, RowIds
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 LIMITS = Limits(expanded_bytes=10**9, rows=10**6, columns=1000)
@@ -213,7 +213,7 @@ def test_row_ids_ascend_and_are_uuids_of_version_7_whatever_the_clock_does(
 def test_a_row_id_begins_with_its_time() -> None:
     milliseconds = int(AT.timestamp() * 1000)
     assert uuid.UUID(RowIds().take(1, AT)[0]).int >> 80 == milliseconds
-    assert row_id() < row_id()
+    assert ROW_IDS.now(1) < ROW_IDS.now(1)
 
 
 # races

@@ -21,7 +21,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """The whole application on a home that holds one champion (fruit) and one project without (bare)."""
     folder = tmp_path_factory.mktemp("service")
     registry = open_registry(folder)
-    make_model(registry, make_project(registry))
+    make_model(registry, make_project(registry), compiled={"passed": True})
     make_champion(registry, registry.projects.get("fruit"), 1)
     make_project(registry, name="bare")
     registry.close()

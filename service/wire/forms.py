@@ -1,0 +1,212 @@
+"""How the rows of one deployment are read, and its answers written, without looking at each value twice.
+
+A form is made from a deployment's columns when it begins to serve. It reads what is as it should be; whatever it does
+not read (an unknown key, a number as text, a column left out …) is no error here: it goes the long way, which
+words the errors and knows the conversions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from msgspec.structs import astuple
+
+from automl.columns import Column, ColumnKind
+from service.admission import LONGEST_ID
+from service.deployment import Deployment
+from service.log_records import Head, head_bytes, plain_record, typed_table
+
+Values = tuple[Any, ...]
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_WHOLE_IN_FLOAT = 2**53
+_UNNAMEABLE = re.compile(r'["\\\x00-\x1f]')
+_encode = msgspec.json.Encoder().encode
+_TYPES: Mapping[ColumnKind, Any] = {
+    ColumnKind.NUMERIC: int | float | None,
+    ColumnKind.BOOLEAN: bool | None,
+    ColumnKind.DATETIME: str | None,
+    ColumnKind.CATEGORICAL: str | None,
+    ColumnKind.TEXT: str | None,
+}
+_ID_TYPES: Mapping[ColumnKind, Any] = {
+    ColumnKind.NUMERIC: int | None,
+    ColumnKind.CATEGORICAL: str | int | None,
+    ColumnKind.TEXT: str | int | None,
+}
+
+
+class Form:
+    """Reads and writes for one deployment. ``readable`` is False where every call has to go the long way."""
+
+    __slots__ = (
+        "_call",
+        "_pieces",
+        "_row",
+        "classes",
+        "columns",
+        "deployment",
+        "head",
+        "head_record",
+        "labels",
+        "named",
+        "readable",
+        "version",
+    )
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.version = deployment.version
+        self.labels = deployment.classes
+        self.classes = tuple(deployment.schema.target.text(label) for label in deployment.classes)
+        self.readable = False
+        named = deployment.schema.by_name.get(deployment.task.id_column or "")
+        self.named = named is not None
+        compiled = deployment.compiled
+        self.columns = deployment.schema.columns if compiled is None else tuple(compiled.columns)
+        if compiled is not None and named is not None:  # last, where the model does not see it
+            self.columns += (named,)
+        self.head = Head(
+            project=deployment.project_id,
+            version=deployment.version,
+            columns=tuple((column.name, column.kind.value) for column in self.columns),
+            order=deployment.schema.names,
+            own=self.named,
+            classes=self.classes if deployment.task.is_classification else None,
+        )
+        if compiled is None:
+            return
+        if any(_UNNAMEABLE.search(column.name) for column in self.columns):
+            return
+        self.readable = True
+        self._row = _struct(self.columns, self.named)
+        call = msgspec.defstruct("Call", [("rows", list[self._row])], gc=False)  # type: ignore[name-defined]
+        self._call: msgspec.json.Decoder[Any] = msgspec.json.Decoder(call)
+        self._pieces = msgspec.json.Decoder(self._row)
+        self.head_record = head_bytes(self.head)
+
+    def read(self, body: bytes) -> list[Values] | None:
+        """The rows of a JSON body as values in the order of ``columns``; None when it has to go the long way."""
+        if not self.readable:
+            return None
+        try:
+            rows = [astuple(row) for row in self._call.decode(body).rows]
+        except UNREADABLE:
+            return None
+        return self._settled(rows)
+
+    def read_in_pieces(self, body: bytes) -> list[Values] | None:
+        """Like :meth:`read`, with pauses in which other threads get a word in: for large bodies, in a thread."""
+        if not self.readable:
+            return None
+        try:
+            rows = [astuple(self._pieces.decode(row)) for row in _split.decode(body).rows]
+        except UNREADABLE:
+            return None
+        return self._settled(rows)
+
+    def convert(self, rows: Sequence[Any]) -> list[Values] | None:
+        """The same for rows that were read as dictionaries."""
+        if not self.readable:
+            return None
+        try:
+            found = [astuple(row) for row in msgspec.convert(rows, list[self._row])]  # type: ignore[name-defined]
+        except UNREADABLE:
+            return None
+        return self._settled(found)
+
+    def _settled(self, rows: list[Values]) -> list[Values] | None:
+        if not rows or (self.named and not all(_plain_id(row[-1]) for row in rows)):
+            return None
+        return rows
+
+    def quick(self, rows: Sequence[Values]) -> npt.NDArray[np.float64] | None:
+        """The model's answers; None when some value has to go the long way."""
+        compiled = self.deployment.compiled
+        assert compiled is not None
+        return compiled.quick([row[:-1] for row in rows] if self.named else rows)
+
+    def record(
+        self, at: int, ids: Sequence[str], rows: Sequence[Values], raw: npt.NDArray[np.float64]
+    ) -> bytes:
+        """The rows and their answers for the prediction log."""
+        return plain_record(self.head_record, at, ids, rows, raw)
+
+    def typed(self, rows: Sequence[Values]) -> pa.Table:
+        """The rows as :func:`automl.schema.check` types them."""
+        return typed_table(self.head, rows)
+
+    def values(self, raw: npt.NDArray[np.float64]) -> list[Any]:
+        """One value a row, as the caller is told it."""
+        if not self.labels:
+            return list(raw.tolist())
+        labels = self.labels
+        if len(raw) == 1:
+            shares = raw[0].tolist()
+            return [labels[shares.index(max(shares))]]
+        return [labels[position] for position in raw.argmax(axis=1).tolist()]
+
+    def encode(
+        self, ids: Sequence[str], values: Sequence[Any], shares: Sequence[Sequence[float]] | None
+    ) -> bytes:
+        """The answer to one call as JSON."""
+        return encode_answer(self.version, ids, values, shares, self.classes)
+
+
+class _Split(msgspec.Struct):
+    rows: list[msgspec.Raw]
+
+
+_split = msgspec.json.Decoder(_Split)
+
+
+def encode_answer(
+    version: int,
+    ids: Sequence[str],
+    values: Sequence[Any],
+    shares: Sequence[Sequence[float]] | None,
+    classes: Sequence[str],
+) -> bytes:
+    """``{"model_version", "predictions": [{"id", "value", "probabilities"?}]}``."""
+    predictions: list[dict[str, Any]]
+    if shares is None:
+        predictions = [{"id": name, "value": value} for name, value in zip(ids, values, strict=True)]
+    else:
+        predictions = [
+            {"id": name, "value": value, "probabilities": dict(zip(classes, share, strict=True))}
+            for name, value, share in zip(ids, values, shares, strict=True)
+        ]
+    return _encode({"model_version": version, "predictions": predictions})
+
+
+def _struct(columns: Sequence[Column], named: bool) -> type[msgspec.Struct]:
+    fields: list[tuple[Any, ...]] = []
+    for place, column in enumerate(columns):
+        if named and place == len(columns) - 1:
+            fields.append((f"f{place}", _ID_TYPES.get(column.kind), None))
+        elif column.optional:
+            fields.append((f"f{place}", _TYPES[column.kind], None))
+        else:
+            fields.append((f"f{place}", _TYPES[column.kind]))
+    return msgspec.defstruct(
+        "Row",
+        fields,
+        rename={f"f{place}": column.name for place, column in enumerate(columns)},
+        kw_only=True,
+        forbid_unknown_fields=True,
+        gc=False,
+    )
+
+
+def _plain_id(value: Any) -> bool:
+    """Whether an id is a whole number that stays exact or a text that may stand as it is."""
+    if value is None:
+        return True
+    if type(value) is int:
+        return -_WHOLE_IN_FLOAT <= value <= _WHOLE_IN_FLOAT
+    return len(value) <= LONGEST_ID and "\0" not in value
