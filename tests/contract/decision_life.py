@@ -103,7 +103,7 @@ class Life(RuleBasedStateMachine):
 
     @precondition(lambda self: self.tale.last_run != "running")
     @rule(
-        outcome=st.sampled_from(["promoted", "promoted", "promoted", "rejected", "inconclusive"]),
+        outcome=st.sampled_from(["promoted", "promoted", "promoted", "rejected", "inconclusive", "broken"]),
         refit=st.sampled_from(["passes", "fails", "dies"]),
         search=st.sampled_from([True, True, True, False]),
         meanwhile=st.sampled_from(["", "", "promote", "roll back", "cancel"]),
@@ -147,6 +147,9 @@ class Life(RuleBasedStateMachine):
             assert self.tale.previous is not None
             changed = running.crowned("rollback", self.tale.previous, None)
         steps.append(changed)
+        if outcome == "broken":
+            self.step(lambda: self.house.work(play), death, [*steps, changed.with_run("failed")])
+            return
         if taught:
             changed = replace(changed, pseudo_batches=changed.pseudo_batches + 1)
             steps.append(changed)
