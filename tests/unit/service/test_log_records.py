@@ -36,6 +36,9 @@ def forms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Form]]
 def asked(kind: str, count: int = 40) -> list[dict[str, Any]]:
     rows = rows_of(count, 3, classes=3 if kind == "three" else 2)
     plain: list[dict[str, Any]] = rows.drop_columns(["count" if kind == "number" else "ripe"]).to_pylist()
+    for row in plain:
+        if "ripe" in row:  # yes and no are booleans to a schema, but not at a glance
+            row["ripe"] = row["ripe"] == "yes"
     plain[1].update(size=7, colour=None, note="NA")
     plain[2].update(size=1e300, stand=None)
     return plain
