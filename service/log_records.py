@@ -8,6 +8,7 @@ checks every upload.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from automl.rows import raw_array
 from service.deployment import Deployment, Scores
 
 PLAIN = b"INCROWS1"
+AT_ONCE = 20_000
 _TIME = pa.timestamp("us", tz="UTC")
 _SHARES = pa.list_(pa.float64())
 _encoder = msgspec.msgpack.Encoder()
@@ -54,6 +56,17 @@ class _Plain(msgspec.Struct, array_like=True, gc=False):
     """The model's answers, float64, row by row."""
 
 
+class _Project(msgspec.Struct, array_like=True):
+    project: int
+
+
+class _Begin(msgspec.Struct, array_like=True):
+    """As much of a plain record as says whose it is: what comes after is skipped."""
+
+    head: _Project
+
+
+_project_decoder = msgspec.msgpack.Decoder(_Begin)
 _plain_decoder = msgspec.msgpack.Decoder(_Plain)
 _head_decoder = msgspec.msgpack.Decoder(Head)
 
@@ -124,11 +137,21 @@ def _as_stream(
     return bytes(sink.getvalue().to_pybytes())
 
 
-def read_records(payloads: Iterable[bytes], most: int = 20_000) -> Iterator[Logged]:
-    """The rows of a segment's records, those of one form together, about ``most`` rows at once."""
+def records_by_project(payloads: Iterable[bytes]) -> Counter[int]:
+    """How many records there are of each project."""
+    return Counter(map(_project_of, payloads))
+
+
+def read_records(
+    payloads: Iterable[bytes], *, only: int | None = None, most: int = AT_ONCE
+) -> Iterator[Logged]:
+    """The rows of a segment's records (``only`` one project's), those of one form together, about ``most`` rows at once:
+    so much is in memory, however long the segment is."""
     plain: dict[bytes, _Gathered] = {}
     tables: list[Logged] = []
     for payload in payloads:
+        if only is not None and _project_of(payload) != only:
+            continue
         if not payload.startswith(PLAIN):
             tables.append(_logged_table(payload))
             if sum(one.rows.num_rows for one in tables) >= most:
@@ -144,6 +167,14 @@ def read_records(payloads: Iterable[bytes], most: int = 20_000) -> Iterator[Logg
     for head, gathered in plain.items():
         yield _logged_plain(head, gathered)
     yield from _joined(tables)
+
+
+def _project_of(payload: bytes) -> int:
+    if payload.startswith(PLAIN):
+        project: int = _project_decoder.decode(memoryview(payload)[len(PLAIN) :]).head.project
+        return project
+    with pa.ipc.open_stream(payload) as reader:
+        return int(reader.schema.metadata[b"project"])
 
 
 class _Gathered:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from registry.staging import Staging
 from registry.store import Registry
 from service.clock import Clock
 from service.deployment import Deployment, Scores
-from service.log_records import Logged, read_records, table_record
+from service.log_records import Logged, read_records, records_by_project, table_record
 
 logger = logging.getLogger(__name__)
 
@@ -112,17 +111,15 @@ class Observation:
 
     def _drain(self, journal: Journal) -> None:
         for number, path in journal.sealed():
-            by_project: dict[int, list[Logged]] = defaultdict(list)
             try:
-                for logged in read_records(journal.read(path)):
-                    by_project[logged.project].append(logged)
+                records = records_by_project(journal.read(path))
             except Damaged as damage:
                 journal.set_aside(number, ".damaged")
                 logger.error("set aside, not stored: %s", damage)
                 continue
             try:
-                for project_id, parts in by_project.items():
-                    self._store(project_id, parts, f"{journal.key(number)}-{project_id}")
+                for project_id, count in records.items():
+                    self._store(project_id, journal, path, f"{journal.key(number)}-{project_id}", count)
             except (
                 ValueError,
                 Conflict,
@@ -132,7 +129,7 @@ class Observation:
                 continue
             journal.drop(number)
 
-    def _store(self, project_id: int, parts: Sequence[Logged], key: str) -> None:
+    def _store(self, project_id: int, journal: Journal, path: Path, key: str, records: int) -> None:
         datasets = self._registry.datasets
         try:
             project = self._registry.projects.by_id(project_id)
@@ -140,11 +137,10 @@ class Observation:
             return
         if datasets.replay(project_id, key, key) is not None:
             return
-        records = sum(part.records for part in parts)
         for _ in range(3):
             with datasets.stage(project) as staging:
                 taken: set[str] = set()
-                for part in parts:
+                for part in read_records(journal.read(path), only=project_id):
                     self._stage(staging, part, taken)
                 try:
                     datasets.commit(

@@ -118,8 +118,7 @@ class Shadow:
     # On the answer's side
 
     def wants(self, deployment: Deployment) -> bool:
-        understudy = self._understudies().get(deployment.project)
-        return understudy is not None and _beside(understudy, deployment)
+        return _beside(self._understudies().get(deployment.project), deployment)
 
     def answered(self, rows: Answered) -> None:
         """Leave rows for the project's understudy, if it has one beside this very champion."""
@@ -267,9 +266,10 @@ class Shadow:
         del self._waiting[project_id]
 
 
-def _beside(understudy: Understudy, champion: Deployment) -> bool:
-    mine = understudy.deployment
-    return mine.project_id == champion.project_id and understudy.champion == champion.version
+def _beside(one: Understudy | None, champion: Deployment) -> bool:
+    if one is None or one.champion != champion.version:
+        return False
+    return one.deployment.project_id == champion.project_id
 
 
 def _answers(

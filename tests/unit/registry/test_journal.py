@@ -187,3 +187,44 @@ def test_everything_acknowledged_survives_kill_9(tmp_path: Path, lines: int) -> 
         found = [payload.rstrip(b".").decode() for _, path in opened.sealed() for payload in read(path)]
     assert found == [f"{index // 3} {index % 3}" for index in range(len(found))]
     assert len(found) >= 3 * acknowledged
+
+
+def test_appending_goes_on_while_the_disk_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    def slow(descriptor: int) -> None:
+        begun.set()
+        gate.wait(10)
+
+    with Journal(tmp_path) as opened:
+        opened.append([b"before"])
+        with monkeypatch.context() as patched:
+            patched.setattr(journal.os, "fdatasync", slow)
+            waiting = threading.Thread(target=opened.sync)
+            waiting.start()
+            assert begun.wait(10)
+            opened.append([b"meanwhile"])
+            gate.set()
+            waiting.join()
+        assert sealed_payloads(opened) == [b"before", b"meanwhile"]
+
+
+def test_what_was_not_moved_is_counted_until_it_is_dropped(tmp_path: Path) -> None:
+    with Journal(tmp_path) as opened:
+        empty = opened.unmoved
+        opened.append([b"x" * 1000])
+        assert opened.unmoved - empty > 1000
+        number = opened.rotate()
+        assert number is not None
+        kept = opened.unmoved
+        opened.append([b"y" * 1000])
+        other = opened.rotate()
+        assert other is not None
+        opened.drop(number)
+        assert opened.unmoved < kept + 100
+        assert opened.set_aside(other, ".damaged").exists()
+        assert opened.unmoved == empty
+    with Journal(tmp_path) as again:
+        assert again.unmoved == empty

@@ -58,9 +58,10 @@ def _told(said: dict[str, Any]) -> dict[str, Any]:
 def asked(chance: random.Random, plain: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     """A row with nothing or something odd about it."""
     row = dict(chance.choice(plain))
-    row.pop("ripe")
+    ripe = row.pop("ripe")
     if kind == "number":
         row.pop("count")
+        row["ripe"] = ripe == "yes"
     if kind == "unnamed":
         row.pop("ref")
     for _ in range(chance.choice((0, 1, 1, 1, 2, 3))):
