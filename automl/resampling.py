@@ -19,8 +19,9 @@ from automl.tallies import Positions, Sums, Tally, Values
 _CELLS = 500_000
 """Weights held at once (4 MB as float64): a block of resamples fits the processor's cache."""
 _FEW_KINDS = 256
-_CAUTION = 0.1
-"""Standard errors that the more cautious of two bounds, each estimated, may cost against the ideal one."""
+_CAUTION = 0.2
+"""Standard errors that the more cautious of two bounds, each estimated, may cost against the ideal one, and an effect
+that is a share of an error measured on the same rows."""
 _NOISE = 1e-12
 """Differences below this share of the scores are rounding, and count as none."""
 
