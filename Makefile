@@ -22,14 +22,15 @@ TESTABLE := $(VENV)/.testable
 export OMP_WAIT_POLICY := PASSIVE
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo serve test check bench clean
+.PHONY: help install demo serve test check bench bench-serving clean
 
 help:
 	@echo "make demo     play a year of real flights against a real server, then keep serving"
 	@echo "make test     run the tests"
 	@echo "make serve    run the service on http://127.0.0.1:8000"
 	@echo "make check    ruff, mypy, import contracts and the tests"
-	@echo "make bench    run the benchmarks"
+	@echo "make bench    run the benchmarks, the short way"
+	@echo "make bench-serving  serving beside MLflow, BentoML and MLServer, in full (installs them elsewhere: 2 GB)"
 	@echo "make install  only set up $(VENV)"
 	@echo "make clean    remove $(VENV) and caches (never data)"
 
@@ -52,9 +53,12 @@ check: $(TESTABLE)
 	$(BIN)/python -m pytest $(ARGS)
 
 bench: $(TESTABLE)
-	@for bench in benchmarks/*.py; do \
+	@for bench in benchmarks/*.py benchmarks/*/__main__.py; do \
 		test -e "$$bench" || { echo "There is no benchmark yet."; break; }; \
 		echo "== $$bench"; $(BIN)/python "$$bench" --quick $(ARGS) || exit 1; done
+
+bench-serving: $(TESTABLE)
+	$(BIN)/python -m benchmarks.serving $(ARGS)
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { \

@@ -12,13 +12,13 @@ from sqlalchemy import Connection, RowMapping, func, select, text
 
 from registry import tables as t
 from registry.database import Database, lock_project
+from registry.decisions import NewDecision
 from registry.errors import Conflict, NotFound, StaleEpoch
 from registry.records import (
     Decision,
     DeploymentRecord,
     EventRecord,
     Json,
-    NewDecision,
     NewPromotion,
     Promotion,
     PromotionKind,

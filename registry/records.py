@@ -238,16 +238,6 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewDecision:
-    """A trigger decision to be kept."""
-
-    outcome: str
-    trigger: str
-    reason: str
-    evidence: Json
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentRecord:
     """``status`` is ``serving``, ``failed`` or ``retired``; one entry for each change on each node."""
 

@@ -13,11 +13,12 @@ from sqlalchemy import func, select
 
 from registry import tables as t
 from registry.database import Database, insert_into, lock_project
+from registry.decisions import NewDecision
 from registry.errors import Conflict
 from registry.leases import DueMove, move_due
 from registry.ledger import append_decision, append_events, append_judgement, promote_locked
 from registry.models import insert_models
-from registry.records import Json, NewDecision, NewModel, NewPromotion, Run, RunStatus, TrialRecord
+from registry.records import Json, NewModel, NewPromotion, Run, RunStatus, TrialRecord
 from registry.run_rows import NEVER_BEGAN, Told, change_run, one_run, require_held, run_record, silent
 
 _ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)

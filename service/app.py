@@ -36,6 +36,7 @@ from service.clock import Clock
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
+from service.explaining import Explaining
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
@@ -81,6 +82,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         context = await run_in_threadpool(compose, chosen, clock)
         app.state.context = context
         app.state.lanes = app.front.lanes = Lanes(context)
+        app.state.explaining = Explaining()
         context.serving.start()
         context.observation.start()
         context.shadow.start()
@@ -96,6 +98,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
             await run_in_threadpool(context.serving.stop)
             app.front.lanes = None
             await run_in_threadpool(app.state.lanes.close)
+            await run_in_threadpool(app.state.explaining.close)
             await run_in_threadpool(context.shadow.stop)
             await run_in_threadpool(context.observation.stop)
             context.registry.close()

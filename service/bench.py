@@ -17,7 +17,7 @@ from registry.records import NewPromotion, Project, PromotionKind, Run, RunStatu
 from registry.store import Registry
 from service.arms import ThirdArm, keep_labels, third_arm, verdict_of
 from service.children import End
-from service.conclusion import CHANGED, ENDED, Challenger, Conclusion, Interruption, Judgement
+from service.conclusion import CHANGED, Challenger, Conclusion, Interruption, Judgement, ended_event
 from service.demands import is_reversal, rules
 from service.policy import Policy
 from service.registration import Refit, models_of
@@ -258,8 +258,7 @@ class Bench:
         return (*created, (CHANGED, change))
 
     def _ended_event(self, outcome: str, reason: str) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        data = {"project": self._project.name, "run": self._run.number, "outcome": outcome, "reason": reason}
-        return ((ENDED, data),)
+        return (ended_event(self._project.name, self._run, outcome, reason),)
 
 
 def _waiting(refit: Refit | None) -> str:

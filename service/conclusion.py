@@ -97,13 +97,12 @@ class Conclusion:
         )
 
 
+def ended_event(project: str, run: Run, outcome: str, reason: str) -> tuple[str, Mapping[str, Any]]:
+    """What the end of a run is told as."""
+    return ENDED, {"project": project, "run": run.number, "outcome": outcome, "reason": reason}
+
+
 def ended(run: Run, names: Mapping[int, str]) -> tuple[tuple[str, Mapping[str, Any]], ...]:
     """The event of a run that ended without a conclusion: cancelled in the queue, or lost with its process.
     ``names`` are those of the projects."""
-    data = {
-        "project": names.get(run.project_id),
-        "run": run.number,
-        "outcome": run.status.value,
-        "reason": run.error,
-    }
-    return ((ENDED, data),)
+    return (ended_event(names.get(run.project_id, "?"), run, run.status.value, run.error or ""),)

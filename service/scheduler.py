@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from registry.decisions import NewDecision
 from registry.errors import Conflict, NotFound
 from registry.leases import DueMove
-from registry.records import NewDecision, Project, Run
+from registry.records import Project, Run
 from registry.store import Registry
 from service.clock import Clock
 from service.conclusion import ended

@@ -12,7 +12,7 @@ from registry.records import Run, RunStatus
 from registry.store import Registry
 from service.bench import Bench
 from service.clock import Clock
-from service.conclusion import Conclusion
+from service.conclusion import Conclusion, ended_event
 from service.cycle import turn
 from service.metrics import Metrics
 from service.run_log import RunLog
@@ -105,7 +105,8 @@ class Workshop:
         except Exception as error:
             logger.exception("run %s of %s failed", run.number, project.name)
             reason = f"{type(error).__name__}: {error}"
-            return Conclusion(status=RunStatus.FAILED, error=reason), project.name
+            told = ended_event(project.name, run, RunStatus.FAILED.value, reason)
+            return Conclusion(status=RunStatus.FAILED, error=reason, events=(told,)), project.name
 
     def _folder(self, run: Run) -> Path:
         return self._settings.home.resolve() / "runs" / f"{run.id}-{run.fence}"

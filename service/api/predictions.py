@@ -13,11 +13,12 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
 from service.api.context import Context, authorise, context_of, project_of
+from service.api.explanations import explained
 from service.batching import Overloaded, TooLate
 from service.chunks import Limits
 from service.problems import Problem, problem_of
 from service.uploads import receive
-from service.wire.bodies import joined, unpacked
+from service.wire.bodies import joined, read_rows, unpacked
 from service.wire.bulk import ARROW, PARQUET
 from service.wire.bulk_call import BulkCall, pieces
 from service.wire.front import deadline_of
@@ -63,9 +64,15 @@ _INVOCATION = {
 
 @router.post("/{project}/predict", openapi_extra=_EXAMPLE, summary="Predict rows with the champion")
 async def predict(
-    project: str, request: Request, log: bool = True, errors: Literal["refuse", "null"] = "refuse"
+    project: str,
+    request: Request,
+    log: bool = True,
+    errors: Literal["refuse", "null"] = "refuse",
+    explain: bool = False,
 ) -> Response:
-    """Answers ``{model_version, predictions: [{id, value, probabilities?}]}``, logged before it is sent.
+    """Answers ``{model_version, predictions: [{id, value, probabilities?, explanation?}]}``, logged before it is sent.
+
+    With ``explain`` each prediction says what each column of the row added to the model's raw score.
 
     A table (Arrow stream or Parquet) of any length is answered by an Arrow stream: ``id``, ``value``, ``probabilities``.
     Rows at fault refuse the call, or with ``errors=null`` are nulls, with the reason in ``error``; then the answer comes
@@ -78,6 +85,10 @@ async def predict(
             return await score_table(request, context, project, media_type, keep=log, nulls=errors == "null")
         body = await body_of(request, context)
         lane = await lane_of(request, context, project)
+        if explain:
+            rows = read_rows(body)
+            lane.check_count(len(rows))
+            return await explained(request, context, project, rows)
         answer = lane.ask_body(lane.form(), body, deadline(request, context))
         said = answer if isinstance(answer, bytes) else await answer[0]
         return Response(said, media_type="application/json")

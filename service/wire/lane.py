@@ -87,10 +87,10 @@ class Lane:
         values = form.read(body) if form is not None else None
         if values is None:
             found = read_rows(body)
-            self._check_count(len(found))
+            self.check_count(len(found))
             return self._submit(Ask(form=None, rows=found), len(found), None, deadline), True
         count = len(values)
-        self._check_count(count)
+        self.check_count(count)
         seconds = count * self._pace
         ask = Ask(form=form, values=values, body=body)
         if seconds <= INLINE_SECONDS:
@@ -124,7 +124,7 @@ class Lane:
 
     def ask_rows(self, rows: Sequence[Row], deadline: float) -> asyncio.Future[Answer]:
         """The answer to rows that another protocol has brought."""
-        self._check_count(len(rows))
+        self.check_count(len(rows))
         form = self.form()
         values = form.convert(rows) if form is not None else None
         ask = Ask(form=form, values=values, rows=rows, as_json=False)
@@ -144,7 +144,7 @@ class Lane:
                 headers={"Retry-After": "1"},
             )
 
-    def _check_count(self, count: int) -> None:
+    def check_count(self, count: int) -> None:
         if count > self._around.settings.max_predict_rows:
             raise too_many_rows(count, self._around.settings.max_predict_rows)
 
@@ -227,7 +227,7 @@ class Lane:
             if ask.values is None and ask.form is not None and ask.body:
                 ask.values = ask.form.read_in_pieces(ask.body)
                 if ask.values is not None:
-                    self._check_count(len(ask.values))
+                    self.check_count(len(ask.values))
             return SLOW if ask.values is None else self._quick((ask,))[0]
         except Problem as problem:
             return problem
@@ -242,7 +242,7 @@ class Lane:
             try:
                 if ask.rows is None:
                     ask.rows = read_rows(ask.body)
-                    self._check_count(len(ask.rows))
+                    self.check_count(len(ask.rows))
                 good.append(place)
             except Exception as error:
                 answers[place] = error

@@ -7,6 +7,7 @@ no matter here. Everything that writes to the registry is the service's own code
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -46,6 +47,7 @@ POLICY: dict[str, Any] = {
     "min_fresh_share": 0,
     "cooldown": "PT0S",
     "daily_budget_seconds": 1e9,
+    "refit": False,
     "search": {"budget_seconds": 5, "engines": {"flaml": 1.0}},
     "probation": {"watch": "P30D", "min_rows": 50, "max_shift": None},
 }
@@ -67,6 +69,7 @@ class Play:
     """What the children of the next run leave, and what somebody else does ``meanwhile``, while it is judged."""
 
     outcome: str = "promoted"
+    """Of the judge; ``broken`` is one that nobody foresaw."""
     refit: str = "passes"
     search: bool = True
     pseudo: bool = False
@@ -147,6 +150,8 @@ class Play:
             "baseline_score": 0.4,
             "alpha_spent": 0.01,
         }
+        if self.outcome == "broken":
+            del verdict["alpha_spent"]
         if (folder / "pseudo.json").exists():
             verdict["arms"] = {"challenger": "with_pseudo", "reason": "better"}
         (folder / "verdict.json").write_text(json.dumps(verdict))
@@ -157,6 +162,7 @@ class Play:
         (folder / "refit-reference.parquet").write_bytes(b"refit")
         report = {
             "passed": self.refit == "passes",
+            "gates": [],
             "reason": "as the play has it",
             "file": "refit.model",
             "size_bytes": 9,
@@ -307,6 +313,12 @@ class House:
 
     def close(self) -> None:
         self.registry.close()
+
+
+def scratch() -> Path:
+    """A new folder, in memory where there is such a place: here processes die, not machines."""
+    memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(prefix="story", dir=memory if memory.is_dir() else None))
 
 
 def furnish(home: Path) -> None:

@@ -6,13 +6,12 @@ one of the transactions it consists of; and the ledgers must never contradict ea
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from decision_house import BEGAN, LABELLED, LEASE, NAME, UNLABELLED, WATCH, House, Play, Ticking
+from decision_house import BEGAN, LABELLED, LEASE, NAME, UNLABELLED, WATCH, House, Play, Ticking, scratch
 from decision_tale import Tale
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -40,9 +39,7 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        # in memory where there is such a place: here processes die, not machines
-        memory = Path("/dev/shm")
-        self.folder = Path(tempfile.mkdtemp(prefix="story", dir=memory if memory.is_dir() else None))
+        self.folder = scratch()
         self.home = self.folder / "home"
         shutil.copytree(self.template, self.home)
         self.clock = Ticking()
@@ -106,7 +103,7 @@ class Life(RuleBasedStateMachine):
 
     @precondition(lambda self: self.tale.last_run != "running")
     @rule(
-        outcome=st.sampled_from(["promoted", "promoted", "promoted", "rejected", "inconclusive"]),
+        outcome=st.sampled_from(["promoted", "promoted", "promoted", "rejected", "inconclusive", "broken"]),
         refit=st.sampled_from(["passes", "fails", "dies"]),
         search=st.sampled_from([True, True, True, False]),
         meanwhile=st.sampled_from(["", "", "promote", "roll back", "cancel"]),
@@ -150,6 +147,9 @@ class Life(RuleBasedStateMachine):
             assert self.tale.previous is not None
             changed = running.crowned("rollback", self.tale.previous, None)
         steps.append(changed)
+        if outcome == "broken":
+            self.step(lambda: self.house.work(play), death, [*steps, changed.with_run("failed")])
+            return
         if taught:
             changed = replace(changed, pseudo_batches=changed.pseudo_batches + 1)
             steps.append(changed)

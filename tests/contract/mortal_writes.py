@@ -95,8 +95,9 @@ def told(opened: Registry, strike: Strike, tidying: Strike = lambda what: None) 
                 stack.enter_context(patch.object(owner, name, _after(teller, getattr(owner, name))))
             yield
     finally:
-        event.remove(engine, "before_cursor_execute", statement)
-        event.remove(engine, "commit", commit)
+        if event.contains(engine, "commit", commit):
+            event.remove(engine, "before_cursor_execute", statement)
+            event.remove(engine, "commit", commit)
 
 
 def _after(teller: Strike, real: Callable[..., Any]) -> Callable[..., Any]:

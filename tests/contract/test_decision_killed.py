@@ -13,7 +13,7 @@ from pathlib import Path
 
 import decision_killer
 import pytest
-from decision_house import LEASE, NAME, House, Play
+from decision_house import LEASE, NAME, House, Play, scratch
 from decision_tale import Tale
 from one_story import read_story
 
@@ -54,6 +54,13 @@ def killers() -> Iterator[Killers]:
     running.close()
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    made = scratch()
+    yield made
+    shutil.rmtree(made)
+
+
 def _lived_until(home: Path, what: str) -> None:
     """Everything that comes before ``what``: two champions, a run in the queue; for a rollback a probation."""
     house = House(home, decision_killer.clock_of(0))
@@ -70,14 +77,14 @@ def _lived_until(home: Path, what: str) -> None:
 
 @pytest.mark.parametrize("what", ["conclude", "roll back"])
 def test_a_process_killed_before_any_write_of_a_decision_leaves_one_story(
-    killers: Killers, furnished: Path, tmp_path: Path, what: str
+    killers: Killers, furnished: Path, folder: Path, what: str
 ) -> None:
-    before = tmp_path / "before"
+    before = folder / "before"
     shutil.copytree(furnished, before)
     _lived_until(before, what)
     found: list[Tale] = []
     for writes in range(200):
-        home = tmp_path / "home"
+        home = folder / "home"
         shutil.copytree(before, home)
         code = killers.ran(home, what, writes)
         assert code in (0, -signal.SIGKILL)

@@ -75,6 +75,7 @@ STEPS: dict[str, tuple[Callable[[Life], None], Step]] = {
         lambda life, death: life.step(life.house.cancel, death, [life.tale.with_run("cancelled")]),
     ),
     "a run rejects": (turn, judging(outcome="rejected", late=True)),
+    "a run fails as nobody foresaw": (turn, judging(outcome="broken", late=True)),
     "a run promotes": (turn, judging(late=True)),
     "a run is overtaken": (twice, judging(meanwhile="roll back", late=True)),
     "a run is lost and tried again": (running, passing(NIGHT)),

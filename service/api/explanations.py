@@ -1,0 +1,88 @@
+"""Prediction calls with ``?explain=true``: answered and logged like any other, then explained, out of the others' way."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fastapi import Request, Response
+
+from automl.schema import check, table_from_rows
+from registry.store import Registry
+from service.api.context import Context
+from service.deployment import Deployment, Scores
+from service.explain_messages import Model
+from service.explaining import Explaining
+from service.prediction import Answer, Predictor
+from service.problems import Problem
+
+
+async def explained(
+    request: Request, context: Context, project: str, rows: Sequence[Mapping[str, Any]]
+) -> Response:
+    """The answer to rows of a project with a champion, each with its ``explanation``."""
+    explaining: Explaining = request.app.state.explaining
+    deployment = context.serving.champions.get(project)
+
+    def work() -> bytes:
+        return _work(context, explaining, deployment, rows)
+
+    answer = await asyncio.wrap_future(explaining.submit(len(rows), work))
+    return Response(answer, media_type="application/json")
+
+
+def _work(
+    context: Context, explaining: Explaining, deployment: Deployment | None, rows: Sequence[Mapping[str, Any]]
+) -> bytes:
+    """By one deployment from the first row to the last explanation."""
+    typed: list[pa.Table] = []
+
+    def log(by: Deployment, table: pa.Table, ids: Sequence[str], scores: Scores) -> None:
+        context.observation.log(by, table, ids, scores)
+        typed.append(table)
+
+    answer = Predictor(lambda: deployment, log, context.shadow)([rows])[0]
+    if isinstance(answer, Exception):
+        raise answer
+    if deployment is None:
+        raise Problem(503, "no_champion", "The model was withdrawn.", remedy="Try again.")
+    context.metrics.predictions.labels(deployment.project, str(answer.model_version)).inc(len(rows))
+    key = f"{deployment.project_id}/{deployment.version}/{deployment.revision}"
+    parts = explaining.explain(key, typed[0], lambda: _model(context.registry, deployment))
+    return _encode(answer, parts)
+
+
+def _model(registry: Registry, deployment: Deployment) -> Model:
+    """The model as it is kept, with the sample of its training rows; the golden ones where there is no sample."""
+    kept = registry.models.get(deployment.project_id, deployment.version)
+    reference = kept.attachments.get("reference")
+    if reference is not None:
+        background = registry.blobs.open(reference.digest)
+    else:
+        golden = json.loads(registry.blobs.open(kept.attachments["golden"].digest))
+        checked = check(table_from_rows(golden["rows"]), deployment.schema, deployment.unkeyed_task)
+        sink = io.BytesIO()
+        pq.write_table(checked.table, sink)
+        background = sink.getvalue()
+    return Model(
+        pipeline=registry.blobs.open(kept.blob.digest),
+        schema=deployment.schema.to_json(),
+        task={**deployment.task.to_json(), "classes": list(deployment.classes)},
+        background=background,
+    )
+
+
+def _encode(answer: Answer, parts: Sequence[msgspec.Raw]) -> bytes:
+    predictions: list[dict[str, Any]] = []
+    for at, part in enumerate(parts):
+        said = {"id": answer.ids[at], "value": answer.values[at]}
+        if answer.probabilities is not None:
+            said["probabilities"] = dict(zip(answer.classes, answer.probabilities[at], strict=True))
+        predictions.append({**said, "explanation": part})
+    return msgspec.json.encode({"model_version": answer.model_version, "predictions": predictions})

@@ -1,0 +1,96 @@
+"""Trees by bits: the same answers as LightGBM's own walk, to the last bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from lightgbm import LGBMClassifier, LGBMRegressor
+
+from automl.compiled.bit_trees import bit_trees
+from automl.compiled.native_trees import BITS_FROM, NativeTrees
+
+ROWS = 1_500
+QUIET: dict[str, Any] = {"n_jobs": 1, "verbose": -1, "random_state": 0}
+
+
+def problem(*, gaps: bool = False) -> Any:
+    """Numbers, counts, zeros and ones, and columns of which at most one is 1."""
+    random = np.random.default_rng(0)
+    one_hot = np.eye(12)[random.integers(0, 12, ROWS)]
+    numbers = random.normal(size=(ROWS, 4)).round(2)
+    counts = random.poisson(2, size=(ROWS, 2))
+    X = np.column_stack([numbers, counts, one_hot, np.zeros(ROWS)])
+    signal = X[:, 0] + X[:, 1] * X[:, 4] + 2 * X[:, 7] + 0.3 * random.normal(size=ROWS)
+    if gaps:
+        X[::7, 0] = np.nan
+    return X, signal
+
+
+def models() -> dict[str, Any]:
+    X, signal = problem()
+    classes = np.digitize(signal, np.quantile(signal, [0.3, 0.7]))
+    return {
+        "two classes": LGBMClassifier(n_estimators=40, **QUIET).fit(X, signal > 0),
+        "two classes, 64 leaves": LGBMClassifier(
+            n_estimators=20, num_leaves=64, min_child_samples=3, **QUIET
+        ).fit(X, signal > 0),
+        "three classes": LGBMClassifier(n_estimators=15, **QUIET).fit(X, classes),
+        "numbers": LGBMRegressor(n_estimators=40, **QUIET).fit(X, signal),
+        "absolute errors": LGBMRegressor(objective="mae", n_estimators=20, **QUIET).fit(X, signal),
+        "some trees of one leaf": LGBMClassifier(n_estimators=30, min_gain_to_split=20, **QUIET).fit(
+            X, signal > 0
+        ),
+    }
+
+
+def fresh(rows: int) -> Any:
+    """Rows with values on thresholds, far beyond them, and all zero."""
+    X, _ = problem()
+    random = np.random.default_rng(1)
+    found = X[random.integers(0, ROWS, rows)].copy()
+    found[::3, :4] += random.normal(size=(len(found[::3]), 4))
+    found[::11] *= 1e6
+    found[::13] = 0.0
+    return found
+
+
+def outputs_of(model: Any) -> int:
+    classes = getattr(model, "n_classes_", 0)
+    return int(classes) if classes > 2 else 1
+
+
+@pytest.mark.parametrize("name", sorted(models()))
+def test_answers_have_the_bits_of_lightgbms_own(name: str) -> None:
+    model = models()[name]
+    outputs = outputs_of(model)
+    bits = bit_trees(model.booster_.model_to_string(), outputs=outputs)
+    assert bits is not None
+    rows = fresh(700)
+    walked = NativeTrees(model.booster_, features=rows.shape[1], outputs=outputs)
+    each = np.array([list(walked.one(row.tobytes())) for row in rows])
+    assert np.array_equal(bits(rows), each)
+    assert np.array_equal(walked.many(rows), each)
+    few = rows[: BITS_FROM - 1]
+    assert np.array_equal(walked.many(few), each[: BITS_FROM - 1])
+
+
+def test_rows_with_gaps_are_walked() -> None:
+    X, signal = problem(gaps=True)
+    model = LGBMClassifier(n_estimators=20, **QUIET).fit(X, signal > 0)
+    walked = NativeTrees(model.booster_, features=X.shape[1], outputs=1)
+    rows = X[:100]
+    each = np.array([list(walked.one(row.tobytes())) for row in rows])
+    assert np.isnan(rows).any()
+    assert np.array_equal(walked.many(rows), each)
+
+
+def test_what_the_bits_can_not_say_is_left_to_lightgbm() -> None:
+    X, signal = problem()
+    many = LGBMClassifier(n_estimators=3, num_leaves=200, min_child_samples=2, **QUIET).fit(X, signal > 0)
+    zeros = LGBMClassifier(n_estimators=3, zero_as_missing=True, **QUIET).fit(X, signal > 0)
+    category = LGBMClassifier(n_estimators=3, categorical_feature=[4], **QUIET).fit(X, signal > 0)
+    counts = LGBMRegressor(objective="poisson", n_estimators=3, **QUIET).fit(X, np.abs(signal))
+    for model in (many, zeros, category, counts):
+        assert bit_trees(model.booster_.model_to_string(), outputs=1) is None
