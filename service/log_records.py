@@ -25,7 +25,7 @@ from automl.rows import raw_array
 from service.deployment import Deployment, Scores
 
 PLAIN = b"INCROWS1"
-AT_ONCE = 20_000
+AT_ONCE = 8_192
 _TIME = pa.timestamp("us", tz="UTC")
 _SHARES = pa.list_(pa.float64())
 _encoder = msgspec.msgpack.Encoder()

@@ -84,8 +84,9 @@ class Observation:
         """Move everything logged so far into the tables. Raises RegistryError when they can't be written;
         nothing is lost then."""
         with self._flushing:
-            self._journal.rotate()
-            self._drain(self._journal)
+            if self._journal.rotate() is not None or self._journal.sealed():
+                self._drain(self._journal)
+                pa.default_memory_pool().release_unused()  # or the largest flush is held for good
 
     def _work(self) -> None:
         since_flush = 0.0
