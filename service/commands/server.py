@@ -67,6 +67,9 @@ def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bo
 
     import uvicorn
 
+    from service.memory import keep_little
+
+    keep_little()
     from service.app import create_app
     from service.wire.protocol import WireProtocol
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from registry_builders import NOW, at_once
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import IntegrityError
@@ -14,7 +16,7 @@ from registry.database import Database
 from registry.errors import RegistryError
 from registry.label_tables import revocations
 from registry.ledger import Ledger, append_judgement
-from registry.migrations import revision, upgrade
+from registry.migrations import NEWEST, revision, upgrade
 from registry.models import Models
 from registry.records import NewModel, NewPromotion, Project, PromotionKind
 
@@ -28,10 +30,16 @@ def test_migrating_an_empty_database_makes_exactly_the_tables_of_the_metadata(em
     db = Database.open(empty_url)
     assert revision(db) is None
     upgrade(db)
-    assert revision(db) is not None
+    assert revision(db) == NEWEST
     with db.read() as connection:
         assert _differences(connection) == []
     db.close()
+
+
+def test_the_newest_revision_is_the_last_of_the_history() -> None:
+    config = Config()
+    config.set_main_option("script_location", "registry:migrations")
+    assert ScriptDirectory.from_config(config).get_current_head() == NEWEST
 
 
 def test_migrating_again_changes_nothing(db: Database) -> None:
