@@ -9,7 +9,7 @@ checks every upload.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +25,8 @@ from automl.rows import raw_array
 from service.deployment import Deployment, Scores
 
 PLAIN = b"INCROWS1"
-AT_ONCE = 8_192
+AT_ONCE = 2_048
+"""Rows that become a table together: few enough that no step of it keeps the interpreter to itself for long."""
 _TIME = pa.timestamp("us", tz="UTC")
 _SHARES = pa.list_(pa.float64())
 _encoder = msgspec.msgpack.Encoder()
@@ -56,17 +57,13 @@ class _Plain(msgspec.Struct, array_like=True, gc=False):
     """The model's answers, float64, row by row."""
 
 
-class _Project(msgspec.Struct, array_like=True):
-    project: int
-
-
 class _Begin(msgspec.Struct, array_like=True):
     """As much of a plain record as says whose it is: what comes after is skipped."""
 
-    head: _Project
+    head: msgspec.Raw
 
 
-_project_decoder = msgspec.msgpack.Decoder(_Begin)
+_begin_decoder = msgspec.msgpack.Decoder(_Begin)
 _plain_decoder = msgspec.msgpack.Decoder(_Plain)
 _head_decoder = msgspec.msgpack.Decoder(Head)
 
@@ -139,18 +136,24 @@ def _as_stream(
 
 def records_by_project(payloads: Iterable[bytes]) -> Counter[int]:
     """How many records there are of each project."""
-    return Counter(map(_project_of, payloads))
+    return Counter(map(_Owners(), payloads))
 
 
 def read_records(
-    payloads: Iterable[bytes], *, only: int | None = None, most: int = AT_ONCE
+    payloads: Iterable[bytes],
+    *,
+    only: int | None = None,
+    most: int = AT_ONCE,
+    pace: Callable[[], None] = lambda: None,
 ) -> Iterator[Logged]:
     """The rows of a segment's records (``only`` one project's), those of one form together, about ``most`` rows at once:
-    so much is in memory, however long the segment is."""
+    so much is in memory, however long the segment is. ``pace`` is called often, to rest in."""
     plain: dict[bytes, _Gathered] = {}
     tables: list[Logged] = []
+    owner = _Owners()
     for payload in payloads:
-        if only is not None and _project_of(payload) != only:
+        pace()
+        if only is not None and owner(payload) != only:
             continue
         if not payload.startswith(PLAIN):
             tables.append(_logged_table(payload))
@@ -163,18 +166,30 @@ def read_records(
         gathered = plain.setdefault(head, _Gathered())
         gathered.add(record)
         if len(gathered.ids) >= most:
-            yield _logged_plain(head, plain.pop(head))
+            yield _logged_plain(head, plain.pop(head), pace)
     for head, gathered in plain.items():
-        yield _logged_plain(head, gathered)
+        yield _logged_plain(head, gathered, pace)
     yield from _joined(tables)
 
 
-def _project_of(payload: bytes) -> int:
-    if payload.startswith(PLAIN):
-        project: int = _project_decoder.decode(memoryview(payload)[len(PLAIN) :]).head.project
-        return project
-    with pa.ipc.open_stream(payload) as reader:
-        return int(reader.schema.metadata[b"project"])
+class _Owners:
+    """Whose record is it? Records of one deployment begin alike, so a look at the last one's beginning mostly tells."""
+
+    def __init__(self) -> None:
+        self._beginning = b"\0"
+        self._project = 0
+
+    def __call__(self, payload: bytes) -> int:
+        if payload.startswith(self._beginning):
+            return self._project
+        if not payload.startswith(PLAIN):
+            with pa.ipc.open_stream(payload) as reader:
+                return int(reader.schema.metadata[b"project"])
+        begin = _begin_decoder.decode(memoryview(payload)[len(PLAIN) :])
+        head = bytes(begin.head)
+        self._beginning = payload[: len(PLAIN) + 1] + head  # behind the mark of an array of five
+        self._project = _head_decoder.decode(head).project
+        return self._project
 
 
 class _Gathered:
@@ -195,13 +210,13 @@ class _Gathered:
         self.counts.append(len(record.ids))
 
 
-def _logged_plain(encoded: bytes, gathered: _Gathered) -> Logged:
+def _logged_plain(encoded: bytes, gathered: _Gathered, pace: Callable[[], None]) -> Logged:
     head = _head_decoder.decode(encoded)
     count = len(gathered.ids)
     raw = np.frombuffer(b"".join(gathered.raw), np.float64).reshape(count, -1)
     times = np.repeat(np.asarray(gathered.times, dtype="datetime64[us]"), gathered.counts)
     ids, at = pa.array(gathered.ids, pa.string()), pa.array(times).cast(_TIME)
-    typed = typed_table(head, gathered.rows)
+    typed = typed_table(head, gathered.rows, pace)
     # A caller's feature may be named like a column of the log; system names start with "_", theirs can't.
     features = [name for name in typed.column_names if not name.startswith("_")]
     rows = pa.table([ids, *typed.select(features).columns, at], names=["_row_id", *features, "_arrived_at"])
@@ -214,11 +229,14 @@ def _logged_plain(encoded: bytes, gathered: _Gathered) -> Logged:
     )
 
 
-def typed_table(head: Head, rows: Sequence[Sequence[Any]]) -> pa.Table:
+def typed_table(
+    head: Head, rows: Sequence[Sequence[Any]], pace: Callable[[], None] = lambda: None
+) -> pa.Table:
     """Rows as they came, as the table that the check of a schema makes of them."""
     found = {}
     for (name, kind), values in zip(head.columns, zip(*rows, strict=True), strict=True):
         found[name] = _column(values, Column(name=name, kind=ColumnKind(kind)))
+        pace()
     return pa.table([found[name] for name in head.order], names=list(head.order))
 
 

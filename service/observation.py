@@ -24,11 +24,14 @@ from registry.store import Registry
 from service.clock import Clock
 from service.deployment import Deployment, Scores
 from service.log_records import Logged, read_records, records_by_project, table_record
+from service.pace import Pace
 
 logger = logging.getLogger(__name__)
 
 MOST_BYTES = 1024 * 1024 * 1024
 _SYNC_SECONDS = 0.2
+_HURRIED_FROM = 0.2
+"""The share of what may wait from which on a flush takes no rests."""
 
 
 class Observation:
@@ -52,6 +55,7 @@ class Observation:
         self._clock = clock
         self._journal, self._left_behind = _open_journals(home / "journal")
         self._flushing = threading.Lock()
+        self._pace = Pace(hurried=self._is_hurried)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="observation", daemon=True)
 
@@ -71,6 +75,9 @@ class Observation:
         """Whether more waits for the tables than may: the disk or the database is slow or away, and answers that
         can't be kept must not be given."""
         return self._journal.unmoved > self._most_bytes
+
+    def _is_hurried(self) -> bool:
+        return self._stop.is_set() or self._journal.unmoved > self._most_bytes * _HURRIED_FROM
 
     def log(self, deployment: Deployment, table: pa.Table, ids: Sequence[str], scores: Scores) -> None:
         """Keep the rows and their answers. When it returns they survive the end of this process."""
@@ -113,7 +120,7 @@ class Observation:
     def _drain(self, journal: Journal) -> None:
         for number, path in journal.sealed():
             try:
-                records = records_by_project(journal.read(path))
+                records = records_by_project(self._pace.over(journal.read(path)))
             except Damaged as damage:
                 journal.set_aside(number, ".damaged")
                 logger.error("set aside, not stored: %s", damage)
@@ -141,7 +148,7 @@ class Observation:
         for _ in range(3):
             with datasets.stage(project) as staging:
                 taken: set[str] = set()
-                for part in read_records(journal.read(path), only=project_id):
+                for part in read_records(journal.read(path), only=project_id, pace=self._pace):
                     self._stage(staging, part, taken)
                 try:
                     datasets.commit(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 10
 KEEP_ALIVE_SECONDS = 75
 """Longer than the idle connections of usual clients and proxies live, so that none is closed as it is used again."""
+SWITCH_SECONDS = 1e-4
 LEVELS = ("critical", "error", "warning", "info", "debug")
 
 
@@ -70,6 +71,9 @@ def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bo
     from service.memory import keep_little
 
     keep_little()
+    # The loop lets go of the interpreter at each read and write. A thread that flushes the log would keep it for 5 ms
+    # each time, and a call takes three of them.
+    sys.setswitchinterval(SWITCH_SECONDS)
     from service.app import create_app
     from service.wire.protocol import WireProtocol
 
