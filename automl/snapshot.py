@@ -171,7 +171,8 @@ def _demand(holds: bool, rule: HoldoutRule, rows: int, fresh: int | None) -> Non
     if fresh is not None and rows - rule.min_rows >= rule.min_train:
         raise SplitError(
             f"{fresh} truly labelled rows are newer than what the champion was trained on; "
-            f"{rule.min_rows} are needed to judge by"
+            f"{rule.min_rows} are needed to judge by: send labels of newer rows (a refitted champion knows all "
+            "earlier ones), or lower holdout.min_rows"
         )
     raise SplitError(
         f"{rows} truly labelled rows; {rule.min_rows + rule.min_train} are needed "
