@@ -169,6 +169,12 @@ class _Gather:
         return BrokenRow(line=line, code="not_an_object", message=message, row=excerpt(text))
 
     def _table(self) -> tuple[pa.Table, list[int]]:
+        if self._rows and not any(self._rows):  # a table without columns has no rows
+            self._broken += [
+                BrokenRow(line=line, code="no_columns", message="the row has no columns", row="{}")
+                for line in self._lines
+            ]
+            return table_from_rows([]), []
         try:
             return table_from_rows(self._rows), self._lines
         except SchemaError:

@@ -441,3 +441,9 @@ def test_any_bytes_are_read_or_refused_with_a_problem(body: bytes, filename: str
 def test_any_text_is_read_or_refused_with_a_problem(text: str, filename: str) -> None:
     chunks = _chunks_or_refusal(text.encode(), filename)
     assert len(_lines(chunks)) == len(_rows(chunks))
+
+
+def test_rows_without_any_column_are_broken_rows() -> None:
+    found = _chunks(b"{}\n{}\n", "a.jsonl")
+    assert _rows(found) == []
+    assert [(row.line, row.code) for row in _broken(found)] == [(1, "no_columns"), (2, "no_columns")]
