@@ -82,8 +82,12 @@ class Deployment:
             return Scores(values=raw.tolist(), scores=raw, probabilities=None)
         top = raw.argmax(axis=1)
         values = [self.classes[position] for position in top]
-        scores = raw[:, -1] if len(self.classes) == 2 else raw[np.arange(len(raw)), top]
-        return Scores(values=values, scores=scores, probabilities=raw)
+        return Scores(values=values, scores=class_scores(raw, top), probabilities=raw)
+
+
+def class_scores(raw: npt.NDArray[np.float64], top: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+    """The scores of :class:`Scores` for probabilities (n, K), of which those at ``top`` are the largest."""
+    return raw[:, -1] if raw.shape[1] == 2 else raw[np.arange(len(raw)), top]
 
 
 def load(registry: Registry, project: Project, model: Model) -> Deployment:
@@ -102,8 +106,8 @@ def load(registry: Registry, project: Project, model: Model) -> Deployment:
         classes=Task.from_json(model.details["task"]).classes,
         pipeline=pickle.loads(data),
     )
-    _check_golden(deployment, golden)
-    return _compiled(deployment, model.details.get("compiled"), golden)
+    questions = _check_golden(deployment, golden)
+    return _compiled(deployment, model.details.get("compiled"), questions, golden)
 
 
 def _check_requirements(requirements: Mapping[str, str]) -> None:
@@ -118,8 +122,8 @@ def _check_requirements(requirements: Mapping[str, str]) -> None:
             raise CannotDeploy(f"it was made with {name} {wanted}, this process has {found}")
 
 
-def _check_golden(deployment: Deployment, golden: Mapping[str, Any]) -> None:
-    """Also warms the model: every lazy part of it has run once before the swap."""
+def _check_golden(deployment: Deployment, golden: Mapping[str, Any]) -> pa.Table:
+    """The golden rows, typed. Also warms the model: every lazy part of it has run once before the swap."""
     checked = check(table_from_rows(golden["rows"]), deployment.schema, deployment.unkeyed_task)
     if checked.faults:
         raise CannotDeploy(f"its golden rows no longer fit the schema: {checked.faults[0].message}")
@@ -128,10 +132,14 @@ def _check_golden(deployment: Deployment, golden: Mapping[str, Any]) -> None:
     if gap > GOLDEN_TOLERANCE:
         count = checked.table.num_rows
         raise CannotDeploy(f"its answers on {count} golden rows differ from the judged ones by {gap:.2g}")
+    return checked.table
 
 
 def _compiled(
-    deployment: Deployment, found: Mapping[str, Any] | None, golden: Mapping[str, Any]
+    deployment: Deployment,
+    found: Mapping[str, Any] | None,
+    questions: pa.Table,
+    golden: Mapping[str, Any],
 ) -> Deployment:
     """With its compiled form, where ``found``, which the judge wrote down, allows it and it gives the golden answers."""
     if found is None:
@@ -142,9 +150,8 @@ def _compiled(
     if isinstance(form, NotCompiled):
         return replace(deployment, not_compiled=f"not compiled: {form.reason}")
     compiled = replace(deployment, compiled=form)
-    table = check(table_from_rows(golden["rows"]), deployment.schema, deployment.unkeyed_task).table
     try:
-        gap = _golden_gap(compiled.raw(table), golden)
+        gap = _golden_gap(compiled.raw(questions), golden)
     except Exception as error:  # whatever it is, the pipeline still serves
         return replace(deployment, not_compiled=f"not used: {type(error).__name__}: {error}")
     if gap > GOLDEN_TOLERANCE:

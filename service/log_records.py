@@ -22,7 +22,7 @@ import pyarrow as pa
 from automl.coercion import coerce
 from automl.columns import Column, ColumnKind
 from automl.rows import raw_array
-from service.deployment import Deployment, Scores
+from service.deployment import Deployment, Scores, class_scores
 
 PLAIN = b"INCROWS1"
 AT_ONCE = 2_048
@@ -257,7 +257,7 @@ def _predictions(ids: pa.Array, head: Head, raw: npt.NDArray[np.float64], at: pa
     else:
         top = raw.argmax(axis=1)
         values = pa.array(head.classes, pa.string()).take(pa.array(top))
-        scores = raw[:, -1] if len(head.classes) == 2 else raw[np.arange(len(raw)), top]
+        scores = class_scores(raw, top)
         probabilities = raw
     return pa.table(
         {

@@ -24,7 +24,7 @@ from registry.store import Registry
 from service.clock import Clock
 from service.deployment import Deployment, Scores
 from service.log_records import Logged, read_records, records_by_project, table_record
-from service.pace import Pace
+from service.rests import Rests
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Observation:
         self._clock = clock
         self._journal, self._left_behind = _open_journals(home / "journal")
         self._flushing = threading.Lock()
-        self._pace = Pace(hurried=self._is_hurried)
+        self._rests = Rests(hurried=self._is_hurried)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="observation", daemon=True)
 
@@ -120,7 +120,7 @@ class Observation:
     def _drain(self, journal: Journal) -> None:
         for number, path in journal.sealed():
             try:
-                records = records_by_project(self._pace.over(journal.read(path)))
+                records = records_by_project(self._rests.over(journal.read(path)))
             except Damaged as damage:
                 journal.set_aside(number, ".damaged")
                 logger.error("set aside, not stored: %s", damage)
@@ -148,7 +148,7 @@ class Observation:
         for _ in range(3):
             with datasets.stage(project) as staging:
                 taken: set[str] = set()
-                for part in read_records(journal.read(path), only=project_id, pace=self._pace):
+                for part in read_records(journal.read(path), only=project_id, pace=self._rests):
                     self._stage(staging, part, taken)
                 try:
                     datasets.commit(

@@ -21,6 +21,9 @@ from automl.compiled.model_text import TextTree, text_trees
 Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.unsignedinteger[Any]]
 
+Splits = dict[int, list[tuple[float, int, int]]]
+"""By feature: threshold, tree, and the bits of the leaves that a row above the threshold can't end in."""
+
 MOST_BYTES = 24 * 1024 * 1024
 """Of tables; beyond, they would push each other out of the processor's cache."""
 _BLOCK = 128
@@ -53,7 +56,13 @@ class BitTrees:
     """
 
     def __init__(
-        self, trees: Sequence[TextTree], outputs: int, link: Callable[[Floats], Floats], *, dtype: Any
+        self,
+        trees: Sequence[TextTree],
+        splits: Splits,
+        outputs: int,
+        link: Callable[[Floats], Floats],
+        *,
+        dtype: Any,
     ) -> None:
         leaves = max(tree.leaves for tree in trees)
         self._outputs = outputs
@@ -62,13 +71,8 @@ class BitTrees:
         for at, tree in enumerate(trees):
             self._values[at, : tree.leaves] = tree.values
         self._first = (np.arange(len(trees)) * leaves).astype(np.int32)
-        self._ordered, self._flags = _tables(trees, dtype)
+        self._ordered, self._flags = _tables(splits, len(trees), dtype)
         self._dtype = dtype
-
-    @property
-    def bytes(self) -> int:
-        tables = [part.table for part in self._ordered] + [part.table for part in self._flags]
-        return sum(table.nbytes for table in tables)
 
     def __call__(self, features: Floats) -> Floats:
         rows, trees = len(features), len(self._values)
@@ -104,14 +108,12 @@ def bit_trees(text: str, *, outputs: int) -> BitTrees | None:
     if made is None or leaves > 64 or leaves < 2:
         return None
     dtype = np.uint32 if leaves <= 32 else np.uint64
-    places: dict[int, set[float]] = {}
-    for tree in model.trees:
-        for feature, threshold in zip(tree.features, tree.thresholds, strict=True):
-            places.setdefault(feature, set()).add(threshold)
-    lines = sum(1 + len(found) if len(found) > 1 else 256 / _BYTE for found in places.values())
+    splits = _splits(model.trees)
+    places = [len({threshold for threshold, _, _ in found}) for found in splits.values()]
+    lines = sum(1 + count if count > 1 else 256 / _BYTE for count in places)
     if lines * len(model.trees) * np.dtype(dtype).itemsize > MOST_BYTES:
         return None
-    return BitTrees(model.trees, outputs, made, dtype=dtype)
+    return BitTrees(model.trees, splits, outputs, made, dtype=dtype)
 
 
 def _survivors(
@@ -133,22 +135,25 @@ def _lowest(bits: Bits, other: Bits) -> npt.NDArray[np.uint8]:
     return np.bitwise_count(bits)
 
 
-def _tables(trees: Sequence[TextTree], dtype: Any) -> tuple[list[_Ordered], list[_Flags]]:
-    full = (1 << (8 * np.dtype(dtype).itemsize)) - 1
-    splits: dict[int, list[tuple[float, int, int]]] = {}
+def _splits(trees: Sequence[TextTree]) -> Splits:
+    found: Splits = {}
     for at, tree in enumerate(trees):
         for feature, threshold, (first, last) in zip(
             tree.features, tree.thresholds, tree.ruled_out, strict=True
         ):
-            survive = full & ~((1 << last) - (1 << first))
-            splits.setdefault(feature, []).append((threshold, at, survive))
+            found.setdefault(feature, []).append((threshold, at, (1 << last) - (1 << first)))
+    return found
+
+
+def _tables(splits: Splits, trees: int, dtype: Any) -> tuple[list[_Ordered], list[_Flags]]:
+    full = (1 << (8 * np.dtype(dtype).itemsize)) - 1
     ordered: list[_Ordered] = []
     single: list[_Ordered] = []
     for feature, found in sorted(splits.items()):
         thresholds = np.unique([threshold for threshold, _, _ in found])
-        table = np.full((len(thresholds) + 1, len(trees)), full, dtype)
-        for threshold, at, survive in found:
-            table[int(np.searchsorted(thresholds, threshold)) + 1, at] &= dtype(survive)
+        table = np.full((len(thresholds) + 1, trees), full, dtype)
+        for threshold, at, ruled_out in found:
+            table[int(np.searchsorted(thresholds, threshold)) + 1, at] &= dtype(full & ~ruled_out)
         np.bitwise_and.accumulate(table, axis=0, out=table)
         (ordered if len(thresholds) > 1 else single).append(
             _Ordered(feature=feature, thresholds=thresholds, table=table)

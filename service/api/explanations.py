@@ -21,6 +21,7 @@ from service.explain_messages import Model
 from service.explaining import Explaining
 from service.prediction import Answer, Predictor
 from service.problems import Problem
+from service.wire.forms import told_predictions
 
 
 async def explained(
@@ -79,10 +80,6 @@ def _model(registry: Registry, deployment: Deployment) -> Model:
 
 
 def _encode(answer: Answer, parts: Sequence[msgspec.Raw]) -> bytes:
-    predictions: list[dict[str, Any]] = []
-    for at, part in enumerate(parts):
-        said = {"id": answer.ids[at], "value": answer.values[at]}
-        if answer.probabilities is not None:
-            said["probabilities"] = dict(zip(answer.classes, answer.probabilities[at], strict=True))
-        predictions.append({**said, "explanation": part})
+    told = told_predictions(answer.ids, answer.values, answer.probabilities, answer.classes)
+    predictions = [{**said, "explanation": part} for said, part in zip(told, parts, strict=True)]
     return msgspec.json.encode({"model_version": answer.model_version, "predictions": predictions})

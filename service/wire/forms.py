@@ -173,15 +173,23 @@ def encode_answer(
     classes: Sequence[str],
 ) -> bytes:
     """``{"model_version", "predictions": [{"id", "value", "probabilities"?}]}``."""
-    predictions: list[dict[str, Any]]
-    if shares is None:
-        predictions = [{"id": name, "value": value} for name, value in zip(ids, values, strict=True)]
-    else:
-        predictions = [
-            {"id": name, "value": value, "probabilities": dict(zip(classes, share, strict=True))}
-            for name, value, share in zip(ids, values, shares, strict=True)
-        ]
+    predictions = told_predictions(ids, values, shares, classes)
     return _encode({"model_version": version, "predictions": predictions})
+
+
+def told_predictions(
+    ids: Sequence[str],
+    values: Sequence[Any],
+    shares: Sequence[Sequence[float]] | None,
+    classes: Sequence[str],
+) -> list[dict[str, Any]]:
+    """What a caller is told of each row."""
+    if shares is None:
+        return [{"id": name, "value": value} for name, value in zip(ids, values, strict=True)]
+    return [
+        {"id": name, "value": value, "probabilities": dict(zip(classes, share, strict=True))}
+        for name, value, share in zip(ids, values, shares, strict=True)
+    ]
 
 
 def _struct(columns: Sequence[Column], named: bool) -> type[msgspec.Struct]:

@@ -12,7 +12,7 @@ WORK_SECONDS = 0.0005
 REST_SECONDS = 0.002
 
 
-class Pace:
+class Rests:
     """To be called often within long work of one thread: after half a millisecond of it, it rests for two.
 
     While a thread computes, an event loop waits for the interpreter at each read and write, which makes calls
