@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,16 @@ from automl.compiled.model_text import TextTree, text_trees
 Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.unsignedinteger[Any]]
 
-Splits = dict[int, list[tuple[float, int, int]]]
-"""By feature: threshold, tree, and the bits of the leaves that a row above the threshold can't end in."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Splits:
+    """All splits of one feature: their thresholds, trees, and the bits of the leaves that values above can't end in."""
+
+    feature: int
+    thresholds: Floats
+    trees: npt.NDArray[np.intp]
+    ruled_out: Bits
+
 
 MOST_BYTES = 24 * 1024 * 1024
 """Of lines; beyond, they would push each other out of the processor's cache."""
@@ -41,7 +50,7 @@ class BitTrees:
     def __init__(
         self,
         trees: Sequence[TextTree],
-        splits: Splits,
+        splits: Sequence[_Splits],
         outputs: int,
         link: Callable[[Floats], Floats],
         *,
@@ -88,8 +97,7 @@ def bit_trees(text: str, *, outputs: int) -> BitTrees | None:
         return None
     dtype = np.uint32 if leaves <= 32 else np.uint64
     splits = _splits(model.trees)
-    places = [len({threshold for threshold, _, _ in found}) for found in splits.values()]
-    lines = 1 + sum(1 + count if count > 1 else 1 for count in places)
+    lines = 1 + sum(1 + len(np.unique(one.thresholds)) for one in splits)
     if lines * len(model.trees) * np.dtype(dtype).itemsize > MOST_BYTES:
         return None
     return BitTrees(model.trees, splits, outputs, made, dtype=dtype)
@@ -102,13 +110,25 @@ def _lowest(bits: Bits) -> npt.NDArray[np.uint8]:
     return np.bitwise_count(bits)
 
 
-def _splits(trees: Sequence[TextTree]) -> Splits:
-    found: Splits = {}
-    for at, tree in enumerate(trees):
-        for feature, threshold, (first, last) in zip(
-            tree.features, tree.thresholds, tree.ruled_out, strict=True
-        ):
-            found.setdefault(feature, []).append((threshold, at, (1 << last) - (1 << first)))
+def _splits(trees: Sequence[TextTree]) -> list[_Splits]:
+    features = np.array(list(chain.from_iterable(tree.features for tree in trees)), np.intp)
+    thresholds = np.array(list(chain.from_iterable(tree.thresholds for tree in trees)))
+    bounds = np.array(list(chain.from_iterable(tree.ruled_out for tree in trees)), np.uint64).reshape(-1, 2)
+    below = np.left_shift(np.uint64(1), bounds)
+    ruled_out = below[:, 1] - below[:, 0]
+    owners = np.repeat(np.arange(len(trees)), [len(tree.features) for tree in trees])
+    order = np.argsort(features, kind="stable")
+    found = []
+    for places in np.split(order, np.flatnonzero(np.diff(features[order])) + 1):
+        feature = int(features[places[0]]) if len(places) else -1
+        found.append(
+            _Splits(
+                feature=feature,
+                thresholds=thresholds[places],
+                trees=owners[places],
+                ruled_out=ruled_out[places],
+            )
+        )
     return found
 
 
@@ -141,34 +161,33 @@ class _Lookups:
         return at
 
 
-def _lookups(splits: Splits, trees: int, dtype: Any) -> _Lookups:
-    full = (1 << (8 * np.dtype(dtype).itemsize)) - 1
+def _lookups(splits: Sequence[_Splits], trees: int, dtype: Any) -> _Lookups:
     ordered: list[tuple[int, Floats, int]] = []
+    flags: list[tuple[int, float]] = []
     tables: list[Bits] = []
-    flags: list[tuple[int, float, Bits]] = []
-    lines = 0
-    for feature, found in sorted(splits.items()):
-        thresholds = np.unique([threshold for threshold, _, _ in found])
-        table = np.full((len(thresholds) + 1, trees), full, dtype)
-        for threshold, at, ruled_out in found:
-            table[int(np.searchsorted(thresholds, threshold)) + 1, at] &= dtype(full & ~ruled_out)
+    lines: list[Bits] = []
+    count = 0
+    for one in splits:
+        thresholds, place = np.unique(one.thresholds, return_inverse=True)
+        table = np.full((len(thresholds) + 1, trees), ~dtype(0), dtype)
+        np.bitwise_and.at(table, (place + 1, one.trees), ~one.ruled_out.astype(dtype))
         if len(thresholds) == 1:
-            flags.append((feature, float(thresholds[0]), table[1:]))
+            flags.append((one.feature, float(thresholds[0])))
+            lines.append(table[1:])
             continue
         np.bitwise_and.accumulate(table, axis=0, out=table)
-        ordered.append((feature, thresholds, lines))
+        ordered.append((one.feature, thresholds, count))
         tables.append(table)
-        lines += len(table)
-    last = np.full((1, trees), full, dtype)
-    thresholds_of_flags = np.full(1 + max((feature for feature, _, _ in flags), default=-1), np.inf)
-    lines_of_flags = np.zeros(len(thresholds_of_flags), np.intp)
-    for line, (feature, threshold, _) in enumerate(flags, start=lines):
-        thresholds_of_flags[feature], lines_of_flags[feature] = threshold, line
+        count += len(table)
+    flag_thresholds = np.full(1 + max((feature for feature, _ in flags), default=-1), np.inf)
+    flag_lines = np.zeros(len(flag_thresholds), np.intp)
+    for line, (feature, threshold) in enumerate(flags, start=count):
+        flag_thresholds[feature], flag_lines[feature] = threshold, line
     return _Lookups(
-        lines=np.concatenate([*tables, *(line for _, _, line in flags), last]),
+        lines=np.concatenate([*tables, *lines, np.full((1, trees), ~dtype(0), dtype)]),
         ordered=tuple(ordered),
-        flag_thresholds=thresholds_of_flags,
-        flag_lines=lines_of_flags,
+        flag_thresholds=flag_thresholds,
+        flag_lines=flag_lines,
     )
 
 
