@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from automl.compiled import Compiled, NotCompiled, compile_pipeline
+from automl.compiled import Compiled, NotCompiled
+from automl.compiled.compiling import compile_pipeline
 from automl.schema import Schema, check, frame, table_from_rows
 from automl.scoring import answer_gap
 from automl.task import Label, Task

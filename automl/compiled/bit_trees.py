@@ -21,14 +21,23 @@ from automl.compiled.model_text import TextTree, text_trees
 Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.unsignedinteger[Any]]
 
-Splits = dict[int, list[tuple[float, int, int]]]
-"""By feature: threshold, tree, and the bits of the leaves that a row above the threshold can't end in."""
 
 MOST_BYTES = 24 * 1024 * 1024
 """Of tables; beyond, they would push each other out of the processor's cache."""
 _BLOCK = 128
 """Rows whose bits are in the cache together."""
 _BYTE = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Splits:
+    """All splits of all trees, by feature: a row above the threshold can't end in the tree's leaves ``ruled_out``, which
+    are bits."""
+
+    features: npt.NDArray[np.int32]
+    thresholds: Floats
+    trees: npt.NDArray[np.int32]
+    ruled_out: Bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,24 +64,21 @@ class BitTrees:
     Made by :func:`bit_trees`. Rows must have no NaN. May be called by many threads.
     """
 
-    def __init__(
-        self,
-        trees: Sequence[TextTree],
-        splits: Splits,
-        outputs: int,
-        link: Callable[[Floats], Floats],
-        *,
-        dtype: Any,
-    ) -> None:
-        leaves = max(tree.leaves for tree in trees)
+    def __init__(self, splits: _Splits, values: Floats, outputs: int, objective: str) -> None:
+        link = link_of(objective)
+        if link is None:
+            raise ValueError(f"no link is known for {objective!r}")
+        self._told = (splits, values, outputs, objective)
         self._outputs = outputs
         self._link = link
-        self._values = np.zeros((len(trees), leaves))
-        for at, tree in enumerate(trees):
-            self._values[at, : tree.leaves] = tree.values
-        self._first = (np.arange(len(trees)) * leaves).astype(np.int32)
-        self._ordered, self._flags = _tables(splits, len(trees), dtype)
-        self._dtype = dtype
+        self._values = values
+        trees, leaves = values.shape
+        self._first = (np.arange(trees) * leaves).astype(np.int32)
+        self._dtype = splits.ruled_out.dtype
+        self._ordered, self._flags = _tables(splits, trees)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BitTrees, self._told  # the tables are ten times as large, and made in a moment
 
     def __call__(self, features: Floats) -> Floats:
         rows, trees = len(features), len(self._values)
@@ -100,20 +106,21 @@ def bit_trees(text: str, *, outputs: int) -> BitTrees | None:
     """From a model's text; None for one that has categories, missing values as zeros, more than 64 leaves in a tree, a
     link that is not known here, or tables that would be too large."""
     model = text_trees(text)
-    link = None if model is None else _LINKS.get(model.objective.partition(" ")[0])
-    if model is None or link is None or not model.trees or len(model.trees) % outputs:
+    if model is None or link_of(model.objective) is None or not model.trees or len(model.trees) % outputs:
         return None
-    made = link(model.objective)
     leaves = max(tree.leaves for tree in model.trees)
-    if made is None or leaves > 64 or leaves < 2:
+    if leaves > 64 or leaves < 2:
         return None
     dtype = np.uint32 if leaves <= 32 else np.uint64
-    splits = _splits(model.trees)
-    places = [len({threshold for threshold, _, _ in found}) for found in splits.values()]
+    splits = _splits(model.trees, dtype)
+    places = [len(np.unique(splits.thresholds[part])) for part in _by_feature(splits)]
     lines = sum(1 + count if count > 1 else 256 / _BYTE for count in places)
     if lines * len(model.trees) * np.dtype(dtype).itemsize > MOST_BYTES:
         return None
-    return BitTrees(model.trees, splits, outputs, made, dtype=dtype)
+    values = np.zeros((len(model.trees), leaves))
+    for at, tree in enumerate(model.trees):
+        values[at, : tree.leaves] = tree.values
+    return BitTrees(splits, values, outputs, model.objective)
 
 
 def _survivors(
@@ -135,28 +142,39 @@ def _lowest(bits: Bits, other: Bits) -> npt.NDArray[np.uint8]:
     return np.bitwise_count(bits)
 
 
-def _splits(trees: Sequence[TextTree]) -> Splits:
-    found: Splits = {}
-    for at, tree in enumerate(trees):
-        for feature, threshold, (first, last) in zip(
-            tree.features, tree.thresholds, tree.ruled_out, strict=True
-        ):
-            found.setdefault(feature, []).append((threshold, at, (1 << last) - (1 << first)))
-    return found
+def _splits(trees: Sequence[TextTree], dtype: Any) -> _Splits:
+    sizes = [len(tree.features) for tree in trees]
+    features = np.array([feature for tree in trees for feature in tree.features], np.int32)
+    ruled_out = np.array(
+        [(1 << last) - (1 << first) for tree in trees for first, last in tree.ruled_out], dtype
+    )
+    thresholds = np.array([threshold for tree in trees for threshold in tree.thresholds], np.float64)
+    order = np.argsort(features, kind="stable")
+    return _Splits(
+        features=features[order],
+        thresholds=thresholds[order],
+        trees=np.repeat(np.arange(len(trees), dtype=np.int32), sizes)[order],
+        ruled_out=ruled_out[order],
+    )
 
 
-def _tables(splits: Splits, trees: int, dtype: Any) -> tuple[list[_Ordered], list[_Flags]]:
-    full = (1 << (8 * np.dtype(dtype).itemsize)) - 1
+def _by_feature(splits: _Splits) -> list[slice]:
+    """Where the splits of each feature stand."""
+    starts = np.flatnonzero(np.diff(splits.features, prepend=-1)).tolist()
+    return [slice(*ends) for ends in zip(starts, [*starts[1:], len(splits.features)], strict=True)]
+
+
+def _tables(splits: _Splits, trees: int) -> tuple[list[_Ordered], list[_Flags]]:
+    dtype = splits.ruled_out.dtype
     ordered: list[_Ordered] = []
     single: list[_Ordered] = []
-    for feature, found in sorted(splits.items()):
-        thresholds = np.unique([threshold for threshold, _, _ in found])
-        table = np.full((len(thresholds) + 1, trees), full, dtype)
-        for threshold, at, ruled_out in found:
-            table[int(np.searchsorted(thresholds, threshold)) + 1, at] &= dtype(full & ~ruled_out)
+    for part in _by_feature(splits):
+        thresholds, places = np.unique(splits.thresholds[part], return_inverse=True)
+        table = np.full((len(thresholds) + 1, trees), np.iinfo(dtype).max, dtype)
+        np.bitwise_and.at(table, (places + 1, splits.trees[part]), ~splits.ruled_out[part])
         np.bitwise_and.accumulate(table, axis=0, out=table)
         (ordered if len(thresholds) > 1 else single).append(
-            _Ordered(feature=feature, thresholds=thresholds, table=table)
+            _Ordered(feature=int(splits.features[part.start]), thresholds=thresholds, table=table)
         )
     chunks = [single[start : start + _BYTE] for start in range(0, len(single), _BYTE)]
     return ordered, [_flags(chunk) for chunk in chunks]
@@ -172,6 +190,12 @@ def _flags(parts: Sequence[_Ordered]) -> _Flags:
         thresholds=np.array([part.thresholds[0] for part in parts]),
         table=table,
     )
+
+
+def link_of(objective: str) -> Callable[[Floats], Floats] | None:
+    """What LightGBM does with sums for this objective, as its text writes it; None where that is not known here."""
+    make = _LINKS.get(objective.partition(" ")[0])
+    return None if make is None else make(objective)
 
 
 def _plain(objective: str) -> Callable[[Floats], Floats] | None:

@@ -10,7 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from sklearn.pipeline import Pipeline
 
-from automl.compiled import Compiled, NotCompiled, compile_pipeline, parity
+from automl.compiled import Compiled, NotCompiled
+from automl.compiled.compiling import compile_pipeline
+from automl.compiled.parity import parity
 from automl.schema import Schema, check, table_from_rows
 from automl.scoring import answer_gap
 from automl.task import Task

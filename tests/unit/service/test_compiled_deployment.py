@@ -14,7 +14,8 @@ from sklearn.ensemble import AdaBoostClassifier
 from sklearn.pipeline import Pipeline
 from small_house import make_model, make_project, open_registry, raw_rows
 
-from automl.compiled import Compiled, compile_pipeline
+from automl.compiled import Compiled
+from automl.compiled.compiling import compile_pipeline
 from automl.schema import check
 from automl.verdict import Gate
 from registry.records import Project
