@@ -51,7 +51,7 @@ class _Ordered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Flags:
-    """Up to eight features of one threshold each: the surviving bits (256, trees) by which of them are above."""
+    """Up to eight features of one threshold each: the surviving bits (2^features, trees) by which of them are above."""
 
     features: npt.NDArray[np.intp]
     thresholds: Floats
@@ -181,10 +181,9 @@ def _tables(splits: _Splits, trees: int) -> tuple[list[_Ordered], list[_Flags]]:
 
 
 def _flags(parts: Sequence[_Ordered]) -> _Flags:
-    table = np.repeat(parts[0].table[:1], 256, axis=0)
-    for place, part in enumerate(parts):
-        above = (np.arange(256) >> place) & 1 == 1
-        table[above] &= part.table[1]
+    table = parts[0].table[:1]
+    for part in parts:
+        table = np.concatenate((table, table & part.table[1]))
     return _Flags(
         features=np.array([part.feature for part in parts]),
         thresholds=np.array([part.thresholds[0] for part in parts]),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from automl.columns import Column
-from automl.compiled.reading import Reader
+from automl.columns import Column, Schema
+from automl.compiled.reading import Reader, reader_of
 from automl.compiled.scorer import Scorer
+from automl.task import Task
 
 Floats = npt.NDArray[np.float64]
 
@@ -69,3 +70,9 @@ class Compiled:
     def matrix(self, table: pa.Table) -> Floats:
         """The features (n, d) that the preprocessing makes of a typed table, before any step of the model."""
         return self.reader.table(table)
+
+    def reading(self, schema: Schema, task: Task) -> Compiled:
+        """The same for rows of this schema, of which the task's id is no feature. Raises Unknown where a column is no
+        longer what the model was trained on."""
+        reader = reader_of(self.reader.blocks, schema, task)
+        return replace(self, columns=reader.columns, reader=reader)

@@ -35,14 +35,14 @@ class NativeTrees:
         self, text: str, *, features: int, outputs: int, kind: int = NORMAL, float32: bool = False
     ) -> None:
         bits = bit_trees(text, outputs=outputs) if kind == NORMAL else None
-        self._set_up(text.encode(), features, outputs, kind, float32, bits)
+        self._set_up(zlib.compress(text.encode(), 1), features, outputs, kind, float32, bits)
 
     def _set_up(
-        self, text: bytes, features: int, outputs: int, kind: int, float32: bool, bits: BitTrees | None
+        self, packed: bytes, features: int, outputs: int, kind: int, float32: bool, bits: BitTrees | None
     ) -> None:
         self.outputs = outputs
-        self._packed = zlib.compress(text, 1)
-        self._booster = native_library.Booster(text)
+        self._packed = packed
+        self._booster = native_library.Booster(zlib.decompress(packed))
         if self._booster.features != features:
             raise Unknown(f"the trees take {self._booster.features} features, {features} are made")
         self._features = features
@@ -58,8 +58,7 @@ class NativeTrees:
         return self._packed, self._features, self.outputs, self._kind, self._type == _FLOAT32, self._bits
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        packed, *others = state
-        self._set_up(zlib.decompress(packed), *others)
+        self._set_up(*state)
 
     def one(self, features: bytes) -> Any:
         """One row's outputs. The array belongs to this thread and lasts until its next call."""

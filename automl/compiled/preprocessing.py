@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from automl.columns import Schema
 from automl.compiled.category_steps import category_tables
 from automl.compiled.number_block import NumberBlock, Scaling
-from automl.compiled.reading import Blocks, Reader, reading_columns
+from automl.compiled.reading import Blocks, Reader, reader_of
 from automl.compiled.text_block import text_topics
 from automl.compiled.unknown import Unknown, name_of
 from automl.dates import DateParts
@@ -27,10 +27,6 @@ def reader(pin: Any, encode: Any, schema: Schema, task: Task) -> Reader:
     """From the fitted steps. Raises Unknown for steps that are none of :mod:`automl.features`."""
     if not isinstance(pin, PinColumns) or not isinstance(encode, ColumnTransformer):
         raise Unknown(f"the preprocessing is {name_of(pin)} and {name_of(encode)}")
-    for column in pin.columns_:
-        current = schema.by_name.get(column.name)
-        if current is None or current.kind is not column.kind or column.name == task.id_column:
-            raise Unknown(f"the column {column.name!r} is no longer the one that the model was trained on")
     numbers, categories, texts = _NO_NUMBERS, [], []
     for name, step, names in encode.transformers_:
         if name == "remainder" and step == "drop":
@@ -43,8 +39,13 @@ def reader(pin: Any, encode: Any, schema: Schema, task: Task) -> Reader:
             numbers = number_block(step)
         else:
             categories += category_tables(step, names)
-    blocks = Blocks(numbers=numbers, categories=tuple(categories), texts=tuple(texts))
-    return Reader(reading_columns(schema, task), blocks)
+    blocks = Blocks(
+        fitted_on=tuple((column.name, column.kind) for column in pin.columns_),
+        numbers=numbers,
+        categories=tuple(categories),
+        texts=tuple(texts),
+    )
+    return reader_of(blocks, schema, task)
 
 
 def number_block(step: Any) -> NumberBlock:

@@ -17,6 +17,7 @@ from automl.columns import Column, ColumnKind, Schema
 from automl.compiled.category_block import CategoryTable, settled
 from automl.compiled.moments import USUAL
 from automl.compiled.number_block import NumberBlock, NumberRow
+from automl.compiled.unknown import Unknown
 from automl.task import Task
 
 if TYPE_CHECKING:  # brings scikit-learn, which only models with texts need
@@ -44,8 +45,9 @@ def reading_columns(schema: Schema, task: Task) -> tuple[Column, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
-    """The parts of the matrix, from left to right."""
+    """The parts of the matrix, from left to right, and the columns that they were fitted on."""
 
+    fitted_on: tuple[tuple[str, ColumnKind], ...]
     numbers: NumberBlock
     categories: tuple[CategoryTable, ...]
     texts: tuple[TextTopics, ...]
@@ -73,7 +75,7 @@ class Reader:
     def __init__(self, columns: tuple[Column, ...], blocks: Blocks) -> None:
         self.columns = columns
         self.width = blocks.width
-        self._blocks = blocks
+        self.blocks = blocks
         named = {kind: [c.name for c in columns if c.kind is kind] for kind in ColumnKind}
         self._row = NumberRow(
             blocks.numbers,
@@ -94,7 +96,7 @@ class Reader:
         self._text_cells = [(places.get(name), self._topics.get(name)) for name in named[ColumnKind.TEXT]]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Reader, (self.columns, self._blocks)
+        return Reader, (self.columns, self.blocks)
 
     def row(self, row: Row) -> bytes | None:
         """One row's features as the bytes of their float64; None when only the long way settles some value."""
@@ -185,7 +187,7 @@ class Reader:
         )
 
     def _filled(self, columns: _Columns) -> Floats:
-        blocks = self._blocks
+        blocks = self.blocks
         out = np.empty((columns.rows, self.width))
         blocks.numbers.fill(columns.numbers, columns.times, out)
         start = blocks.numbers.width
@@ -197,6 +199,15 @@ class Reader:
                 out[:, start : start + topics.width] = topics(columns.texts[topics.name])
             start += topics.width
         return out
+
+
+def reader_of(blocks: Blocks, schema: Schema, task: Task) -> Reader:
+    """For rows of this schema. Raises Unknown where a column is no longer what the blocks were fitted on."""
+    for name, kind in blocks.fitted_on:
+        current = schema.by_name.get(name)
+        if current is None or current.kind is not kind or name == task.id_column:
+            raise Unknown(f"the column {name!r} is no longer the one that the model was trained on")
+    return Reader(reading_columns(schema, task), blocks)
 
 
 def _category_cell(
