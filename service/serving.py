@@ -3,7 +3,6 @@ one assignment."""
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -117,9 +116,6 @@ class Serving:
         if current is None or current.version != deployment.version:
             self._record(project, deployment, current)
             self._on_swap(deployment)
-        # The new model is long-lived: keep the collector from walking it in the middle of a request.
-        gc.collect()
-        gc.freeze()
 
     def _record(self, project: Project, deployment: Deployment, current: Deployment | None) -> None:
         at = self._clock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import OrderedDict
 from dataclasses import replace
 
@@ -33,7 +34,7 @@ class Shelf:
         key = _key(project, model)
         kept = self._kept.pop(key, None)
         taken = (
-            load(self._registry, project, model)
+            self._loaded(project, model)
             if kept is None
             else replace(kept, project=project.name, epoch=project.epoch)
         )
@@ -41,6 +42,14 @@ class Shelf:
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
         return taken
+
+    def _loaded(self, project: Project, model: Model) -> Deployment:
+        loaded = load(self._registry, project, model)
+        # It is long-lived: keep the collector from walking it in the middle of a request. What is old already is left
+        # alone, as walking that now is as long a stop.
+        gc.collect(1)
+        gc.freeze()
+        return loaded
 
     def forget(self, project_id: int) -> None:
         """Let go of what is kept of a project that is no longer served."""
