@@ -3,7 +3,6 @@ one assignment."""
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -12,7 +11,8 @@ from registry.errors import RegistryError
 from registry.records import Project
 from registry.store import Registry
 from service.clock import Clock
-from service.deployment import CannotDeploy, Deployment, load
+from service.deployment import CannotDeploy, Deployment
+from service.shelf import Shelf
 from service.understudies import Understudies, Understudy
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,8 @@ class Serving:
         self._poll_seconds = poll_seconds
         self._clock = clock
         self._on_swap = on_swap
-        self._understudies = Understudies(registry, clock=clock, most=most_shadows)
+        self._shelf = Shelf(registry)
+        self._understudies = Understudies(registry, self._shelf, clock=clock, most=most_shadows)
         self._champions: dict[str, Deployment] = {}
         self._refused: dict[tuple[int, int], float] = {}
         self._wake = threading.Event()
@@ -90,6 +91,7 @@ class Serving:
         for name, served in list(self._champions.items()):
             if ids.get(name) != served.project_id:  # deleted, or another project under its name
                 del self._champions[name]
+                self._shelf.forget(served.project_id)
         for project in projects:
             current = self._champions.get(project.name)
             if project.champion is None or not _is_behind(current, project):
@@ -104,8 +106,7 @@ class Serving:
         if now - self._refused.get(attempt, 0.0) < RETRY_SECONDS:
             return
         try:
-            model = self._registry.models.get(project.id, project.champion)
-            deployment = load(self._registry, project, model)
+            deployment = self._shelf.take(project, project.champion)
         except Exception as error:  # whatever a model can do wrong must leave the old one serving
             self._refused[attempt] = now
             self._refuse(project, error)
@@ -115,9 +116,6 @@ class Serving:
         if current is None or current.version != deployment.version:
             self._record(project, deployment, current)
             self._on_swap(deployment)
-        # The new model is long-lived: keep the collector from walking it in the middle of a request.
-        gc.collect()
-        gc.freeze()
 
     def _record(self, project: Project, deployment: Deployment, current: Deployment | None) -> None:
         at = self._clock()

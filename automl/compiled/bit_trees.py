@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,16 +22,6 @@ Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.unsignedinteger[Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Splits:
-    """All splits of one feature: their thresholds, trees, and the bits of the leaves that values above can't end in."""
-
-    feature: int
-    thresholds: Floats
-    trees: npt.NDArray[np.intp]
-    ruled_out: Bits
-
-
 MOST_BYTES = 24 * 1024 * 1024
 """Of lines; beyond, they would push each other out of the processor's cache."""
 WIDEST = 64
@@ -41,29 +30,37 @@ _BLOCK_BYTES = 512 * 1024
 """Of the bits that are in work together: they are to stay in the cache."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Splits:
+    """All splits of all trees, by feature: a row above the threshold can't end in the tree's leaves ``ruled_out``, which
+    are bits."""
+
+    features: npt.NDArray[np.int32]
+    thresholds: Floats
+    trees: npt.NDArray[np.int32]
+    ruled_out: Bits
+
+
 class BitTrees:
     """Sums over trees, tree after tree as LightGBM adds them, and its objective's link: (n, outputs).
 
     Made by :func:`bit_trees`. Rows must have no NaN. May be called by many threads.
     """
 
-    def __init__(
-        self,
-        trees: Sequence[TextTree],
-        splits: Sequence[_Splits],
-        outputs: int,
-        link: Callable[[Floats], Floats],
-        *,
-        dtype: Any,
-    ) -> None:
-        leaves = max(tree.leaves for tree in trees)
+    def __init__(self, splits: _Splits, values: Floats, outputs: int, objective: str) -> None:
+        link = link_of(objective)
+        if link is None:
+            raise ValueError(f"no link is known for {objective!r}")
+        self._told = (splits, values, outputs, objective)
         self._outputs = outputs
         self._link = link
-        self._values = np.zeros((len(trees), leaves))
-        for at, tree in enumerate(trees):
-            self._values[at, : tree.leaves] = tree.values
-        self._first = (np.arange(len(trees)) * leaves).astype(np.int32)
-        self._lookups = _lookups(splits, len(trees), dtype)
+        self._values = values
+        trees, leaves = values.shape
+        self._first = (np.arange(trees) * leaves).astype(np.int32)
+        self._lookups = _lookups(splits, trees)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BitTrees, self._told  # the tables are ten times as large, and made in a moment
 
     def __call__(self, features: Floats) -> Floats | None:
         """None when some row would need more than WIDEST look-ups."""
@@ -88,19 +85,21 @@ def bit_trees(text: str, *, outputs: int) -> BitTrees | None:
     """From a model's text; None for one that has categories, missing values as zeros, more than 64 leaves in a tree, a
     link that is not known here, or tables that would be too large."""
     model = text_trees(text)
-    link = None if model is None else _LINKS.get(model.objective.partition(" ")[0])
-    if model is None or link is None or not model.trees or len(model.trees) % outputs:
+    if model is None or link_of(model.objective) is None or not model.trees or len(model.trees) % outputs:
         return None
-    made = link(model.objective)
     leaves = max(tree.leaves for tree in model.trees)
-    if made is None or leaves > 64 or leaves < 2:
+    if leaves > 64 or leaves < 2:
         return None
     dtype = np.uint32 if leaves <= 32 else np.uint64
-    splits = _splits(model.trees)
-    lines = 1 + sum(1 + len(np.unique(one.thresholds)) for one in splits)
+    splits = _splits(model.trees, dtype)
+    places = [len(np.unique(splits.thresholds[part])) for part in _by_feature(splits)]
+    lines = 1 + sum(1 + count if count > 1 else 1 for count in places)
     if lines * len(model.trees) * np.dtype(dtype).itemsize > MOST_BYTES:
         return None
-    return BitTrees(model.trees, splits, outputs, made, dtype=dtype)
+    values = np.zeros((len(model.trees), leaves))
+    for at, tree in enumerate(model.trees):
+        values[at, : tree.leaves] = tree.values
+    return BitTrees(splits, values, outputs, model.objective)
 
 
 def _lowest(bits: Bits) -> npt.NDArray[np.uint8]:
@@ -110,26 +109,26 @@ def _lowest(bits: Bits) -> npt.NDArray[np.uint8]:
     return np.bitwise_count(bits)
 
 
-def _splits(trees: Sequence[TextTree]) -> list[_Splits]:
-    features = np.array(list(chain.from_iterable(tree.features for tree in trees)), np.intp)
-    thresholds = np.array(list(chain.from_iterable(tree.thresholds for tree in trees)))
-    bounds = np.array(list(chain.from_iterable(tree.ruled_out for tree in trees)), np.uint64).reshape(-1, 2)
-    below = np.left_shift(np.uint64(1), bounds)
-    ruled_out = below[:, 1] - below[:, 0]
-    owners = np.repeat(np.arange(len(trees)), [len(tree.features) for tree in trees])
+def _splits(trees: Sequence[TextTree], dtype: Any) -> _Splits:
+    sizes = [len(tree.features) for tree in trees]
+    features = np.array([feature for tree in trees for feature in tree.features], np.int32)
+    ruled_out = np.array(
+        [(1 << last) - (1 << first) for tree in trees for first, last in tree.ruled_out], dtype
+    )
+    thresholds = np.array([threshold for tree in trees for threshold in tree.thresholds], np.float64)
     order = np.argsort(features, kind="stable")
-    found = []
-    for places in np.split(order, np.flatnonzero(np.diff(features[order])) + 1):
-        feature = int(features[places[0]]) if len(places) else -1
-        found.append(
-            _Splits(
-                feature=feature,
-                thresholds=thresholds[places],
-                trees=owners[places],
-                ruled_out=ruled_out[places],
-            )
-        )
-    return found
+    return _Splits(
+        features=features[order],
+        thresholds=thresholds[order],
+        trees=np.repeat(np.arange(len(trees), dtype=np.int32), sizes)[order],
+        ruled_out=ruled_out[order],
+    )
+
+
+def _by_feature(splits: _Splits) -> list[slice]:
+    """Where the splits of each feature stand."""
+    starts = np.flatnonzero(np.diff(splits.features, prepend=-1)).tolist()
+    return [slice(*ends) for ends in zip(starts, [*starts[1:], len(splits.features)], strict=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,22 +160,25 @@ class _Lookups:
         return at
 
 
-def _lookups(splits: Sequence[_Splits], trees: int, dtype: Any) -> _Lookups:
+def _lookups(splits: _Splits, trees: int) -> _Lookups:
+    dtype = splits.ruled_out.dtype
+    full = np.iinfo(dtype).max
     ordered: list[tuple[int, Floats, int]] = []
     flags: list[tuple[int, float]] = []
     tables: list[Bits] = []
     lines: list[Bits] = []
     count = 0
-    for one in splits:
-        thresholds, place = np.unique(one.thresholds, return_inverse=True)
-        table = np.full((len(thresholds) + 1, trees), ~dtype(0), dtype)
-        np.bitwise_and.at(table, (place + 1, one.trees), ~one.ruled_out.astype(dtype))
+    for part in _by_feature(splits):
+        feature = int(splits.features[part.start])
+        thresholds, place = np.unique(splits.thresholds[part], return_inverse=True)
+        table = np.full((len(thresholds) + 1, trees), full, dtype)
+        np.bitwise_and.at(table, (place + 1, splits.trees[part]), ~splits.ruled_out[part])
         if len(thresholds) == 1:
-            flags.append((one.feature, float(thresholds[0])))
+            flags.append((feature, float(thresholds[0])))
             lines.append(table[1:])
             continue
         np.bitwise_and.accumulate(table, axis=0, out=table)
-        ordered.append((one.feature, thresholds, count))
+        ordered.append((feature, thresholds, count))
         tables.append(table)
         count += len(table)
     flag_thresholds = np.full(1 + max((feature for feature, _ in flags), default=-1), np.inf)
@@ -184,11 +186,17 @@ def _lookups(splits: Sequence[_Splits], trees: int, dtype: Any) -> _Lookups:
     for line, (feature, threshold) in enumerate(flags, start=count):
         flag_thresholds[feature], flag_lines[feature] = threshold, line
     return _Lookups(
-        lines=np.concatenate([*tables, *lines, np.full((1, trees), ~dtype(0), dtype)]),
+        lines=np.concatenate([*tables, *lines, np.full((1, trees), full, dtype)]),
         ordered=tuple(ordered),
         flag_thresholds=flag_thresholds,
         flag_lines=flag_lines,
     )
+
+
+def link_of(objective: str) -> Callable[[Floats], Floats] | None:
+    """What LightGBM does with sums for this objective, as its text writes it; None where that is not known here."""
+    make = _LINKS.get(objective.partition(" ")[0])
+    return None if make is None else make(objective)
 
 
 def _plain(objective: str) -> Callable[[Floats], Floats] | None:

@@ -18,13 +18,17 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import Pipeline
 
 from automl import features
+from automl.compiled import NotCompiled
+from automl.compiled.compiling import compile_pipeline
+from automl.compiled.packing import pack
 from automl.features import preprocessor
 from automl.schema import Checked, check, frame, infer
 from automl.scoring import encoded
 from automl.task import Task, TaskKind
 from benchmarks.serving import material
-from registry.records import BatchKind, NewModel, NewPromotion, Project, PromotionKind
+from registry.records import BatchKind, BlobRef, NewModel, NewPromotion, Project, PromotionKind
 from registry.store import Registry
+from service.kept_forms import FORM
 from service.policy import Policy
 
 QUIET = {
@@ -99,12 +103,18 @@ class House:
                 "trained_until": {"at": 0, "row_id": ""},
                 "compiled": ALLOWED,
             },
-            attachments={"golden": put(kept, at=self._now)},
+            attachments={"golden": put(kept, at=self._now), **self._form(pipeline)},
         )
         made = self._registry.models.register(project.id, new, at=self._now)
         if champion:
             self._promote(project.name, made.version)
         return made.version
+
+    def _form(self, pipeline: Pipeline) -> dict[str, BlobRef]:
+        """The compiled form, as a judge leaves it."""
+        compiled = compile_pipeline(pipeline, self.schema, self.task)
+        packed = None if isinstance(compiled, NotCompiled) else pack(compiled)
+        return {} if packed is None else {FORM: self._registry.blobs.put(packed, at=self._now)}
 
     def fit(self, *, opaque: bool = False, **trees: Any) -> Pipeline:
         """Our own features with the trees of :mod:`material`, one column for each of the 32 values of a category."""

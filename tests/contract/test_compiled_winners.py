@@ -11,7 +11,9 @@ import pytest
 
 from automl.candidate import Candidate
 from automl.columns import ColumnKind
-from automl.compiled import NotCompiled, compile_pipeline, parity
+from automl.compiled import NotCompiled
+from automl.compiled.compiling import compile_pipeline
+from automl.compiled.parity import parity
 from automl.engines import ENGINES, engine
 from automl.engines.protocol import Problem, Start
 

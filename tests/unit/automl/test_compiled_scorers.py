@@ -33,9 +33,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 from xgboost import XGBClassifier, XGBRegressor
 
-from automl.compiled import NotCompiled, compile_pipeline, parity, tree_text
+from automl.compiled import NotCompiled, tree_text
+from automl.compiled.compiling import compile_pipeline
 from automl.compiled.forest_form import compile_forest
-from automl.compiled.parity import json_rows
+from automl.compiled.parity import json_rows, parity
 from automl.engines.plain import AllClasses
 from automl.schema import frame
 from automl.scoring import encoded, predictions

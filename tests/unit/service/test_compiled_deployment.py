@@ -14,7 +14,9 @@ from sklearn.ensemble import AdaBoostClassifier
 from sklearn.pipeline import Pipeline
 from small_house import make_model, make_project, open_registry, raw_rows
 
-from automl.compiled import Compiled, compile_pipeline
+from automl.compiled import Compiled
+from automl.compiled import compiling as making
+from automl.compiled.compiling import compile_pipeline
 from automl.schema import check
 from automl.verdict import Gate
 from registry.records import Project
@@ -90,7 +92,7 @@ def test_a_form_that_was_found_to_differ_is_not_used(registry: Registry, project
 def test_a_form_that_does_not_give_the_golden_answers_here_is_not_used(
     registry: Registry, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deploying, "compile_pipeline", shifted)
+    monkeypatch.setattr(making, "compile_pipeline", shifted)
     served = load(registry, project, make_model(registry, project, compiled=FOUND))
     assert served.compiled is None
     assert "golden answers differ by" in (served.not_compiled or "")

@@ -174,7 +174,7 @@ def test_what_is_damaged_or_can_never_be_stored_is_told_apart(
         mover.move(path, key)
     with pytest.raises(ValueError, match="id"):
         mover.move(*segment(journal, record(project, ["x" * 300])))
-    with pytest.raises(ValueError, match="truncated|malformed|Expected"):
+    with pytest.raises(ValueError, match=r"truncated|malformed|Expected"):
         mover.move(*segment(journal, b"INCROWS1\xff"))
 
 
