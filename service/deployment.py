@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
@@ -23,6 +23,7 @@ from automl.task import Label, Task
 from registry.records import Model, Project
 from registry.store import Registry
 from service.kept_forms import FORM
+from service.scores import Scores, class_scores
 from service.stored_pipeline import StoredPipeline
 
 logger = logging.getLogger(__name__)
@@ -32,16 +33,6 @@ GOLDEN_TOLERANCE = 1e-6
 
 class CannotDeploy(Exception):
     """The model may not serve; the message says why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """Answers for rows: ``values`` as the caller writes them, ``scores`` as they are logged (a regression's value,
-    P(last class) of two, P(top class) of more), ``probabilities`` of shape (n, K) or None."""
-
-    values: Sequence[Label]
-    scores: npt.NDArray[np.float64]
-    probabilities: npt.NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +88,6 @@ class Deployment:
         top = raw.argmax(axis=1)
         values = [self.classes[position] for position in top]
         return Scores(values=values, scores=class_scores(raw, top), probabilities=raw)
-
-
-def class_scores(raw: npt.NDArray[np.float64], top: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
-    """The scores of :class:`Scores` for probabilities (n, K), of which those at ``top`` are the largest."""
-    return raw[:, -1] if raw.shape[1] == 2 else raw[np.arange(len(raw)), top]
 
 
 def load(registry: Registry, project: Project, model: Model) -> Deployment:

@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 _FLOAT32, _FLOAT64, _ROW_MAJOR = 0, 1, 1
 _ALL = -1
 _PARAMETERS = b"num_threads=1"
-BITS_FROM = 12
+BITS_FROM = 8
 """Rows from which :mod:`automl.compiled.bit_trees` is quicker."""
 NORMAL, LEAF = 0, 2
 
@@ -76,7 +76,9 @@ class NativeTrees:
         rows, width = features.shape
         features = np.ascontiguousarray(features, dtype=self._dtype)
         if self._bits is not None and rows >= BITS_FROM and not np.isnan(features.sum()):
-            return self._bits(features)
+            answers = self._bits(features)
+            if answers is not None:
+                return answers
         out = np.empty((rows, self.outputs))
         if not rows:
             return out

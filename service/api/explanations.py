@@ -16,11 +16,12 @@ from fastapi import Request, Response
 from automl.schema import check, table_from_rows
 from registry.store import Registry
 from service.api.context import Context
-from service.deployment import Deployment, Scores
+from service.deployment import Deployment
 from service.explain_messages import Model
 from service.explaining import Explaining
 from service.prediction import Answer, Predictor
 from service.problems import Problem
+from service.scores import Scores
 from service.wire.forms import told_predictions
 
 

@@ -20,7 +20,8 @@ from msgspec.structs import astuple
 from automl.columns import Column, ColumnKind
 from service.admission import LONGEST_ID
 from service.deployment import Deployment
-from service.log_records import Head, head_bytes, plain_record, typed_table
+from service.log_reading import typed_table
+from service.log_records import Head, head_bytes, plain_record
 
 Values = tuple[Any, ...]
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

@@ -20,7 +20,7 @@ from small_house import NOW
 from wire_house import House, rows_of, serving
 
 from registry.journal import read
-from service.log_records import read_records
+from service.log_reading import read_records
 from service.wire import key_cache
 
 
