@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from automl.coercion import coerce
+from automl.coercion import Coerced, coerce
 from automl.columns import Column, ColumnKind
 from automl.rows import raw_array
 from service.log_records import PLAIN, TIME, Head, told
@@ -111,18 +111,18 @@ def typed_table(head: Head, rows: Sequence[Sequence[Any]]) -> pa.Table:
     """Rows as they came, as the table that the check of a schema makes of them."""
     found = {}
     for (name, kind), values in zip(head.columns, zip(*rows, strict=True), strict=True):
-        found[name] = _column(values, Column(name=name, kind=ColumnKind(kind)))
+        found[name] = read_column(values, Column(name=name, kind=ColumnKind(kind))).values
     return pa.table([found[name] for name in head.order], names=list(head.order))
 
 
-def _column(values: Sequence[Any], column: Column) -> pa.Array:
-    """One column as the check types it. What a form has read is mostly of the column's own type already."""
+def read_column(values: Sequence[Any], column: Column) -> Coerced:
+    """One column as the check reads it. What a form has read is mostly of the column's own type already."""
     try:
         if column.kind in (ColumnKind.NUMERIC, ColumnKind.BOOLEAN):  # JSON has neither NaN nor infinity
-            return pa.array(values, column.arrow_type)
-        return coerce(pa.array(values, pa.string()), column).values
+            return Coerced(pa.array(values, column.arrow_type))
+        return coerce(pa.array(values, pa.string()), column)
     except (pa.ArrowException, TypeError, OverflowError):  # a huge number, a number as id
-        return coerce(raw_array(values, column.name), column).values
+        return coerce(raw_array(values, column.name), column)
 
 
 def _logged_table(payload: bytes) -> Logged:

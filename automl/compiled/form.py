@@ -33,13 +33,15 @@ class Compiled:
     """Answers as the pipeline does: (n, K) probabilities or (n,) values. May be called by many threads.
 
     ``columns`` are all columns of the schema but the id, in the order in which :meth:`quick` reads a row:
-    numeric, boolean, datetime, categorical, text, each in schema order. ``description`` is for people.
+    numeric, boolean, datetime, categorical, text, each in schema order. ``description`` is for people. ``own`` is
+    None, or says why only the reading of rows is compiled, and the pipeline's own later steps answer.
     """
 
     columns: tuple[Column, ...]
     description: str
     reader: Reader
     scorer: Scorer
+    own: str | None = None
 
     @property
     def tolerance(self) -> float:
@@ -58,6 +60,10 @@ class Compiled:
             return None if features is None else self.scorer.one(features)
         matrix = self.reader.matrix(rows)
         return None if matrix is None else self.scorer.many(matrix)
+
+    def settled(self, rows: Sequence[tuple[Any, ...]]) -> bool:
+        """Whether :meth:`quick` would answer these rows."""
+        return self.reader.matrix(rows) is not None
 
     def table(self, table: pa.Table) -> Floats:
         """Answers for a table that :func:`automl.schema.check` typed; its features are never all in memory."""

@@ -36,7 +36,7 @@ QUIET = {
     "min_fresh_labels": 1,
 }
 """No run starts by itself while something is measured."""
-COMPILED, OPAQUE = "compiled", "opaque"
+COMPILED, OWN, OPAQUE = "compiled", "own", "opaque"
 GOLDEN_ROWS = 20
 ALLOWED = {
     "passed": True,
@@ -46,7 +46,7 @@ ALLOWED = {
 
 
 class Opaque(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A step that changes nothing and that no compiler knows: what follows it is served through pandas."""
+    """A step that changes nothing and that no compiler knows."""
 
     def fit(self, X: Any, y: object = None) -> Opaque:
         return self
@@ -116,13 +116,19 @@ class House:
         packed = None if isinstance(compiled, NotCompiled) else pack(compiled)
         return {} if packed is None else {FORM: self._registry.blobs.put(packed, at=self._now)}
 
-    def fit(self, *, opaque: bool = False, **trees: Any) -> Pipeline:
-        """Our own features with the trees of :mod:`material`, one column for each of the 32 values of a category."""
-        extra = [("opaque", Opaque())] if opaque else []
+    def fit(self, *, kind: str = COMPILED, **trees: Any) -> Pipeline:
+        """Our own features with the trees of :mod:`material`, one column for each of the 32 values of a category.
+
+        OWN has an unknown step before the trees, so that only the features can be compiled; OPAQUE has it before the
+        features, so that all goes through pandas and scikit-learn.
+        """
         model = LGBMClassifier(**{**material.TREES, **trees})
         labels = self._checked.labels.to_pylist()
         y = np.array([self.task.encode(self.schema.target.parse(label)) for label in labels])
-        pipeline = Pipeline([*preprocessor(self.schema, self.task, seed=0).steps, *extra, ("model", model)])
+        steps = [*preprocessor(self.schema, self.task, seed=0).steps, ("model", model)]
+        if kind != COMPILED:
+            steps.insert(2 if kind == OWN else 1, ("opaque", Opaque()))
+        pipeline = Pipeline(steps)
         with _wide_one_hot():
             pipeline.fit(frame(self._checked.table, self.schema), y)
         assert model.n_features_in_ == material.FEATURE_COUNT, model.n_features_in_

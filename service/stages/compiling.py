@@ -37,16 +37,15 @@ def compiled_gate(
 
     The form that passed is handed to ``keep`` as bytes, and is compared as those give it back, if they can be had.
     """
-    unkeyed = replace(task, id_column=None)
-    compiled = compile_pipeline(pipeline, schema, unkeyed)
+    compiled = compile_pipeline(pipeline, schema, task)
     if isinstance(compiled, NotCompiled):
         return _not(f"not compiled: {compiled.reason}", {})
     try:
         packed = pack(compiled)
         if packed is not None:
             compiled = unpack(packed) or compiled
-        found = parity(compiled, pipeline, holdout, schema, unkeyed, expected=answers)
-        golden = _golden_gap(compiled, questions, schema, unkeyed)
+        found = parity(compiled, pipeline, holdout, schema, task, expected=answers)
+        golden = _golden_gap(compiled, questions, schema, task)
     except Exception as error:  # a form that raises is not used; the pipeline serves
         return _not(f"not used: the compiled form failed with {type(error).__name__}: {error}", {})
     evidence = {
@@ -72,9 +71,9 @@ def _not(reason: str, evidence: dict[str, object]) -> Gate:
 
 
 def _golden_gap(compiled: Compiled, text: str, schema: Schema, task: Task) -> float:
-    """As serving will ask: the rows as JSON."""
+    """As serving will ask: the rows as JSON, whose ids may come again."""
     questions = json.loads(text)
-    checked = check(table_from_rows(questions["rows"]), schema, task)
+    checked = check(table_from_rows(questions["rows"]), schema, replace(task, id_column=None))
     if checked.faults:
         return float("inf")
     return answer_gap(compiled.table(checked.table), np.asarray(questions["predictions"], dtype=np.float64))

@@ -47,6 +47,8 @@ def fault(candidate: Candidate, problem: Problem) -> str | None:
     compiled = compile_pipeline(candidate.pipeline, problem.schema, problem.task)
     if isinstance(compiled, NotCompiled):
         return compiled.reason
+    if compiled.own is not None:
+        return compiled.own
     found = parity(compiled, candidate.pipeline, typed(problem), problem.schema, problem.task)
     assert found.unsettled == 0
     return None if found.equal else f"{compiled.description}: {found}"
