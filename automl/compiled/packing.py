@@ -57,7 +57,8 @@ class _Unpacker(pickle.Unpickler):
         self._rest = rest
 
     def persistent_load(self, told: Any) -> Any:
-        return BitTrees(*told, self._rest)
+        splits, values, outputs, objective = told
+        return BitTrees(splits, values, outputs, objective, self._rest)
 
 
 @cache
