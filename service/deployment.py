@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
@@ -90,14 +90,17 @@ class Deployment:
         return Scores(values=values, scores=class_scores(raw, top), probabilities=raw)
 
 
-def load(registry: Registry, project: Project, model: Model) -> Deployment:
+def load(
+    registry: Registry, project: Project, model: Model, rest: Callable[[], None] = lambda: None
+) -> Deployment:
     """The model, ready to serve. Raises CannotDeploy when its bytes, libraries or answers are not what was judged.
 
     What serves has given the golden answers: the compiled form that was stored with the model, or the pipeline and the
-    form that is made of it here.
+    form that is made of it here. ``rest`` is called now and then: whoever loads beside an event loop gives way in it.
     """
     _check_requirements(model.details["requirements"])
     data = registry.blobs.open(model.blob.digest)
+    rest()
     golden = json.loads(registry.blobs.open(model.attachments["golden"].digest))
     deployment = Deployment(
         project_id=project.id,
@@ -110,8 +113,10 @@ def load(registry: Registry, project: Project, model: Model) -> Deployment:
         classes=Task.from_json(model.details["task"]).classes,
         pipeline=None,
     )
+    rest()
     questions = _golden_rows(deployment, golden)
-    stored = _stored(registry, model, deployment, questions, golden)
+    rest()
+    stored = _stored(registry, model, deployment, questions, golden, rest)
     if stored is not None:
         return stored
     deployment = replace(deployment, pipeline=pickle.loads(data))
@@ -120,7 +125,12 @@ def load(registry: Registry, project: Project, model: Model) -> Deployment:
 
 
 def _stored(
-    registry: Registry, model: Model, deployment: Deployment, questions: pa.Table, golden: Mapping[str, Any]
+    registry: Registry,
+    model: Model,
+    deployment: Deployment,
+    questions: pa.Table,
+    golden: Mapping[str, Any],
+    rest: Callable[[], None],
 ) -> Deployment | None:
     """With the compiled form that was stored with the model.
 
@@ -132,10 +142,11 @@ def _stored(
         return None
     data = registry.blobs.open(model.attachments[FORM].digest)
     try:
-        form = unpack(data)
+        form = unpack(data, rest)
         if form is None:
             return None
         compiled = replace(deployment, compiled=form.reading(deployment.schema, deployment.task))
+        rest()
         if _golden_gap(compiled.raw(questions), golden) > GOLDEN_TOLERANCE:
             return None
         compiled.predict(questions.slice(0, 1))

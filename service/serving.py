@@ -12,6 +12,7 @@ from registry.records import Project
 from registry.store import Registry
 from service.clock import Clock
 from service.deployment import CannotDeploy, Deployment
+from service.rests import Rests
 from service.shelf import Shelf
 from service.understudies import Understudies, Understudy
 
@@ -43,9 +44,10 @@ class Serving:
         self._poll_seconds = poll_seconds
         self._clock = clock
         self._on_swap = on_swap
-        self._shelf = Shelf(registry)
+        self._shelf = Shelf(registry, rest=self._give_way)
         self._understudies = Understudies(registry, self._shelf, clock=clock, most=most_shadows)
         self._champions: dict[str, Deployment] = {}
+        self._rests = Rests()
         self._refused: dict[tuple[int, int], float] = {}
         self._wake = threading.Event()
         self._stop = False
@@ -94,10 +96,16 @@ class Serving:
                 self._shelf.forget(served.project_id)
         for project in projects:
             current = self._champions.get(project.name)
+            self._give_way()
             if project.champion is None or not _is_behind(current, project):
                 continue
             self._swap(project, current)
         self._understudies.refresh(projects)
+
+    def _give_way(self) -> None:
+        """Rests beside the event loop, which has calls to answer once a champion is there."""
+        if self._champions:
+            self._rests()
 
     def _swap(self, project: Project, current: Deployment | None) -> None:
         assert project.champion is not None
@@ -112,9 +120,11 @@ class Serving:
             self._refuse(project, error)
             return
         self._refused.pop(attempt, None)
+        self._give_way()
         self._champions[project.name] = deployment
         if current is None or current.version != deployment.version:
             self._record(project, deployment, current)
+            self._give_way()
             self._on_swap(deployment)
 
     def _record(self, project: Project, deployment: Deployment, current: Deployment | None) -> None:

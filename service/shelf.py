@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 
 from registry.records import Model, Project
@@ -20,11 +21,13 @@ _Key = tuple[int, int, int, str]
 class Shelf:
     """Loads models and keeps the last few of them. Used by one thread.
 
-    What is taken again was verified when it was loaded and never changes; which epoch it serves in is told anew.
+    ``rest`` is called now and then while a model is loaded. What is taken again was verified when it was loaded and
+    never changes; which epoch it serves in is told anew.
     """
 
-    def __init__(self, registry: Registry, *, most: int = MOST) -> None:
+    def __init__(self, registry: Registry, *, rest: Callable[[], None], most: int = MOST) -> None:
         self._registry = registry
+        self._rest = rest
         self._most = most
         self._kept: OrderedDict[_Key, Deployment] = OrderedDict()
 
@@ -44,7 +47,7 @@ class Shelf:
         return taken
 
     def _loaded(self, project: Project, model: Model) -> Deployment:
-        loaded = load(self._registry, project, model)
+        loaded = load(self._registry, project, model, self._rest)
         # It is long-lived: keep the collector from walking it in the middle of a request. What is old already is left
         # alone, as walking that now is as long a stop.
         gc.collect(1)

@@ -44,23 +44,28 @@ class _Splits:
 class BitTrees:
     """Sums over trees, tree after tree as LightGBM adds them, and its objective's link: (n, outputs).
 
-    Made by :func:`bit_trees`. Rows must have no NaN. May be called by many threads.
+    Made by :func:`bit_trees`, and again from ``told``, a tenth of it. Rows must have no NaN. May be called by many threads.
+    ``rest`` is called now and then while the tables are made.
     """
 
-    def __init__(self, splits: _Splits, values: Floats, outputs: int, objective: str) -> None:
+    def __init__(
+        self,
+        splits: _Splits,
+        values: Floats,
+        outputs: int,
+        objective: str,
+        rest: Callable[[], None] = lambda: None,
+    ) -> None:
         link = link_of(objective)
         if link is None:
             raise ValueError(f"no link is known for {objective!r}")
-        self._told = (splits, values, outputs, objective)
+        self.told = (splits, values, outputs, objective)
         self._outputs = outputs
         self._link = link
         self._values = values
         trees, leaves = values.shape
         self._first = (np.arange(trees) * leaves).astype(np.int32)
-        self._lookups = _lookups(splits, trees)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return BitTrees, self._told  # the tables are ten times as large, and made in a moment
+        self._lookups = _lookups(splits, trees, rest)
 
     def __call__(self, features: Floats) -> Floats | None:
         """None when some row would need more than WIDEST look-ups."""
@@ -160,7 +165,7 @@ class _Lookups:
         return at
 
 
-def _lookups(splits: _Splits, trees: int) -> _Lookups:
+def _lookups(splits: _Splits, trees: int, rest: Callable[[], None]) -> _Lookups:
     dtype = splits.ruled_out.dtype
     full = np.iinfo(dtype).max
     ordered: list[tuple[int, Floats, int]] = []
@@ -169,6 +174,7 @@ def _lookups(splits: _Splits, trees: int) -> _Lookups:
     lines: list[Bits] = []
     count = 0
     for part in _by_feature(splits):
+        rest()
         feature = int(splits.features[part.start])
         thresholds, place = np.unique(splits.thresholds[part], return_inverse=True)
         table = np.full((len(thresholds) + 1, trees), full, dtype)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import threading
 import weakref
-import zlib
 from typing import Any
 
 import numpy as np
@@ -28,21 +27,21 @@ NORMAL, LEAF = 0, 2
 class NativeTrees:
     """The answers, (n, outputs), of a model in LightGBM's text format, in one thread.
 
-    Raises Unknown when the model takes other than so many features. When pickled it is its text again.
+    Raises Unknown when the model takes other than so many features. It is pickled as its text, once.
     """
 
     def __init__(
         self, text: str, *, features: int, outputs: int, kind: int = NORMAL, float32: bool = False
     ) -> None:
         bits = bit_trees(text, outputs=outputs) if kind == NORMAL else None
-        self._set_up(zlib.compress(text.encode(), 1), features, outputs, kind, float32, bits)
+        self._set_up(text.encode(), features, outputs, kind, float32, bits)
+        self._text: bytes | None = text.encode()
 
     def _set_up(
-        self, packed: bytes, features: int, outputs: int, kind: int, float32: bool, bits: BitTrees | None
+        self, text: bytes, features: int, outputs: int, kind: int, float32: bool, bits: BitTrees | None
     ) -> None:
         self.outputs = outputs
-        self._packed = packed
-        self._booster = native_library.Booster(zlib.decompress(packed))
+        self._booster = native_library.Booster(text)
         if self._booster.features != features:
             raise Unknown(f"the trees take {self._booster.features} features, {features} are made")
         self._features = features
@@ -55,10 +54,13 @@ class NativeTrees:
         self._bits = bits
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self._packed, self._features, self.outputs, self._kind, self._type == _FLOAT32, self._bits
+        if self._text is None:
+            raise TypeError("trees that were unpickled have let go of their text")
+        return self._text, self._features, self.outputs, self._kind, self._type == _FLOAT32, self._bits
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self._set_up(*state)
+        self._text = None  # a megabyte that only a second pickle would need
 
     def one(self, features: bytes) -> Any:
         """One row's outputs. The array belongs to this thread and lasts until its next call."""

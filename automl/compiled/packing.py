@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import pickle
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import IO, Any
 
+from automl.compiled.bit_trees import BitTrees
 from automl.compiled.form import Compiled
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -18,23 +22,43 @@ def pack(compiled: Compiled) -> bytes | None:
 
     The bytes are a pickle behind a line that says what wrote it: only bytes whose signature was checked may be unpacked.
     """
+    data = io.BytesIO()
     try:
-        data = pickle.dumps(compiled, protocol=5)
+        _Packer(data, protocol=5).dump(compiled)
     except Exception:  # a part that can't be pickled may say so in any way; the pipeline is kept all the same
         return None
-    return _head() + data if len(data) <= MOST_BYTES else None
+    return _head() + data.getvalue() if data.tell() <= MOST_BYTES else None
 
 
-def unpack(data: bytes) -> Compiled | None:
+def unpack(data: bytes, rest: Callable[[], None] = lambda: None) -> Compiled | None:
     """The form that was packed; None when another release packed it.
 
-    Raises whatever broken bytes raise.
+    ``rest`` is called now and then, by a thread that should not keep others from their work. Raises whatever broken
+    bytes raise.
     """
     head = _head()
     if not data.startswith(head):
         return None
-    found = pickle.loads(memoryview(data)[len(head) :])
+    file = io.BytesIO(data)
+    file.seek(len(head))
+    found = _Unpacker(file, rest).load()
     return found if isinstance(found, Compiled) else None
+
+
+class _Packer(pickle.Pickler):
+    def persistent_id(self, part: Any) -> Any:
+        """Of bit trees only what they are made from: their tables are ten times as large, and made in a moment."""
+        return part.told if isinstance(part, BitTrees) else None
+
+
+class _Unpacker(pickle.Unpickler):
+    def __init__(self, file: IO[bytes], rest: Callable[[], None]) -> None:
+        super().__init__(file)
+        self._rest = rest
+
+    def persistent_load(self, told: Any) -> Any:
+        splits, values, outputs, objective = told
+        return BitTrees(splits, values, outputs, objective, self._rest)
 
 
 @cache
