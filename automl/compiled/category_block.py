@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,8 @@ class CategoryTable:
     def codes_of(self, values: Sequence[object]) -> Codes_ | None:
         """The line of each value; None when some value is one that only the long way settles."""
         index, unseen = self.index, len(self.features) - 1
+        with suppress(TypeError):  # of a value that is not among them
+            return np.fromiter(map(index.get, values), np.intp, len(values))  # type: ignore[arg-type]
         lines = []
         try:
             for value in values:

@@ -23,7 +23,7 @@ from service.explaining import Explaining
 from service.prediction import Answer, Predictor
 from service.problems import Problem
 from service.scores import Scores
-from service.wire.forms import told_predictions
+from service.wire.telling import told_predictions
 
 
 async def explained(

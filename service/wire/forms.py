@@ -7,7 +7,6 @@ words the errors and knows the conversions.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,12 +23,13 @@ from service.admission import LONGEST_ID
 from service.deployment import Deployment
 from service.log_reading import read_column, typed_table
 from service.log_records import Head, head_bytes, plain_record
+from service.wire.telling import UNNAMEABLE, teller
 
 Values = tuple[Any, ...]
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _WHOLE_IN_FLOAT = 2**53
-_UNNAMEABLE = re.compile(r'["\\\x00-\x1f]')
-_encode = msgspec.json.Encoder().encode
+_WHOLE_BODY = 256 * 1024
+"""A body up to this size is read in less than a millisecond: pauses would cost more than they give."""
 _TYPES: Mapping[ColumnKind, Any] = {
     ColumnKind.NUMERIC: int | float | None,
     ColumnKind.BOOLEAN: bool | None,
@@ -56,6 +56,7 @@ class Form:
         "_call",
         "_pieces",
         "_row",
+        "_tell",
         "classes",
         "columns",
         "deployment",
@@ -73,6 +74,7 @@ class Form:
         self.version = deployment.version
         self.labels = deployment.classes
         self.classes = tuple(deployment.schema.target.text(label) for label in deployment.classes)
+        self._tell = teller(self.version, self.classes if deployment.task.is_classification else None)
         self.readable = False
         named = deployment.schema.by_name.get(deployment.task.id_column or "")
         self.named = named is not None
@@ -89,7 +91,7 @@ class Form:
             own=self.named,
             classes=self.classes if deployment.task.is_classification else None,
         )
-        if any(_UNNAMEABLE.search(column.name) for column in self.columns):
+        if any(UNNAMEABLE.search(column.name) for column in self.columns):
             return
         self.readable = True
         self._row = _struct(self.columns, self.named)
@@ -110,6 +112,8 @@ class Form:
 
     def read_in_pieces(self, body: bytes) -> list[Values] | None:
         """Like :meth:`read`, with pauses in which other threads get a word in: for large bodies, in a thread."""
+        if len(body) <= _WHOLE_BODY:
+            return self.read(body)
         if not self.readable:
             return None
         try:
@@ -191,8 +195,8 @@ class Form:
     def encode(
         self, ids: Sequence[str], values: Sequence[Any], shares: Sequence[Sequence[float]] | None
     ) -> bytes:
-        """The answer to one call as JSON."""
-        return encode_answer(self.version, ids, values, shares, self.classes)
+        """The answer to one call as JSON: what :func:`service.wire.telling.encode_answer` gives."""
+        return self._tell(ids, values, shares)
 
 
 class _Split(msgspec.Struct):
@@ -200,33 +204,6 @@ class _Split(msgspec.Struct):
 
 
 _split = msgspec.json.Decoder(_Split)
-
-
-def encode_answer(
-    version: int,
-    ids: Sequence[str],
-    values: Sequence[Any],
-    shares: Sequence[Sequence[float]] | None,
-    classes: Sequence[str],
-) -> bytes:
-    """``{"model_version", "predictions": [{"id", "value", "probabilities"?}]}``."""
-    predictions = told_predictions(ids, values, shares, classes)
-    return _encode({"model_version": version, "predictions": predictions})
-
-
-def told_predictions(
-    ids: Sequence[str],
-    values: Sequence[Any],
-    shares: Sequence[Sequence[float]] | None,
-    classes: Sequence[str],
-) -> list[dict[str, Any]]:
-    """What a caller is told of each row."""
-    if shares is None:
-        return [{"id": name, "value": value} for name, value in zip(ids, values, strict=True)]
-    return [
-        {"id": name, "value": value, "probabilities": dict(zip(classes, share, strict=True))}
-        for name, value, share in zip(ids, values, shares, strict=True)
-    ]
 
 
 def _struct(columns: Sequence[Column], named: bool) -> type[msgspec.Struct]:

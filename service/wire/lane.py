@@ -19,8 +19,9 @@ from service.row_ids import ROW_IDS
 from service.settings import Settings
 from service.wire.asks import Ask, answers_of, fits, id_text
 from service.wire.bodies import read_rows, too_many_rows
-from service.wire.forms import Form, Values, encode_answer
+from service.wire.forms import Form, Values
 from service.wire.team import WORTH_ROWS, Team
+from service.wire.telling import encode_answer
 
 LARGE_BODY = 128 * 1024
 """A body from this size on is read in the thread."""

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from compiled_cases import case
+from sklearn.decomposition import FastICA
+from sklearn.ensemble import AdaBoostClassifier
 from sklearn.linear_model import LogisticRegression
 from test_compiled_scorers import CASES
 
@@ -41,6 +43,19 @@ def test_every_form_comes_back_with_the_same_bits(target: str, name: str, make: 
         assert np.array_equal(np.asarray(back.quick(some)), np.asarray(made.quick(some)))
     assert np.array_equal(back.table(problem.table), made.table(problem.table))
     assert rests or name != "lightgbm"
+
+
+def test_a_form_whose_own_steps_answer_comes_back_with_them() -> None:
+    problem = case("two")
+    made = problem.compiled(problem.pipeline(FastICA(3, random_state=0), AdaBoostClassifier(random_state=0)))
+    packed = pack(made)
+    assert packed is not None
+    back = unpack(packed)
+    assert back is not None
+    assert (back.own, back.description) == (made.own, made.description)
+    assert back.own is not None
+    rows = json_rows(made.columns, problem.table)
+    assert np.array_equal(np.asarray(back.quick(rows)), np.asarray(made.quick(rows)))
 
 
 def test_a_form_reads_rows_by_the_schema_and_the_task_of_the_day() -> None:

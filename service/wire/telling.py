@@ -1,0 +1,79 @@
+"""What a caller is told of each row, and how it is written as JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+_encode = msgspec.json.Encoder().encode
+UNNAMEABLE = re.compile(r'["\\\x00-\x1f]')
+"""In what can't be the name of a struct's field."""
+
+
+def encode_answer(
+    version: int,
+    ids: Sequence[str],
+    values: Sequence[Any],
+    shares: Sequence[Sequence[float]] | None,
+    classes: Sequence[str],
+) -> bytes:
+    """``{"model_version", "predictions": [{"id", "value", "probabilities"?}]}``."""
+    predictions = told_predictions(ids, values, shares, classes)
+    return _encode({"model_version": version, "predictions": predictions})
+
+
+def told_predictions(
+    ids: Sequence[str],
+    values: Sequence[Any],
+    shares: Sequence[Sequence[float]] | None,
+    classes: Sequence[str],
+) -> list[dict[str, Any]]:
+    """What a caller is told of each row."""
+    if shares is None:
+        return [{"id": name, "value": value} for name, value in zip(ids, values, strict=True)]
+    return [
+        {"id": name, "value": value, "probabilities": dict(zip(classes, share, strict=True))}
+        for name, value, share in zip(ids, values, shares, strict=True)
+    ]
+
+
+class _Answer(msgspec.Struct, gc=False):
+    model_version: int
+    predictions: list[Any]
+
+
+class _Value(msgspec.Struct, gc=False):
+    id: str
+    value: Any
+
+
+class _Shared(_Value, gc=False):
+    probabilities: Any
+
+
+Teller = Callable[[Sequence[str], Sequence[Any], Sequence[Sequence[float]] | None], bytes]
+
+
+def teller(version: int, classes: Sequence[str] | None) -> Teller:
+    """Writes answers as :func:`encode_answer` does, to the byte, in a third of the time. ``classes`` is None for
+    numbers."""
+    if classes is None:
+        return lambda ids, values, _: _encode(
+            _Answer(version, [_Value(name, value) for name, value in zip(ids, values, strict=True)])
+        )
+    if any(UNNAMEABLE.search(name) for name in classes):
+        return lambda ids, values, shares: encode_answer(version, ids, values, shares, classes)
+    names = {f"c{place}": name for place, name in enumerate(classes)}
+    shared = msgspec.defstruct("Shares", [(name, float) for name in names], rename=names, gc=False)
+
+    def tell(ids: Sequence[str], values: Sequence[Any], shares: Sequence[Sequence[float]] | None) -> bytes:
+        told = [
+            _Shared(name, value, shared(*share))
+            for name, value, share in zip(ids, values, shares or (), strict=True)
+        ]
+        return _encode(_Answer(version, told))
+
+    return tell
