@@ -1,0 +1,28 @@
+"""What is done to a model's answers: a calibration of probabilities, a target brought back to its own scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.compiled.scorer import OnMatrix, Scorer
+
+Floats = npt.NDArray[np.float64]
+
+
+class Shaped(OnMatrix):
+    """A scorer whose answers go through a function, row by row."""
+
+    def __init__(self, scorer: Scorer, shape: Callable[[Floats], Floats], name: str) -> None:
+        self.description = f"{scorer.description}, {name}"
+        self.tolerance = scorer.tolerance
+        self._scorer = scorer
+        self._shape = shape
+
+    def one(self, features: bytes) -> Floats:
+        return self._shape(self._scorer.one(features))
+
+    def many(self, features: Floats) -> Floats:
+        return self._shape(self._scorer.many(features))
