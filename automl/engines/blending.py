@@ -156,8 +156,10 @@ def _report(
         return {**told, "used": False, "reason": "the best single model is best alone"}
     unit = prepared.metric.name
     if not choice.gain > rule.margin:
-        reason = f"the blend ({names}) gains {choice.gain:.3g} {unit} on folds that did not choose it, not more than {rule.margin:g}"
-        return {**told, "used": False, "reason": reason}
+        gained = (
+            f"gains {choice.gain:.3g} {unit} on folds that did not choose it, not more than {rule.margin:g}"
+        )
+        return {**told, "used": False, "reason": f"the blend ({names}) {gained}"}
     reason = f"{names}: better than the best single model by {choice.gain:.3g} {unit} on folds that did not choose it"
     return {**told, "used": True, "reason": reason}
 

@@ -86,7 +86,7 @@ class Pool:
     def _forget(self) -> None:
         if len(self.kept) <= KEPT:
             return
-        first = {}
+        first: dict[tuple[str, str], Tried] = {}
         for one in self.kept:
             first.setdefault((one.engine, one.estimator), one)
         spared = set(map(id, first.values()))

@@ -78,10 +78,14 @@ def race(
 ) -> Raced:
     """Search with all engines at once and choose the best model, or a blend of several where that is better.
 
-    The budget counts from ``begin``, which is called before anything is prepared; the final training is in it. Each
-    start is tried first by its own engine. Raises SearchFailed, saying each engine's reason, when none
-    found a model; what ``report`` raises ends the search.
+    The budget counts from ``begin``, which is called before anything is prepared; the final training is in it.
+    Beside the portfolio, which is quick to import, other engines are imported while it is tried. Each start is
+    tried first by its own engine. Raises SearchFailed, saying each engine's reason, when none found a model; what
+    ``report`` raises ends the search.
     """
+    if FIRST not in rule.shares:
+        for name in rule.shares:
+            engine(name)
     begin()
     allowance = Allowance(budget_seconds=budget_seconds)
     with quiet():
@@ -114,7 +118,8 @@ def _run(
     seed: int,
     starts: Sequence[Start],
 ) -> dict[str, _Runner]:
-    heard, broken = threading.Lock(), []
+    heard = threading.Lock()
+    broken: list[BaseException] = []
 
     def tell(trial: Trial) -> None:
         with heard:
