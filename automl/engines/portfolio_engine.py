@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from lightgbm import early_stopping
 
 from automl.candidate import Candidate
 from automl.engines import portfolio
 from automl.engines.evaluation import Fold, Prepared, prepare
+from automl.engines.limits import XgboostWithin, lightgbm_within, unheard_timeouts, within
 from automl.engines.portfolio import Setting
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.skewed import LogTarget, is_skewed
@@ -66,7 +68,9 @@ class PortfolioEngine:
                 used: list[dict[str, Any]] = []
                 loss = trials.run(
                     setting.kind,
-                    lambda seconds, setting=setting, used=used: _attempt(setting, trials, seed, used),  # type: ignore[misc]
+                    lambda seconds, setting=setting, used=used: _attempt(
+                        setting, trials, seed, used, seconds
+                    ),  # type: ignore[misc]
                     lambda setting=setting, used=used: used[-1] if used else setting.to_config(),  # type: ignore[misc]
                 )
                 failed = failed + 1 if loss is None else 0
@@ -81,7 +85,14 @@ class PortfolioEngine:
         if setting is None:
             raise AssertionError(f"a setting that was tried can't be read back: {tried.config}")
         made = portfolio.model(setting, n_classes=prepared.n_classes, seed=seed)
-        return made.fit(prepared.full.X, prepared.full.y, **_weights(made, prepared.full.weights))
+        more = {**_weights(made, prepared.full.weights)}
+        if setting.kind == "lightgbm":
+            more["callbacks"] = [lightgbm_within(seconds)]
+        elif setting.kind == "xgboost":
+            made.set_params(callbacks=[XgboostWithin(seconds)])
+        with unheard_timeouts():
+            fitted = within(1.5 * seconds, made.fit, prepared.full.X, prepared.full.y, named=more)
+        return _without_callbacks(fitted)
 
 
 def _in_turn(trials: Trials, starts: Sequence[Setting], seed: int) -> Iterator[Setting]:
@@ -104,44 +115,58 @@ def _in_turn(trials: Trials, starts: Sequence[Setting], seed: int) -> Iterator[S
         yield portfolio.neighbour(around, rng)
 
 
-def _attempt(setting: Setting, trials: Trials, seed: int, used: list[dict[str, Any]]) -> tuple[float, float]:
-    rounds: list[int] = []
+def _attempt(
+    setting: Setting, trials: Trials, seed: int, used: list[dict[str, Any]], seconds: float
+) -> tuple[float, float]:
+    prepared, rounds = trials.prepared, list[int]()
 
     def fit(fold: Fold) -> Any:
-        made = portfolio.model(setting, n_classes=trials.prepared.n_classes, seed=seed)
-        fitted, stopped = _early(made, setting, fold)
+        made = portfolio.model(setting, n_classes=prepared.n_classes, seed=seed)
+        fitted, stopped = _early(made, setting, fold, seconds * len(fold.train.y) / prepared.fold_rows)
         if stopped:
             rounds.append(stopped)
             mean = max(1, round(float(np.mean(rounds))))
             used.append({"kind": setting.kind, "params": {**setting.params, "n_estimators": mean}})
         return fitted
 
-    return trials.prepared.cross_validate(fit, trials.keep)
+    with unheard_timeouts():
+        # Boosting ends by itself when its share is used up; scoring takes time too.
+        result: tuple[float, float] = within(1.5 * seconds, prepared.cross_validate, fit, trials.keep)
+    return result
 
 
-def _early(made: Any, setting: Setting, fold: Fold) -> tuple[Any, int]:
-    """The model fitted on the fold, and the rounds that boosting stopped at (0 where there are none)."""
-    inner = made.regressor if isinstance(made, LogTarget) else made
+def _early(made: Any, setting: Setting, fold: Fold, seconds: float) -> tuple[Any, int]:
+    """The model fitted on the fold, and the rounds that boosting stopped at (0 where there are none).
+
+    It stops by the fold's own validation rows, or after ``seconds``; rounds that a setting names are kept.
+    """
     weights = _weights(made, fold.train.weights)
-    known = setting.kind in ("lightgbm", "xgboost") and "n_estimators" not in setting.params
-    valid = _validation(fold) if known else None
+    valid = _validation(fold) if setting.kind in ("lightgbm", "xgboost") else None
     if valid is None:
         return made.fit(fold.train.X, fold.train.y, **weights), int(setting.params.get("n_estimators", 0))
     X, y = valid
-    patience = max(15, round(3.0 / float(setting.params["learning_rate"])))
-    if isinstance(made, LogTarget):
-        y = np.log1p(np.maximum(y, 0.0))
+    free = "n_estimators" not in setting.params
+    patience = max(15, round(3.0 / float(setting.params["learning_rate"]))) if free else portfolio.MOST_ROUNDS
+    shaped = np.log1p(np.maximum(y, 0.0)) if isinstance(made, LogTarget) else y
+    given: dict[str, Any] = {"eval_set": [(X, shaped)], **weights}
     if setting.kind == "lightgbm":
-        import lightgbm
+        stops = [lightgbm_within(seconds), *([early_stopping(patience, verbose=False)] if free else ())]
+        made.fit(fold.train.X, fold.train.y, callbacks=stops, **given)
+        booster = made.regressor_ if isinstance(made, LogTarget) else made
+        return made, int(booster.best_iteration_ or booster.booster_.current_iteration())
+    made.set_params(
+        callbacks=[XgboostWithin(seconds)], **({"early_stopping_rounds": patience} if free else {})
+    )
+    made.fit(fold.train.X, fold.train.y, verbose=False, **given)
+    stopped = made.best_iteration + 1 if free else made.get_booster().num_boosted_rounds()
+    return _without_callbacks(made), int(stopped)
 
-        stop = lightgbm.early_stopping(patience, verbose=False)
-        made.fit(fold.train.X, fold.train.y, eval_set=[(X, y)], callbacks=[stop], **weights)
-        fitted = made.regressor_ if isinstance(made, LogTarget) else made
-        return made, int(fitted.best_iteration_ or portfolio.MOST_ROUNDS)
-    inner.set_params(early_stopping_rounds=patience)
-    made.fit(fold.train.X, fold.train.y, eval_set=[(X, y)], verbose=False, **weights)
-    fitted = made.regressor_ if isinstance(made, LogTarget) else made
-    return made, int(fitted.best_iteration) + 1
+
+def _without_callbacks(made: Any) -> Any:
+    """XGBoost keeps its callbacks as parameters; a model that is stored has none."""
+    if "callbacks" in made.get_params(deep=False):
+        made.set_params(callbacks=None)
+    return made
 
 
 def _validation(fold: Fold) -> tuple[Any, Any] | None:

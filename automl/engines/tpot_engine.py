@@ -9,13 +9,10 @@ chance: the start, where it can be used, and each model's good default come firs
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from func_timeout import FunctionTimedOut, func_timeout
 from tpot.evolvers import BaseEvolver
 from tpot.search_spaces.nodes import EstimatorNode
 from tpot.search_spaces.pipelines import ChoicePipeline, SequentialPipeline
@@ -24,6 +21,7 @@ from automl.candidate import Candidate
 from automl.engines import families, recipes
 from automl.engines.evaluation import Fold, Prepared, prepare
 from automl.engines.families import Shape
+from automl.engines.limits import unheard_timeouts, within
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.recipes import Menu, Recipe
 from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
@@ -76,7 +74,7 @@ class TpotEngine:
         """Let TPOT breed until the time or the trials are used up."""
         menu = families.steps(_shape(trials.prepared, seed))
         read = [recipes.from_config(start.config, menu) for start in starts if start.engine == self.name]
-        with _unheard_timeouts():
+        with unheard_timeouts():
             _evolve(trials, menu, seed, [recipe for recipe in read if recipe is not None])
 
     def refit(self, tried: Tried, prepared: Prepared, seconds: float, *, seed: int) -> Any:
@@ -85,8 +83,8 @@ class TpotEngine:
         if recipe is None:
             raise AssertionError(f"a recipe that was tried can't be read back: {tried.config}")
         full = prepared.full
-        with _unheard_timeouts():
-            return _within(seconds, recipes.fit, recipe, full.X, full.y, full.weights)
+        with unheard_timeouts():
+            return within(seconds, recipes.fit, recipe, full.X, full.y, full.weights)
 
 
 class _Evolver(BaseEvolver):  # type: ignore[misc]
@@ -174,32 +172,8 @@ def _attempt(recipe: Recipe, trials: Trials, seconds: float) -> tuple[float, flo
     def fit(fold: Fold) -> Any:
         return recipes.fit(recipe, fold.train.X, fold.train.y, fold.train.weights)
 
-    score: tuple[float, float] = _within(seconds, trials.prepared.cross_validate, fit, trials.keep)
+    score: tuple[float, float] = within(seconds, trials.prepared.cross_validate, fit, trials.keep)
     return score
-
-
-def _within(seconds: float, call: Callable[..., Any], *arguments: Any) -> Any:
-    """The call's result; TimeoutError when it takes longer. Native code is stopped when it next returns."""
-    try:
-        return func_timeout(seconds, call, args=arguments)
-    except FunctionTimedOut:
-        raise TimeoutError(f"stopped after {seconds:.2g} s") from None
-
-
-@contextmanager
-def _unheard_timeouts() -> Iterator[None]:
-    """Python prints an exception that hits a callback of native code to stderr; not these."""
-    before = sys.unraisablehook
-
-    def hook(unraisable: Any) -> None:
-        if not issubclass(unraisable.exc_type, FunctionTimedOut):
-            before(unraisable)
-
-    sys.unraisablehook = hook
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
 
 
 def _shape(prepared: Prepared, seed: int) -> Shape:

@@ -22,6 +22,7 @@ from automl.errors import AutoMLError, SearchFailed
 
 _OVERTIME = 0.33
 """Share of the budget by which the final training may overrun; the caller ends a search at 0.5."""
+_LEAST_SECONDS = 0.005
 _CAUTION = 1.25
 """Training on all rows is expected to take so much longer than its rows alone would say."""
 
@@ -69,7 +70,7 @@ class Allowance:
             left - self.refit_seconds,
             self.budget_seconds / (2 if first else 6),
         )
-        return seconds if seconds > 0.02 * self.budget_seconds else 0.0
+        return seconds if seconds > max(0.02 * self.budget_seconds, _LEAST_SECONDS) else 0.0
 
     def refit_limit(self) -> float:
         """Seconds the final training may take: what is left, and in need a third of the budget beyond it."""

@@ -274,10 +274,7 @@ def test_every_kind_of_pipeline_is_read_and_predicts_where_no_engine_can_be_impo
     name: str, search: Search, tmp_path: Path
 ) -> None:
     problem = problems.mixed()
-    found = [
-        search(problem, trials=1, budget=60, starts=() if start is None else (start,))
-        for start in problems.starts(name, problem)
-    ]
+    found = [search(problem, trials=1, budget=60, start=start) for start in problems.starts(name, problem)]
     for (_, trials), start in zip(found, problems.starts(name, problem), strict=True):
         assert start.estimator in ("", trials[0].estimator)
         assert trials[0].config == start.config or name in ("flaml", "portfolio")
