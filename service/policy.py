@@ -12,6 +12,8 @@ from service.policy_part import Part, Share
 from service.schedule import check_cron
 
 ENGINES = ("portfolio", "flaml", "tpot")
+QUICK = "portfolio"
+"""The engine that has a first good model within seconds."""
 
 
 class NewLabels(Part):
@@ -156,7 +158,9 @@ class Search(Part):
     """``engines`` search at once and share the machine: weights, of which only the proportions matter.
 
     The search ends early when nothing better came for ``patience`` of the budget (null: never). ``parallel`` is
-    how many trials run at once, each in one thread (null: as many as there are cores).
+    how many trials run at once, each in one thread (null: as many as there are cores). A project's first run takes
+    ``first_seconds`` of the portfolio alone, so that a model serves soon, and the full search follows at once (null,
+    or without the portfolio: the first run is a full one).
     """
 
     budget_seconds: float = Field(default=120, ge=1, le=86_400)
@@ -166,6 +170,11 @@ class Search(Part):
     patience: Annotated[float, Field(gt=0, le=1)] | None = 0.5
     parallel: int | None = Field(default=None, ge=1, le=64)
     blend: Blend | None = Blend()
+    first_seconds: float | None = Field(default=2.0, ge=1, le=86_400)
+
+    @property
+    def starts_quickly(self) -> bool:
+        return self.first_seconds is not None and self.engines.get(QUICK, 0) > 0
 
     @field_validator("engines")
     @classmethod
