@@ -13,8 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 from automl.tallies import Positions, Values
 
@@ -130,6 +128,10 @@ def _held_out(way: Way, labels: Positions, given: Values, parts: Positions) -> V
 
 
 def _curve(way: Way, positive: npt.NDArray[np.bool_], scores: Values) -> Curve:
+    # Late: who only applies a curve, as serving does, must not wait for scikit-learn.
+    from sklearn.isotonic import IsotonicRegression
+    from sklearn.linear_model import LogisticRegression
+
     if way == "none" or positive.all() or not positive.any():
         return Curve()  # a class without rows says nothing about its scores
     if way == "platt":

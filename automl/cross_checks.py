@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtrc, ndtr, ndtri
+import scipy  # its parts come when they are first used
 
 from automl.comparison import Case
 from automl.resampling import Difference
@@ -40,7 +40,7 @@ class PairedAuc:
         """One-sided: small where the difference is surely above ``bound``."""
         if self.error == 0.0:
             return 0.0 if self.estimate > bound else 1.0
-        return float(ndtr(-(self.estimate - bound) / self.error))
+        return float(scipy.special.ndtr(-(self.estimate - bound) / self.error))
 
 
 def delong(y: Positions, challenger: Values, champion: Values) -> PairedAuc | None:
@@ -79,7 +79,7 @@ class Discordant:
     @property
     def p_better(self) -> float:
         """McNemar's exact test, one-sided: the chance of so many won, or more, were both models equally often right."""
-        return 1.0 if self.won == 0 else float(bdtrc(self.won - 1, self.won + self.lost, 0.5))
+        return 1.0 if self.won == 0 else float(scipy.special.bdtrc(self.won - 1, self.won + self.lost, 0.5))
 
     @property
     def p_different(self) -> float:
@@ -113,7 +113,7 @@ def cross_checks_gate(case: Case, difference: Difference | None) -> Gate:
 
 
 def _told_of_delong(found: PairedAuc, case: Case, difference: Difference) -> tuple[str, Mapping[str, Any]]:
-    reach = found.error * float(ndtri(1.0 - difference.alpha))
+    reach = found.error * float(scipy.special.ndtri(1.0 - difference.alpha))
     lower, upper = found.estimate - reach, found.estimate + reach
     same = _side(lower, upper, case.asked) == _side(difference.lower, difference.upper, case.asked)
     p = found.p_above(case.asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,45 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-Times = npt.NDArray[np.datetime64]
-Numbers = npt.NDArray[np.float64]
-
-_DAY = np.timedelta64(1, "D")
-
-
-def _elapsed(times: Times) -> Numbers:
-    return np.asarray((times - np.datetime64(0, "us")) / _DAY, dtype=np.float64)
-
-
-def _hour(times: Times) -> Numbers:
-    return np.asarray((times - times.astype("datetime64[D]")) / np.timedelta64(1, "h"), dtype=np.float64)
-
-
-def _weekday(times: Times) -> Numbers:
-    return _with_gaps(times, (times.astype("datetime64[D]").astype(np.int64) + 3) % 7)  # day 0 was a Thursday
-
-
-def _day(times: Times) -> Numbers:
-    first = times.astype("datetime64[M]").astype("datetime64[D]")
-    return np.asarray((times.astype("datetime64[D]") - first) / _DAY, dtype=np.float64) + 1
-
-
-def _month(times: Times) -> Numbers:
-    return _with_gaps(times, times.astype("datetime64[M]").astype(np.int64) % 12 + 1)
-
-
-def _with_gaps(times: Times, numbers: npt.NDArray[np.int64]) -> Numbers:
-    return np.where(np.isnat(times), np.nan, numbers.astype(np.float64))
-
-
-PARTS: Mapping[str, Callable[[Times], Numbers]] = {
-    "elapsed": _elapsed,
-    "hour": _hour,
-    "weekday": _weekday,
-    "day": _day,
-    "month": _month,
-}
-"""In UTC: days since 1970 and hour of the day with their fractions, weekday (Monday is 0), day, month."""
+from automl.date_parts import DAY, PARTS, Numbers, Times
 
 _CYCLE_DAYS: Mapping[str, float] = {"elapsed": np.inf, "hour": 1, "weekday": 7, "day": 31, "month": 366}
 
@@ -97,7 +59,7 @@ def _useful(name: str, times: Times, *, is_order: bool) -> list[tuple[str, str, 
     known = times[~np.isnat(times)]
     if known.size == 0:
         return []
-    span = float((known.max() - known.min()) / _DAY)
+    span = float((known.max() - known.min()) / DAY)
     kept: list[tuple[str, str, float]] = []
     for part, read in PARTS.items():
         values = read(known)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from automl.tallies import Values
 
@@ -18,6 +16,10 @@ def moved(reference: npt.NDArray[np.float64], pool: npt.NDArray[np.float64], *, 
     A domain classifier's probability, out of fold and with both sides of equal weight, above the 0.5 that says
     nothing. All 0 where either side has fewer than LEAST_ROWS. Both are numeric matrices without gaps.
     """
+    # Late: the server has this at hand, and must not wait for scikit-learn before it answers.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
     if min(len(reference), len(pool)) < LEAST_ROWS:
         return np.zeros(len(pool))
     X = np.concatenate([reference, pool])

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, hypergeom
+import scipy  # its parts come when they are first used
 
 from automl.proportions import Proportion, wilson
 from automl.tallies import Positions, Values
@@ -222,8 +222,10 @@ class _Held:
         due = max(their / max(others, 1), float(np.mean(1.0 - sureness)) if n else 0.0)
         p: float | None = None
         if int(own.sum()) >= rule.min_rows:
-            more_than_others = hypergeom.sf(k - 1, n + others, k + their, n)  # Fisher's exact test
-            more_than_due = binom.sf(k - 1, n, min(due + rule.margin, 1.0))
+            more_than_others = scipy.stats.hypergeom.sf(
+                k - 1, n + others, k + their, n
+            )  # Fisher's exact test
+            more_than_due = scipy.stats.binom.sf(k - 1, n, min(due + rule.margin, 1.0))
             p = float(max(more_than_others, more_than_due))
         # a wrong label disagrees where the model is right; in K classes mostly where it is wrong, too
         full = 1.0 - due - due / (self.predicted.shape[1] - 1)

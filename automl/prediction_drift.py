@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import wasserstein_distance
+import scipy  # its parts come when they are first used
 
 _CHANCE = 3.5
 """Standard errors of a difference of means that chance alone may make."""
@@ -75,4 +75,4 @@ def _distance(old: npt.NDArray[np.float64], new: npt.NDArray[np.float64]) -> flo
     spread = float(old.std())
     if spread <= _FLAT * max(abs(float(old.mean())), 1.0):  # the same answer for every row
         spread = max(abs(float(old.mean())), _FLAT)
-    return float(wasserstein_distance(old, new)) / spread
+    return float(scipy.stats.wasserstein_distance(old, new)) / spread

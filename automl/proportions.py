@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from scipy.special import betainc, betaln, ndtri
+import scipy  # its parts come when they are first used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ def wilson(hits: int, of: int, *, alpha: float = 0.05) -> Proportion:
         raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
     if of == 0:
         return Proportion(hits=0, of=0, lower=0.0, upper=1.0)
-    z2 = float(ndtri(1.0 - alpha / 2.0)) ** 2
+    z2 = float(scipy.special.ndtri(1.0 - alpha / 2.0)) ** 2
     share = hits / of
     middle = (share + z2 / (2 * of)) / (1 + z2 / of)
     reach = math.sqrt(z2 * (share * (1 - share) / of + z2 / (4 * of * of))) / (1 + z2 / of)
@@ -74,9 +74,9 @@ def evidence_below(hits: int, of: int, floor: float) -> float:
     if not 0 < floor < 1:
         raise ValueError(f"floor must lie between 0 and 1, not {floor}")
     misses = of - hits
-    below = float(betainc(hits + 1, misses + 1, floor))
+    below = float(scipy.special.betainc(hits + 1, misses + 1, floor))
     if below == 0.0:
         return 0.0
-    log = float(betaln(hits + 1, misses + 1)) + math.log(below)
+    log = float(scipy.special.betaln(hits + 1, misses + 1)) + math.log(below)
     log -= (hits + 1) * math.log(floor) + misses * math.log1p(-floor)
     return math.exp(log) if log < 700 else math.inf

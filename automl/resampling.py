@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri, stdtr, stdtrit
+import scipy  # its parts come when they are first used
 
 from automl.tallies import Positions, Sums, Tally, Values
 
@@ -74,7 +74,7 @@ class Draws:
         bootstrap standard error. The percentile knows about skew; Student's reaches into tails that a few
         thousand resamples don't hold once alpha has been spent down, and knows when there are few units.
         """
-        reach = self.error * float(stdtrit(self.rests_on - 1, 1.0 - alpha))
+        reach = self.error * float(scipy.special.stdtrit(self.rests_on - 1, 1.0 - alpha))
         tail = max(int(alpha * (len(self.drawn) + 1)), 1)
         return Difference(
             estimate=self.estimate,
@@ -96,7 +96,7 @@ class Draws:
         by_draws = (at_least + 1) / (len(self.drawn) + 1)
         if self.error == 0.0:
             return 1.0 if self.estimate >= bound else by_draws
-        by_student = float(stdtr(self.rests_on - 1, (self.estimate - bound) / self.error))
+        by_student = float(scipy.special.stdtr(self.rests_on - 1, (self.estimate - bound) / self.error))
         return max(by_draws, by_student)
 
 
@@ -176,7 +176,7 @@ def rows_to_decide(
     above = difference.estimate - effect
     if above <= 0 or difference.error == 0:
         return None
-    z = float(ndtri(1.0 - (alpha or difference.alpha)) + ndtri(power)) + _CAUTION
+    z = float(scipy.special.ndtri(1.0 - (alpha or difference.alpha)) + scipy.special.ndtri(power)) + _CAUTION
     return int(np.ceil(rows * (z * difference.error / above) ** 2))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
+import scipy  # its parts come when they are first used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def horvitz_thompson(
     grown = y[by_chance] / p[by_chance]
     middle = float(np.sum(weigh * grown) / np.sum(weigh))
     error = math.sqrt(float(np.sum(weigh * np.square(grown - middle)))) / population
-    reach = error * float(stdtrit(m - 1, 1.0 - alpha / 2.0))
+    reach = error * float(scipy.special.stdtrit(m - 1, 1.0 - alpha / 2.0))
     return Estimate(
         mean=mean, error=error, lower=mean - reach, upper=mean + reach, rows=len(y), population=population
     )

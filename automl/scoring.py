@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from automl.task import Label, Task
+
+if TYPE_CHECKING:  # each takes long to import, and nothing here but their names is needed
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
 
 
 def predictions(pipeline: Pipeline, rows: pd.DataFrame, task: Task) -> npt.NDArray[np.float64]:
@@ -64,4 +66,4 @@ def encoded(pipeline: Pipeline, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
     """The numeric features (n, d) that the pipeline's own preprocessing makes of rows, before any model's steps."""
     steps = pipeline.steps
     last = next(place for place, (name, _) in enumerate(steps) if name == "encode")
-    return np.asarray(Pipeline(steps[: last + 1]).transform(rows), dtype=np.float64)
+    return np.asarray(pipeline[: last + 1].transform(rows), dtype=np.float64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.distance import cdist
+import scipy  # its parts come when they are first used
 
 from automl.tallies import Positions, Values
 
@@ -34,7 +34,7 @@ class Surroundings:
         far = np.zeros(n)
         if nearest > 0:
             for start in range(0, n, _BLOCK):
-                apart = cdist(scaled[start : start + _BLOCK], sample)
+                apart = scipy.spatial.distance.cdist(scaled[start : start + _BLOCK], sample)
                 far[start : start + _BLOCK] = np.partition(apart, nearest, axis=1)[:, nearest]
         rank = np.empty(n)
         rank[np.lexsort((np.arange(n), -far))] = np.arange(n)

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
+import scipy  # its parts come when they are first used
 
 Values = npt.NDArray[np.float64]
 
@@ -22,7 +21,9 @@ _PRIOR = 0.5
 def tempered(probabilities: npt.NDArray[Any], temperature: float) -> Values:
     """Probabilities ``p ** (1 / temperature)``, normalised over the last axis. Above 1 flattens, below sharpens."""
     logits = np.log(np.clip(np.asarray(probabilities, dtype=np.float64), _SMALLEST, 1.0)) / temperature
-    return np.asarray(np.exp(logits - logsumexp(logits, axis=-1, keepdims=True)), dtype=np.float64)
+    return np.asarray(
+        np.exp(logits - scipy.special.logsumexp(logits, axis=-1, keepdims=True)), dtype=np.float64
+    )
 
 
 def temperature(probabilities: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
@@ -39,8 +40,8 @@ def temperature(probabilities: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
 
     def cost(log_temperature: float) -> float:
         heat = math.exp(log_temperature)
-        loss = float(np.sum(logsumexp(logits / heat, axis=1) - given / heat))
+        loss = float(np.sum(scipy.special.logsumexp(logits / heat, axis=1) - given / heat))
         return loss + log_temperature**2 / (2 * _PRIOR**2)
 
-    found = minimize_scalar(cost, bounds=(-_HOTTEST, _HOTTEST), method="bounded")
+    found = scipy.optimize.minimize_scalar(cost, bounds=(-_HOTTEST, _HOTTEST), method="bounded")
     return math.exp(float(found.x))

@@ -25,8 +25,9 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 from xgboost import XGBClassifier
 
-from automl.compiled import Compiled, NotCompiled, compile_pipeline, parity
-from automl.compiled.parity import json_rows
+from automl.compiled import Compiled, NotCompiled
+from automl.compiled.compiling import compile_pipeline
+from automl.compiled.parity import json_rows, parity
 from automl.features import preprocessor
 from automl.schema import Schema, check, frame, infer
 from automl.scoring import predictions

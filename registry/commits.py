@@ -35,9 +35,10 @@ from registry.delta_tables import TIME, DeltaTables
 from registry.durable import locked
 from registry.errors import Conflict, Damaged, DuplicateRows, NotFound
 from registry.labels import repeats, winners
-from registry.lineage import GENESIS, batch_hash, chain, row_digests
+from registry.lineage import GENESIS, chain
 from registry.records import Batch, BatchKind, Json
-from registry.staging import StagedFiles, Staging
+from registry.staged_files import StagedFiles
+from registry.staging import Staging
 from registry.tables import batches, dataset_versions
 
 _PARTS = ("rows", "labels", "predictions", "shadows", "quarantine")
@@ -77,7 +78,7 @@ class Commits:
     ) -> Batch:
         """See :meth:`registry.datasets.Datasets.commit`."""
         staging.seal()
-        content = content_hash(staging.files, at)
+        content = staging.content or staging.files.content_hash(at)
         with self.lock(staging.project_id, tables):
             self.roll_forward(staging.project_id, tables, at)
             check_columns(staging.files, tables)
@@ -217,16 +218,6 @@ class Commits:
                 f"and the rest of it is missing: {self._staging / row.uuid}"
             )
         self._take_back(row)
-
-
-def content_hash(files: StagedFiles, at: datetime) -> str:
-    """The hash of what was staged, as if read from the tables."""
-
-    def digests(name: str) -> Iterator[Any]:
-        if files.has(name):
-            yield from map(row_digests, files.reader(name, batch=0, at=at))
-
-    return batch_hash(digests("rows"), digests("labels"))
 
 
 def truths_of(files: StagedFiles, at: datetime) -> tuple[pa.Array, pa.Array]:

@@ -32,7 +32,9 @@ MAX_RECORD_BYTES = 256 * 1024 * 1024
 _NAME = re.compile(r"(\d{12})\.log")
 _HEAD = struct.Struct("<II")
 _CHECK = struct.Struct("<I")
-_HEADER_BYTES = _HEAD.size + _CHECK.size
+_HEADER = struct.Struct("<III")
+_HEADER_BYTES = _HEADER.size
+_BLOCK_BYTES = 1 << 20
 
 
 def encode(payload: bytes) -> bytes:
@@ -52,33 +54,40 @@ def read(path: Path) -> Iterator[bytes]:
             return
         if magic != MAGIC:
             raise Damaged(f"{path} is not a journal segment")
-        while (payload := _next(file, path)) is not None:
-            yield payload
+        yield from _payloads(file, path)
 
 
-def _next(file: BinaryIO, path: Path) -> bytes | None:
-    offset = file.tell()
-    header = file.read(_HEADER_BYTES)
-    if len(header) < _HEADER_BYTES:
-        return None
-    length, checksum = _HEAD.unpack_from(header)
-    if (
-        zlib.crc32(header[: _HEAD.size]) != _CHECK.unpack_from(header, _HEAD.size)[0]
-        or length > MAX_RECORD_BYTES
-    ):
-        if _only_zeros(header, file):  # a file can be longer than what reached the disk before a power cut
-            return None
-        raise Damaged(f"{path}: the record at byte {offset} has a damaged header")
-    payload = file.read(length)
-    if len(payload) < length:
-        return None
-    if zlib.crc32(payload, zlib.crc32(header[:4])) != checksum:
-        raise Damaged(f"{path}: the record at byte {offset} has a wrong checksum")
-    return payload
+def _payloads(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    block, start, before = b"", 0, file.tell()  # the block's place in the file is `before`
+    while True:
+        if len(block) - start < _HEADER_BYTES:
+            before += start
+            block, start = block[start:] + file.read(_BLOCK_BYTES), 0
+            if len(block) < _HEADER_BYTES:
+                return
+        length, checksum, own = _HEADER.unpack_from(block, start)
+        if zlib.crc32(block[start : start + _HEAD.size]) != own or length > MAX_RECORD_BYTES:
+            if _only_zeros(
+                block[start:], file
+            ):  # a file can be longer than what reached the disk before a power cut
+                return
+            raise Damaged(f"{path}: the record at byte {before + start} has a damaged header")
+        end = start + _HEADER_BYTES + length
+        if end > len(block):
+            before += start
+            block = block[start:] + file.read(max(end - len(block), _BLOCK_BYTES))
+            start, end = 0, end - start
+            if end > len(block):
+                return
+        payload = block[start + _HEADER_BYTES : end]
+        if zlib.crc32(payload, zlib.crc32(block[start : start + _CHECK.size])) != checksum:
+            raise Damaged(f"{path}: the record at byte {before + start} has a wrong checksum")
+        yield payload
+        start = end
 
 
-def _only_zeros(header: bytes, file: BinaryIO) -> bool:
-    if header.strip(b"\0"):
+def _only_zeros(beginning: bytes, file: BinaryIO) -> bool:
+    if beginning.strip(b"\0"):
         return False
     return not any(chunk.strip(b"\0") for chunk in iter(lambda: file.read(1 << 16), b""))
 

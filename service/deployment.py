@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -13,12 +15,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from automl.compiled import Compiled, NotCompiled, compile_pipeline
+from automl.compiled import Compiled, NotCompiled
+from automl.compiled.packing import unpack
 from automl.schema import Schema, check, frame, table_from_rows
-from automl.scoring import answer_gap
+from automl.scoring import answer_gap, encoded
 from automl.task import Label, Task
 from registry.records import Model, Project
 from registry.store import Registry
+from service.kept_forms import FORM
+from service.scores import Scores, class_scores
+from service.stored_pipeline import StoredPipeline
+
+logger = logging.getLogger(__name__)
 
 GOLDEN_TOLERANCE = 1e-6
 
@@ -28,21 +36,12 @@ class CannotDeploy(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """Answers for rows: ``values`` as the caller writes them, ``scores`` as they are logged (a regression's value,
-    P(last class) of two, P(top class) of more), ``probabilities`` of shape (n, K) or None."""
-
-    values: Sequence[Label]
-    scores: npt.NDArray[np.float64]
-    probabilities: npt.NDArray[np.float64] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """One model version, ready to answer. ``epoch`` is the project's when it was loaded.
 
     ``compiled`` is the model's compiled form where that was found to answer the same; else ``not_compiled`` says why
-    the pipeline itself answers.
+    the pipeline itself answers. Where the form was stored with the model, ``pipeline`` is a
+    :class:`~service.stored_pipeline.StoredPipeline`.
     """
 
     project_id: int
@@ -77,6 +76,12 @@ class Deployment:
             return np.asarray(self.pipeline.predict_proba(rows), dtype=np.float64)
         return np.asarray(self.pipeline.predict(rows), dtype=np.float64)
 
+    def features(self, table: pa.Table) -> npt.NDArray[np.float64]:
+        """The numeric features (n, d) that the model's own preprocessing makes of a typed table."""
+        if self.compiled is not None:
+            return self.compiled.matrix(table)
+        return encoded(self.pipeline, frame(table, self.schema))
+
     def answer(self, raw: npt.NDArray[np.float64]) -> Scores:
         if not self.task.is_classification:
             return Scores(values=raw.tolist(), scores=raw, probabilities=None)
@@ -85,15 +90,17 @@ class Deployment:
         return Scores(values=values, scores=class_scores(raw, top), probabilities=raw)
 
 
-def class_scores(raw: npt.NDArray[np.float64], top: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
-    """The scores of :class:`Scores` for probabilities (n, K), of which those at ``top`` are the largest."""
-    return raw[:, -1] if raw.shape[1] == 2 else raw[np.arange(len(raw)), top]
+def load(
+    registry: Registry, project: Project, model: Model, rest: Callable[[], None] = lambda: None
+) -> Deployment:
+    """The model, ready to serve. Raises CannotDeploy when its bytes, libraries or answers are not what was judged.
 
-
-def load(registry: Registry, project: Project, model: Model) -> Deployment:
-    """The model, ready to serve. Raises CannotDeploy when its bytes, libraries or answers are not what was judged."""
+    What serves has given the golden answers: the compiled form that was stored with the model, or the pipeline and the
+    form that is made of it here. ``rest`` is called now and then: whoever loads beside an event loop gives way in it.
+    """
     _check_requirements(model.details["requirements"])
     data = registry.blobs.open(model.blob.digest)
+    rest()
     golden = json.loads(registry.blobs.open(model.attachments["golden"].digest))
     deployment = Deployment(
         project_id=project.id,
@@ -104,35 +111,92 @@ def load(registry: Registry, project: Project, model: Model) -> Deployment:
         task=Task.from_json(project.task),
         schema=Schema.from_json(project.schema or {}),
         classes=Task.from_json(model.details["task"]).classes,
-        pipeline=pickle.loads(data),
+        pipeline=None,
     )
-    questions = _check_golden(deployment, golden)
-    return _compiled(deployment, model.details.get("compiled"), questions, golden)
+    rest()
+    questions = _golden_rows(deployment, golden)
+    rest()
+    stored = _stored(registry, model, deployment, questions, golden, rest)
+    if stored is not None:
+        return stored
+    deployment = replace(deployment, pipeline=pickle.loads(data))
+    _check_golden(deployment, questions, golden)
+    return _compiled(deployment, model.details.get(FORM), questions, golden)
+
+
+def _stored(
+    registry: Registry,
+    model: Model,
+    deployment: Deployment,
+    questions: pa.Table,
+    golden: Mapping[str, Any],
+    rest: Callable[[], None],
+) -> Deployment | None:
+    """With the compiled form that was stored with the model.
+
+    None where there is none for this release, or it doesn't answer as it should: then the pipeline has to be loaded, and
+    what is wrong shows there.
+    """
+    found = model.details.get(FORM)
+    if FORM not in model.attachments or found is None or found["passed"] is not True:
+        return None
+    data = registry.blobs.open(model.attachments[FORM].digest)
+    try:
+        form = unpack(data, rest)
+        if form is None:
+            return None
+        compiled = replace(deployment, compiled=form.reading(deployment.schema, deployment.task))
+        rest()
+        if _golden_gap(compiled.raw(questions), golden) > GOLDEN_TOLERANCE:
+            return None
+        compiled.predict(questions.slice(0, 1))
+    except Exception:  # whatever it is, the pipeline is still there
+        logger.exception("the stored compiled form of version %s can't be used", model.version)
+        return None
+
+    def judged() -> Any:
+        pipeline = pickle.loads(registry.blobs.open(model.blob.digest))
+        _check_golden(replace(deployment, pipeline=pipeline), questions, golden)
+        return pipeline
+
+    return replace(compiled, pipeline=StoredPipeline(judged))
 
 
 def _check_requirements(requirements: Mapping[str, str]) -> None:
     for name, wanted in requirements.items():
-        try:
-            found = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            raise CannotDeploy(f"it needs {name} {wanted}, which is not installed") from None
+        found = _installed(name)
+        if found is None:
+            raise CannotDeploy(f"it needs {name} {wanted}, which is not installed")
         # scikit-learn promises no pickles across minor releases; the golden rows check the rest.
         exact = 2 if name == "scikit-learn" else 1
         if found.split(".")[:exact] != wanted.split(".")[:exact]:
             raise CannotDeploy(f"it was made with {name} {wanted}, this process has {found}")
 
 
-def _check_golden(deployment: Deployment, golden: Mapping[str, Any]) -> pa.Table:
-    """The golden rows, typed. Also warms the model: every lazy part of it has run once before the swap."""
+@cache
+def _installed(name: str) -> str | None:
+    """Its release in this process, which does not change while it runs."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _golden_rows(deployment: Deployment, golden: Mapping[str, Any]) -> pa.Table:
+    """The golden rows, typed."""
     checked = check(table_from_rows(golden["rows"]), deployment.schema, deployment.unkeyed_task)
     if checked.faults:
         raise CannotDeploy(f"its golden rows no longer fit the schema: {checked.faults[0].message}")
-    deployment.predict(checked.table.slice(0, 1))
-    gap = _golden_gap(deployment.through_pipeline(checked.table), golden)
-    if gap > GOLDEN_TOLERANCE:
-        count = checked.table.num_rows
-        raise CannotDeploy(f"its answers on {count} golden rows differ from the judged ones by {gap:.2g}")
     return checked.table
+
+
+def _check_golden(deployment: Deployment, questions: pa.Table, golden: Mapping[str, Any]) -> None:
+    """Asks the pipeline. Also warms it: every lazy part of it has run once before the swap."""
+    deployment.predict(questions.slice(0, 1))
+    gap = _golden_gap(deployment.through_pipeline(questions), golden)
+    if gap > GOLDEN_TOLERANCE:
+        count = questions.num_rows
+        raise CannotDeploy(f"its answers on {count} golden rows differ from the judged ones by {gap:.2g}")
 
 
 def _compiled(
@@ -146,6 +210,9 @@ def _compiled(
         return replace(deployment, not_compiled="it was registered before compiled forms were judged")
     if found["passed"] is not True:
         return replace(deployment, not_compiled=found["reason"])
+    # Late: it brings scikit-learn, and a server whose models were stored with their forms answers without.
+    from automl.compiled.compiling import compile_pipeline
+
     form = compile_pipeline(deployment.pipeline, deployment.schema, deployment.task)
     if isinstance(form, NotCompiled):
         return replace(deployment, not_compiled=f"not compiled: {form.reason}")

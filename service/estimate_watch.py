@@ -18,8 +18,6 @@ import pyarrow.compute as pc
 from automl.estimation import ClassificationEstimator, Estimate
 from automl.loss_estimation import RegressionEstimator
 from automl.prediction_drift import prediction_drift
-from automl.schema import Schema, frame
-from automl.scoring import encoded
 from automl.task import Task
 from registry.records import Project
 from registry.store import Registry
@@ -198,7 +196,7 @@ class EstimateWatch:
         rows, place = rows.filter(pc.is_valid(place)), pc.drop_null(place)
         if not len(rows):
             return None
-        features = encoded(served.pipeline, frame(rows, Schema.from_json(project.schema or {})))
+        features = served.features(rows)
         return features, np.asarray(window["score"].take(place).to_numpy(), dtype=np.float64)
 
 

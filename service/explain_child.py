@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 from automl.explain import Explainer, Explanations
 from automl.schema import Schema, frame
 from automl.task import Task
-from service.explain_messages import Model, Reply, Request, read_frame, write_frame
+from service.explain_messages import Model, Reply, Request
+from service.frames import read_frame, write_frame
 from service.lineup import fall_in
 
 KEPT_MODELS = 4

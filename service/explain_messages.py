@@ -1,9 +1,8 @@
-"""What the server and the process that explains say to each other: MessagePack, each message behind its length in eight
-bytes."""
+"""What the server and the process that explains say to each other, as MessagePack."""
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
@@ -31,19 +30,3 @@ class Reply(msgspec.Struct):
     explanations: list[bytes] = []
     lacking: bool = False
     error: str | None = None
-
-
-def read_frame(stream: IO[bytes]) -> bytes | None:
-    """The next message; None at the end of the stream."""
-    head = stream.read(8)
-    if len(head) < 8:
-        return None
-    length = int.from_bytes(head, "big")
-    body = stream.read(length)
-    return body if len(body) == length else None
-
-
-def write_frame(stream: IO[bytes], message: bytes) -> None:
-    stream.write(len(message).to_bytes(8, "big"))
-    stream.write(message)
-    stream.flush()

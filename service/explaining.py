@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import select
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -15,7 +10,8 @@ from typing import TypeVar
 import msgspec
 import pyarrow as pa
 
-from service.explain_messages import Model, Reply, Request, write_frame
+from service.companion import Companion
+from service.explain_messages import Model, Reply, Request
 from service.problems import Problem
 
 Result = TypeVar("Result")
@@ -38,7 +34,7 @@ class Explaining:
         self._waiting_rows = 0
         self._counting = threading.Lock()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="explain")
-        self._child: _Child | None = None
+        self._child: Companion | None = None
         self._closed = False
 
     def submit(self, rows: int, work: Callable[[], Result]) -> Future[Result]:
@@ -106,9 +102,10 @@ class Explaining:
         if self._closed:
             raise unexplained("the server stops")
         if self._child is None or not self._child.lives:
-            self._child = _Child()
+            self._child = Companion("service.explain_child")
         try:
-            return self._child.ask(request, self._answer_within)
+            self._child.tell(msgspec.msgpack.encode(request))
+            return msgspec.msgpack.decode(self._child.hear(self._answer_within), type=Reply)
         except TimeoutError:
             self._child.end()
             raise Problem(
@@ -125,52 +122,6 @@ class Explaining:
     def _done(self, rows: int) -> None:
         with self._counting:
             self._waiting_rows -= rows
-
-
-class _Child:
-    """The process and its two pipes. Used by one thread; :meth:`end` by any."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "service.explain_child", str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
-            start_new_session=True,  # Ctrl-C is the server's to answer
-        )
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def lives(self) -> bool:
-        return self._process.poll() is None
-
-    def ask(self, request: Request, within: float) -> Reply:
-        """Raises TimeoutError, or OSError when the process has ended."""
-        assert self._process.stdin is not None
-        write_frame(self._process.stdin, msgspec.msgpack.encode(request))
-        end = time.monotonic() + within
-        length = int.from_bytes(self._read(8, end), "big")
-        return msgspec.msgpack.decode(self._read(length, end), type=Reply)
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _read(self, length: int, end: float) -> bytes:
-        stream = self._process.stdout
-        assert stream is not None
-        found = bytearray()
-        while len(found) < length:
-            if not select.select([stream], [], [], max(0.0, end - time.monotonic()))[0]:
-                raise TimeoutError
-            part = os.read(stream.fileno(), length - len(found))
-            if not part:
-                raise BrokenPipeError
-            found += part
-        return bytes(found)
 
 
 def unexplained(reason: str) -> Problem:

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.features import preprocessor
 from automl.label_sources import SourcesAudit, audit_sources
 from automl.proportions import wilson
 from automl.pseudo_audit import audit as audit_teacher
@@ -126,6 +125,9 @@ def teachers(project: Project, entries: pa.Table, truth: pa.Table) -> list[dict[
 
 def audit_of(registry: Registry, project: Project, truth: pa.Table) -> SourcesAudit | None:
     """The audit of the sources of true labels, on the newest of each; None for numbers, which have no classes."""
+    # Late: it brings scikit-learn, for which the server must not wait before it answers.
+    from automl.features import preprocessor
+
     task, schema = Task.from_json(project.task), Schema.from_json(project.schema or {})
     if not task.is_classification:
         return None

@@ -1,9 +1,9 @@
 """The prediction log: written before an answer leaves, moved to the tables in the background.
 
 An answer's rows go to a journal in one write (kill -9 loses nothing that was answered); a flush seals the
-journal's segment and commits it as a batch whose idempotency key is the segment's name, so a crash in
-between neither loses a row nor stores it twice. When the tables can't keep up, the journal grows to a limit, and
-calls are refused from then on (:attr:`Observation.behind`).
+journal's segment and has it moved (:mod:`service.log_mover`) as a batch whose idempotency key is the segment's name,
+so a crash in between neither loses a row nor stores it twice. When the tables can't keep up, the journal grows to a
+limit, and calls are refused from then on (:attr:`Observation.behind`).
 """
 
 from __future__ import annotations
@@ -16,22 +16,19 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from registry.errors import Conflict, Damaged, DuplicateRows, NotFound, RegistryError
+from registry.errors import Conflict, Damaged, RegistryError
 from registry.journal import Journal
-from registry.records import BatchKind
-from registry.staging import Staging
 from registry.store import Registry
 from service.clock import Clock
-from service.deployment import Deployment, Scores
-from service.log_records import Logged, read_records, records_by_project, table_record
-from service.rests import Rests
+from service.deployment import Deployment
+from service.log_mover import LogMover
+from service.log_records import table_record
+from service.scores import Scores
 
 logger = logging.getLogger(__name__)
 
 MOST_BYTES = 1024 * 1024 * 1024
 _SYNC_SECONDS = 0.2
-_HURRIED_FROM = 0.2
-"""The share of what may wait from which on a flush takes no rests."""
 
 
 class Observation:
@@ -49,13 +46,12 @@ class Observation:
         clock: Clock,
         most_bytes: int = MOST_BYTES,
     ) -> None:
-        self._registry = registry
         self._most_bytes = most_bytes
         self._flush_seconds = flush_seconds
         self._clock = clock
         self._journal, self._left_behind = _open_journals(home / "journal")
         self._flushing = threading.Lock()
-        self._rests = Rests(hurried=self._is_hurried)
+        self._mover = LogMover(registry, clock)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="observation", daemon=True)
 
@@ -67,17 +63,17 @@ class Observation:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=30)
-        self.flush()
-        self._journal.close()
+        try:
+            self.flush()
+        finally:
+            self._mover.close()
+            self._journal.close()
 
     @property
     def behind(self) -> bool:
         """Whether more waits for the tables than may: the disk or the database is slow or away, and answers that
         can't be kept must not be given."""
         return self._journal.unmoved > self._most_bytes
-
-    def _is_hurried(self) -> bool:
-        return self._stop.is_set() or self._journal.unmoved > self._most_bytes * _HURRIED_FROM
 
     def log(self, deployment: Deployment, table: pa.Table, ids: Sequence[str], scores: Scores) -> None:
         """Keep the rows and their answers. When it returns they survive the end of this process."""
@@ -93,7 +89,6 @@ class Observation:
         with self._flushing:
             if self._journal.rotate() is not None or self._journal.sealed():
                 self._drain(self._journal)
-                pa.default_memory_pool().release_unused()  # or the largest flush is held for good
 
     def _work(self) -> None:
         since_flush = 0.0
@@ -120,63 +115,18 @@ class Observation:
     def _drain(self, journal: Journal) -> None:
         for number, path in journal.sealed():
             try:
-                records = records_by_project(self._rests.over(journal.read(path)))
+                self._mover.move(path, journal.key(number))
             except Damaged as damage:
                 journal.set_aside(number, ".damaged")
                 logger.error("set aside, not stored: %s", damage)
-                continue
-            try:
-                for project_id, count in records.items():
-                    self._store(project_id, journal, path, f"{journal.key(number)}-{project_id}", count)
             except (
                 ValueError,
                 Conflict,
             ) as fault:  # trying again would not help; what is in it stays readable
                 journal.set_aside(number, ".unusable")
                 logger.error("%s can't be stored and was set aside: %s", path, fault)
-                continue
-            journal.drop(number)
-
-    def _store(self, project_id: int, journal: Journal, path: Path, key: str, records: int) -> None:
-        datasets = self._registry.datasets
-        try:
-            project = self._registry.projects.by_id(project_id)
-        except NotFound:  # deleted since
-            return
-        if datasets.replay(project_id, key, key) is not None:
-            return
-        for _ in range(3):
-            with datasets.stage(project) as staging:
-                taken: set[str] = set()
-                for part in read_records(journal.read(path), only=project_id, pace=self._rests):
-                    self._stage(staging, part, taken)
-                try:
-                    datasets.commit(
-                        staging,
-                        kind=BatchKind.PREDICTIONS,
-                        details={"source": "prediction calls", "batches": records},
-                        idempotency_key=key,
-                        request_digest=key,
-                        at=self._clock(),
-                    )
-                except DuplicateRows:  # stored by an upload in this very moment: look again
-                    continue
-            return
-        raise RegistryError("rows of the prediction log kept colliding with uploads")
-
-    def _stage(self, staging: Staging, part: Logged, taken: set[str]) -> None:
-        rows = part.rows
-        if not part.fresh:  # a caller's own id may be stored already, or come again
-            ids: list[str] = rows["_row_id"].to_pylist()
-            known = self._registry.datasets.known(part.project, ids)
-            fresh = []
-            for row_id in ids:
-                fresh.append(row_id not in known and row_id not in taken)
-                taken.add(row_id)
-            rows = rows.filter(pa.array(fresh, pa.bool_()))
-        source = pa.repeat(pa.scalar("prediction", pa.string()), rows.num_rows)
-        staging.write_rows(rows.append_column("_source", source))
-        staging.write_predictions(part.predictions)
+            else:
+                journal.drop(number)
 
 
 def _open_journals(folder: Path) -> tuple[Journal, list[Journal]]:

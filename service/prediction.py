@@ -13,9 +13,10 @@ from automl.columns import scalar_text
 from automl.errors import SchemaError
 from automl.schema import Checked, check, table_from_rows
 from service.admission import LONGEST_ID
-from service.deployment import Deployment, Scores
+from service.deployment import Deployment
 from service.problems import Problem
 from service.row_ids import ROW_IDS
+from service.scores import Scores
 
 Row = Mapping[str, Any]
 Log = Callable[[Deployment, pa.Table, Sequence[str], Scores], None]

@@ -165,6 +165,8 @@ class ProbationWatch:
 
     def _has_news(self, project: Project, probation: Probation) -> bool:
         now = self._clock()
+        if probation.looked_at is None and now - probation.began_at < _PAUSE < probation.ends_at - now:
+            return False  # nothing can have been stored of it yet
         facts = self._registry.datasets.facts(project.id)
         failed = self._conduct(probation, probation.champion).failed
         look = _Look(at=now, truths=facts.truths, version=facts.version, failed=failed)

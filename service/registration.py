@@ -10,9 +10,9 @@ from registry.records import BlobRef, NewModel, Project, Run
 from registry.store import Registry
 from service.arms import ROWS
 from service.conclusion import Judgement
+from service.kept_forms import FORM, FORM_FILE, REFIT_FORM_FILE
 from service.room import Room
 from service.run_log import RunLog
-from service.stages.compiling import GATE
 
 _OF_SNAPSHOT = ("cut", "trained_until", "hash", "train_rows", "holdout_rows")
 
@@ -53,6 +53,8 @@ def models_of(
         attachments["rivalry"] = put(room.raw("rivalry.json"))
     if pseudo_labels is not None:
         attachments["pseudo_labels"] = put(room.raw(ROWS))
+    if room.has(FORM_FILE):
+        attachments[FORM] = put(room.unsealed(FORM_FILE))
     judged = NewModel(
         blob=put(room.unsealed(challenger.file)),
         engine=challenger.engine,
@@ -70,7 +72,7 @@ def models_of(
             "partial": challenger.partial,
             "outcome": judgement.outcome,
             "judged_against": project.champion,
-            GATE: _gate(judgement.verdict),
+            FORM: _gate(judgement.verdict),
             "not_estimated": room.read("expectation.json")["lacking"],
             **({} if pseudo_labels is None else {"pseudo_labels": pseudo_labels}),
             **{name: snapshot[name] for name in _OF_SNAPSHOT},
@@ -80,6 +82,9 @@ def models_of(
     if refit is None or not refit.passed:
         return (judged,)
     report = refit.report
+    shared = {name: ref for name, ref in attachments.items() if name != FORM}
+    if room.has(REFIT_FORM_FILE):
+        shared[FORM] = put(room.unsealed(REFIT_FORM_FILE))
     refitted = NewModel(
         blob=put(room.unsealed(report["file"])),
         engine=judged.engine,
@@ -91,11 +96,11 @@ def models_of(
             **judged.details,
             **{name: report[name] for name in ("trained_until", "train_rows", "size_bytes")},
             "partial": False,
-            GATE: _gate(report),
+            FORM: _gate(report),
         },
         links={"refit_of": 0},
         attachments={
-            **attachments,
+            **shared,
             "golden": put(room.raw("refit-golden.json")),
             "reference": put(room.raw("refit-reference.parquet")),
         },
@@ -105,4 +110,4 @@ def models_of(
 
 def _gate(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """What was found of the model's compiled form; None in reports from before there was one."""
-    return next((gate for gate in report["gates"] if gate["name"] == GATE), None)
+    return next((gate for gate in report["gates"] if gate["name"] == FORM), None)

@@ -15,6 +15,9 @@ _COUNTER_BITS = 42
 _COUNTER_DIGITS = 11
 _TAIL_DIGITS = 8
 _DRAWN_BYTES = 4096
+_LENGTH = 36
+_TABLE_FROM = 128
+"""Ids from which it is quicker to make their characters column by column."""
 
 
 class RowIds:
@@ -37,7 +40,10 @@ class RowIds:
 
     def now(self, count: int) -> list[str]:
         """So many new ids as of now, for the hot path: one lock for all of them."""
-        return self._make(count, time.time_ns() // 1_000_000)
+        if count < _TABLE_FROM:
+            return self._make(count, time.time_ns() // 1_000_000)
+        text = self.table(count).tobytes().decode("ascii")
+        return [text[at : at + _LENGTH] for at in range(0, len(text), _LENGTH)]
 
     def table(self, count: int) -> npt.NDArray[np.uint8]:
         """So many new ids as of now as their ASCII characters, (count, 36): for a million rows at once."""
@@ -46,7 +52,7 @@ class RowIds:
         counter = np.arange(first, first + count, dtype=np.uint64)
         low = counter & np.uint64(0x3FFFFFFF)
         tails = np.frombuffer(os.urandom(4 * count), np.uint32).astype(np.uint64)
-        out = np.empty((count, 36), np.uint8)
+        out = np.empty((count, _LENGTH), np.uint8)
         out[:, :15] = np.frombuffer(_front(millisecond).encode(), np.uint8)
         _hex(counter >> np.uint64(30), 3, out[:, 15:18])
         _hex(np.uint64(0x8000) | low >> np.uint64(16), 4, out[:, 19:23])

@@ -29,6 +29,7 @@ from service.metrics import Metrics
 from service.policy import QUICK, Policy
 from service.probation import ProbationWatch
 from service.quality_watch import QualityWatch
+from service.rests import Rests
 from service.schedule import next_due
 from service.settings import Settings
 from service.triggers import Refusal, Trigger, due
@@ -68,6 +69,7 @@ class Scheduler:
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}
         self._ticking = threading.Lock()
+        self._rests = Rests()
         self._timer = BackgroundScheduler(timezone=UTC)
 
     def start(self) -> None:
@@ -137,12 +139,14 @@ class Scheduler:
         if project.schema is None:
             return
         policy = Policy.model_validate(project.policy)
+        rest = self._rests
         self._keep_due_time(project, policy, now)
-        self._drift_watch.look_at(project, policy)
-        self._quality_watch.look_at(project, policy)
-        self._probation_watch.look_at(project, policy)
-        self._estimate_watch.look_at(project, policy)
+        for watch in (self._drift_watch, self._quality_watch, self._probation_watch, self._estimate_watch):
+            rest()
+            watch.look_at(project, policy)
+        rest()
         facts = gather(self._registry, project, policy, now)
+        rest()
         answer = due(policy, facts, now)
         if isinstance(answer, Trigger):
             attempt = 2 if answer.kind == "retry" else 1

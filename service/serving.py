@@ -3,7 +3,6 @@ one assignment."""
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -12,7 +11,9 @@ from registry.errors import RegistryError
 from registry.records import Project
 from registry.store import Registry
 from service.clock import Clock
-from service.deployment import CannotDeploy, Deployment, load
+from service.deployment import CannotDeploy, Deployment
+from service.rests import Rests
+from service.shelf import Shelf
 from service.understudies import Understudies, Understudy
 
 logger = logging.getLogger(__name__)
@@ -43,8 +44,10 @@ class Serving:
         self._poll_seconds = poll_seconds
         self._clock = clock
         self._on_swap = on_swap
-        self._understudies = Understudies(registry, clock=clock, most=most_shadows)
+        self._shelf = Shelf(registry, rest=self._give_way)
+        self._understudies = Understudies(registry, self._shelf, clock=clock, most=most_shadows)
         self._champions: dict[str, Deployment] = {}
+        self._rests = Rests()
         self._refused: dict[tuple[int, int], float] = {}
         self._wake = threading.Event()
         self._stop = False
@@ -90,12 +93,19 @@ class Serving:
         for name, served in list(self._champions.items()):
             if ids.get(name) != served.project_id:  # deleted, or another project under its name
                 del self._champions[name]
+                self._shelf.forget(served.project_id)
         for project in projects:
             current = self._champions.get(project.name)
+            self._give_way()
             if project.champion is None or not _is_behind(current, project):
                 continue
             self._swap(project, current)
         self._understudies.refresh(projects)
+
+    def _give_way(self) -> None:
+        """Rests beside the event loop, which has calls to answer once a champion is there."""
+        if self._champions:
+            self._rests()
 
     def _swap(self, project: Project, current: Deployment | None) -> None:
         assert project.champion is not None
@@ -104,20 +114,18 @@ class Serving:
         if now - self._refused.get(attempt, 0.0) < RETRY_SECONDS:
             return
         try:
-            model = self._registry.models.get(project.id, project.champion)
-            deployment = load(self._registry, project, model)
+            deployment = self._shelf.take(project, project.champion)
         except Exception as error:  # whatever a model can do wrong must leave the old one serving
             self._refused[attempt] = now
             self._refuse(project, error)
             return
         self._refused.pop(attempt, None)
+        self._give_way()
         self._champions[project.name] = deployment
         if current is None or current.version != deployment.version:
             self._record(project, deployment, current)
+            self._give_way()
             self._on_swap(deployment)
-        # The new model is long-lived: keep the collector from walking it in the middle of a request.
-        gc.collect()
-        gc.freeze()
 
     def _record(self, project: Project, deployment: Deployment, current: Deployment | None) -> None:
         at = self._clock()

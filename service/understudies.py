@@ -11,7 +11,8 @@ from registry.probations import Probation
 from registry.records import Project
 from registry.store import Registry
 from service.clock import Clock
-from service.deployment import CannotDeploy, Deployment, load
+from service.deployment import CannotDeploy, Deployment
+from service.shelf import Shelf
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +34,9 @@ class Understudies:
     One that can't be loaded is left out; :attr:`faults` says why. :meth:`refresh` is called from one thread.
     """
 
-    def __init__(self, registry: Registry, *, clock: Clock, most: int) -> None:
+    def __init__(self, registry: Registry, shelf: Shelf, *, clock: Clock, most: int) -> None:
         self._registry = registry
+        self._shelf = shelf
         self._clock = clock
         self._most = most
         self._loaded: Mapping[str, Understudy] = {}
@@ -79,8 +81,7 @@ class Understudies:
         if now - self._refused.get(attempt, 0.0) < RETRY_SECONDS:
             raise _Waiting(self._faults.get(project.name, "it could not be loaded"))
         try:
-            model = self._registry.models.get(project.id, probation.other)
-            deployment = load(self._registry, project, model)
+            deployment = self._shelf.take(project, probation.other)
         except Exception as error:  # whatever a model can do wrong is no matter of the champion's
             self._refused[attempt] = now
             expected = isinstance(error, CannotDeploy | RegistryError)

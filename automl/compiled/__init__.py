@@ -1,6 +1,9 @@
-"""Fitted pipelines compiled for serving; :func:`compile_pipeline` is the door, :func:`parity` the guard."""
+"""Fitted pipelines compiled for serving: :class:`Compiled` is what serves.
 
-from automl.compiled.form import Compiled, NotCompiled, compile_pipeline
-from automl.compiled.parity import Parity, parity
+:mod:`automl.compiled.compiling` makes it, :mod:`automl.compiled.parity` guards it and :mod:`automl.compiled.packing`
+keeps it. What serves needs no scikit-learn, so that none is imported here.
+"""
 
-__all__ = ["Compiled", "NotCompiled", "Parity", "compile_pipeline", "parity"]
+from automl.compiled.form import Compiled, NotCompiled
+
+__all__ = ["Compiled", "NotCompiled"]

@@ -21,78 +21,68 @@ from automl.compiled.model_text import TextTree, text_trees
 Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.unsignedinteger[Any]]
 
-Splits = dict[int, list[tuple[float, int, int]]]
-"""By feature: threshold, tree, and the bits of the leaves that a row above the threshold can't end in."""
 
 MOST_BYTES = 24 * 1024 * 1024
-"""Of tables; beyond, they would push each other out of the processor's cache."""
-_BLOCK = 128
-"""Rows whose bits are in the cache together."""
-_BYTE = 8
+"""Of lines; beyond, they would push each other out of the processor's cache."""
+WIDEST = 64
+"""Look-ups for one row; beyond, walking is quicker."""
+_BLOCK_BYTES = 512 * 1024
+"""Of the bits that are in work together: they are to stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ordered:
-    """A feature of several thresholds: the surviving bits (thresholds + 1, trees) by position among them."""
+class _Splits:
+    """All splits of all trees, by feature: a row above the threshold can't end in the tree's leaves ``ruled_out``, which
+    are bits."""
 
-    feature: int
+    features: npt.NDArray[np.int32]
     thresholds: Floats
-    table: Bits
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Flags:
-    """Up to eight features of one threshold each: the surviving bits (256, trees) by which of them are above."""
-
-    features: npt.NDArray[np.intp]
-    thresholds: Floats
-    table: Bits
+    trees: npt.NDArray[np.int32]
+    ruled_out: Bits
 
 
 class BitTrees:
     """Sums over trees, tree after tree as LightGBM adds them, and its objective's link: (n, outputs).
 
-    Made by :func:`bit_trees`. Rows must have no NaN. May be called by many threads.
+    Made by :func:`bit_trees`, and again from ``told``, a tenth of it. Rows must have no NaN. May be called by many threads.
+    ``rest`` is called now and then while the tables are made.
     """
 
     def __init__(
         self,
-        trees: Sequence[TextTree],
-        splits: Splits,
+        splits: _Splits,
+        values: Floats,
         outputs: int,
-        link: Callable[[Floats], Floats],
-        *,
-        dtype: Any,
+        objective: str,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
-        leaves = max(tree.leaves for tree in trees)
+        link = link_of(objective)
+        if link is None:
+            raise ValueError(f"no link is known for {objective!r}")
+        self.told = (splits, values, outputs, objective)
         self._outputs = outputs
         self._link = link
-        self._values = np.zeros((len(trees), leaves))
-        for at, tree in enumerate(trees):
-            self._values[at, : tree.leaves] = tree.values
-        self._first = (np.arange(len(trees)) * leaves).astype(np.int32)
-        self._ordered, self._flags = _tables(splits, len(trees), dtype)
-        self._dtype = dtype
+        self._values = values
+        trees, leaves = values.shape
+        self._first = (np.arange(trees) * leaves).astype(np.int32)
+        self._lookups = _lookups(splits, trees, rest)
 
-    def __call__(self, features: Floats) -> Floats:
-        rows, trees = len(features), len(self._values)
-        looks = [
-            (part.table, np.searchsorted(part.thresholds, features[:, part.feature]))
-            for part in self._ordered
-        ]
-        for flags in self._flags:
-            above = features[:, flags.features] > flags.thresholds
-            looks.append((flags.table, np.packbits(above, axis=1, bitorder="little")[:, 0].astype(np.intp)))
+    def __call__(self, features: Floats) -> Floats | None:
+        """None when some row would need more than WIDEST look-ups."""
+        at = self._lookups.places(features)
+        rows, width = at.shape
+        if width > WIDEST:
+            return None
+        lines, trees = self._lookups.lines, len(self._values)
         sums = np.empty((rows, self._outputs))
-        standing = np.empty((_BLOCK, trees), self._dtype)
-        other = np.empty_like(standing)
-        for start in range(0, rows, _BLOCK):
-            stop = min(rows, start + _BLOCK)
-            left = _survivors(looks, start, stop, standing[: stop - start], other[: stop - start])
-            leaf = _lowest(left, other[: stop - start]).astype(np.int32)
+        block = max(1, _BLOCK_BYTES // (width * lines[0].nbytes))
+        for start in range(0, rows, block):
+            left = np.bitwise_and.reduce(lines.take(at[start : start + block], axis=0), axis=1)
+            leaf = _lowest(left).astype(np.int32)
             leaf += self._first
             reached = self._values.take(leaf.T)  # tree after tree, so that sums have LightGBM's last bits
-            sums[start:stop] = reached.reshape(-1, self._outputs, stop - start).sum(axis=0).T
+            outputs = reached.reshape(trees // self._outputs, self._outputs, -1)
+            sums[start : start + block] = outputs.sum(axis=0).T
         return self._link(sums)
 
 
@@ -100,78 +90,119 @@ def bit_trees(text: str, *, outputs: int) -> BitTrees | None:
     """From a model's text; None for one that has categories, missing values as zeros, more than 64 leaves in a tree, a
     link that is not known here, or tables that would be too large."""
     model = text_trees(text)
-    link = None if model is None else _LINKS.get(model.objective.partition(" ")[0])
-    if model is None or link is None or not model.trees or len(model.trees) % outputs:
+    if model is None or link_of(model.objective) is None or not model.trees or len(model.trees) % outputs:
         return None
-    made = link(model.objective)
     leaves = max(tree.leaves for tree in model.trees)
-    if made is None or leaves > 64 or leaves < 2:
+    if leaves > 64 or leaves < 2:
         return None
     dtype = np.uint32 if leaves <= 32 else np.uint64
-    splits = _splits(model.trees)
-    places = [len({threshold for threshold, _, _ in found}) for found in splits.values()]
-    lines = sum(1 + count if count > 1 else 256 / _BYTE for count in places)
+    splits = _splits(model.trees, dtype)
+    places = [len(np.unique(splits.thresholds[part])) for part in _by_feature(splits)]
+    lines = 1 + sum(1 + count if count > 1 else 1 for count in places)
     if lines * len(model.trees) * np.dtype(dtype).itemsize > MOST_BYTES:
         return None
-    return BitTrees(model.trees, splits, outputs, made, dtype=dtype)
+    values = np.zeros((len(model.trees), leaves))
+    for at, tree in enumerate(model.trees):
+        values[at, : tree.leaves] = tree.values
+    return BitTrees(splits, values, outputs, model.objective)
 
 
-def _survivors(
-    looks: Sequence[tuple[Bits, npt.NDArray[np.intp]]], start: int, stop: int, standing: Bits, other: Bits
-) -> Bits:
-    table, at = looks[0]
-    np.take(table, at[start:stop], axis=0, out=standing, mode="clip")
-    for table, at in looks[1:]:
-        np.take(table, at[start:stop], axis=0, out=other, mode="clip")
-        np.bitwise_and(standing, other, out=standing)
-    return standing
-
-
-def _lowest(bits: Bits, other: Bits) -> npt.NDArray[np.uint8]:
+def _lowest(bits: Bits) -> npt.NDArray[np.uint8]:
     """The place of each number's lowest bit: how many bits lie below it."""
-    np.negative(bits, out=other)
-    np.bitwise_and(bits, other, out=bits)
+    np.bitwise_and(bits, np.negative(bits), out=bits)
     np.subtract(bits, 1, out=bits)
     return np.bitwise_count(bits)
 
 
-def _splits(trees: Sequence[TextTree]) -> Splits:
-    found: Splits = {}
-    for at, tree in enumerate(trees):
-        for feature, threshold, (first, last) in zip(
-            tree.features, tree.thresholds, tree.ruled_out, strict=True
-        ):
-            found.setdefault(feature, []).append((threshold, at, (1 << last) - (1 << first)))
-    return found
-
-
-def _tables(splits: Splits, trees: int, dtype: Any) -> tuple[list[_Ordered], list[_Flags]]:
-    full = (1 << (8 * np.dtype(dtype).itemsize)) - 1
-    ordered: list[_Ordered] = []
-    single: list[_Ordered] = []
-    for feature, found in sorted(splits.items()):
-        thresholds = np.unique([threshold for threshold, _, _ in found])
-        table = np.full((len(thresholds) + 1, trees), full, dtype)
-        for threshold, at, ruled_out in found:
-            table[int(np.searchsorted(thresholds, threshold)) + 1, at] &= dtype(full & ~ruled_out)
-        np.bitwise_and.accumulate(table, axis=0, out=table)
-        (ordered if len(thresholds) > 1 else single).append(
-            _Ordered(feature=feature, thresholds=thresholds, table=table)
-        )
-    chunks = [single[start : start + _BYTE] for start in range(0, len(single), _BYTE)]
-    return ordered, [_flags(chunk) for chunk in chunks]
-
-
-def _flags(parts: Sequence[_Ordered]) -> _Flags:
-    table = np.repeat(parts[0].table[:1], 256, axis=0)
-    for place, part in enumerate(parts):
-        above = (np.arange(256) >> place) & 1 == 1
-        table[above] &= part.table[1]
-    return _Flags(
-        features=np.array([part.feature for part in parts]),
-        thresholds=np.array([part.thresholds[0] for part in parts]),
-        table=table,
+def _splits(trees: Sequence[TextTree], dtype: Any) -> _Splits:
+    sizes = [len(tree.features) for tree in trees]
+    features = np.array([feature for tree in trees for feature in tree.features], np.int32)
+    ruled_out = np.array(
+        [(1 << last) - (1 << first) for tree in trees for first, last in tree.ruled_out], dtype
     )
+    thresholds = np.array([threshold for tree in trees for threshold in tree.thresholds], np.float64)
+    order = np.argsort(features, kind="stable")
+    return _Splits(
+        features=features[order],
+        thresholds=thresholds[order],
+        trees=np.repeat(np.arange(len(trees), dtype=np.int32), sizes)[order],
+        ruled_out=ruled_out[order],
+    )
+
+
+def _by_feature(splits: _Splits) -> list[slice]:
+    """Where the splits of each feature stand."""
+    starts = np.flatnonzero(np.diff(splits.features, prepend=-1)).tolist()
+    return [slice(*ends) for ends in zip(starts, [*starts[1:], len(splits.features)], strict=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lookups:
+    """``lines`` (count, trees) are surviving bits. For an ordered feature, of several thresholds, there is one line for
+    each position among them, from its first on. For a flag, a feature of one threshold, there is one for values above it.
+    The last line lets all bits stand."""
+
+    lines: Bits
+    ordered: tuple[tuple[int, Floats, int], ...]
+    """Feature, thresholds, first line."""
+    flag_thresholds: Floats
+    """By feature, up to the last flag; infinite for what is no flag."""
+    flag_lines: npt.NDArray[np.intp]
+    """By feature, likewise."""
+
+    def places(self, features: Floats) -> npt.NDArray[np.intp]:
+        """The lines of each row: one for each ordered feature, and one for each flag that is up in it, filled up with
+        the last. Of flags that tell categories few are up, however many there are."""
+        known = len(self.ordered)
+        up, flag = (features[:, : len(self.flag_thresholds)] > self.flag_thresholds).nonzero()
+        counts = np.bincount(up, minlength=len(features))
+        at = np.full((len(features), known + int(counts.max(initial=0))), len(self.lines) - 1, np.intp)
+        for place, (feature, thresholds, first) in enumerate(self.ordered):
+            at[:, place] = thresholds.searchsorted(features[:, feature])
+            at[:, place] += first
+        within = np.arange(known, known + len(up)) - (counts.cumsum() - counts).repeat(counts)
+        at[up, within] = self.flag_lines[flag]
+        return at
+
+
+def _lookups(splits: _Splits, trees: int, rest: Callable[[], None]) -> _Lookups:
+    dtype = splits.ruled_out.dtype
+    full = np.iinfo(dtype).max
+    ordered: list[tuple[int, Floats, int]] = []
+    flags: list[tuple[int, float]] = []
+    tables: list[Bits] = []
+    lines: list[Bits] = []
+    count = 0
+    for part in _by_feature(splits):
+        rest()
+        feature = int(splits.features[part.start])
+        thresholds, place = np.unique(splits.thresholds[part], return_inverse=True)
+        table = np.full((len(thresholds) + 1, trees), full, dtype)
+        np.bitwise_and.at(table, (place + 1, splits.trees[part]), ~splits.ruled_out[part])
+        if len(thresholds) == 1:
+            flags.append((feature, float(thresholds[0])))
+            lines.append(table[1:])
+            continue
+        np.bitwise_and.accumulate(table, axis=0, out=table)
+        ordered.append((feature, thresholds, count))
+        tables.append(table)
+        count += len(table)
+    flag_thresholds = np.full(1 + max((feature for feature, _ in flags), default=-1), np.inf)
+    flag_lines = np.zeros(len(flag_thresholds), np.intp)
+    for line, (feature, threshold) in enumerate(flags, start=count):
+        flag_thresholds[feature], flag_lines[feature] = threshold, line
+    return _Lookups(
+        lines=np.concatenate([*tables, *lines, np.full((1, trees), full, dtype)]),
+        ordered=tuple(ordered),
+        flag_thresholds=flag_thresholds,
+        flag_lines=flag_lines,
+    )
+
+
+def link_of(objective: str) -> Callable[[Floats], Floats] | None:
+    """What LightGBM does with sums for this objective, as its text writes it; None where that is not known here."""
+    make = _LINKS.get(objective.partition(" ")[0])
+    return None if make is None else make(objective)
 
 
 def _plain(objective: str) -> Callable[[Floats], Floats] | None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from sklearn.pipeline import Pipeline
 
 from automl.columns import Column, Schema
-from automl.compiled.models import compile_steps
-from automl.compiled.reading import Reader, reader
+from automl.compiled.reading import Reader, reader_of
 from automl.compiled.scorer import Scorer
-from automl.compiled.unknown import Unknown
 from automl.task import Task
 
 Floats = npt.NDArray[np.float64]
@@ -36,13 +33,15 @@ class Compiled:
     """Answers as the pipeline does: (n, K) probabilities or (n,) values. May be called by many threads.
 
     ``columns`` are all columns of the schema but the id, in the order in which :meth:`quick` reads a row:
-    numeric, boolean, datetime, categorical, text, each in schema order. ``description`` is for people.
+    numeric, boolean, datetime, categorical, text, each in schema order. ``description`` is for people. ``own`` is
+    None, or says why only the reading of rows is compiled, and the pipeline's own later steps answer.
     """
 
     columns: tuple[Column, ...]
     description: str
     reader: Reader
     scorer: Scorer
+    own: str | None = None
 
     @property
     def tolerance(self) -> float:
@@ -62,6 +61,10 @@ class Compiled:
         matrix = self.reader.matrix(rows)
         return None if matrix is None else self.scorer.many(matrix)
 
+    def settled(self, rows: Sequence[tuple[Any, ...]]) -> bool:
+        """Whether :meth:`quick` would answer these rows."""
+        return self.reader.matrix(rows) is not None
+
     def table(self, table: pa.Table) -> Floats:
         """Answers for a table that :func:`automl.schema.check` typed; its features are never all in memory."""
         answers = [
@@ -74,26 +77,8 @@ class Compiled:
         """The features (n, d) that the preprocessing makes of a typed table, before any step of the model."""
         return self.reader.table(table)
 
-
-def compile_pipeline(pipeline: Pipeline, schema: Schema, task: Task) -> Compiled | NotCompiled:
-    """The compiled form of a pipeline as the engines make them, or why it has none.
-
-    The answers are the pipeline's own up to what :mod:`automl.compiled.parity` tolerates; whether they are is to be
-    shown there before the form is used.
-    """
-    steps = list(pipeline.steps)
-    try:
-        if [name for name, _ in steps[:2]] != ["columns", "encode"] or len(steps) < 3:
-            raise Unknown(f"the pipeline begins with {', '.join(name for name, _ in steps[:2])}")
-        reading = reader(steps[0][1], steps[1][1], schema, task)
-        scorer = compile_steps([step for _, step in steps[2:]], reading.width)
-    except Unknown as unknown:
-        return NotCompiled(reason=str(unknown))
-    except Exception as error:  # a model of another version may lack anything; the pipeline still serves
-        return NotCompiled(reason=f"{type(error).__name__}: {error}")
-    return Compiled(
-        columns=reading.columns,
-        description=f"{scorer.description}, {reading.width} features",
-        reader=reading,
-        scorer=scorer,
-    )
+    def reading(self, schema: Schema, task: Task) -> Compiled:
+        """The same for rows of this schema, of which the task's id is no feature. Raises Unknown where a column is no
+        longer what the model was trained on."""
+        reader = reader_of(self.reader.blocks, schema, task)
+        return replace(self, columns=reader.columns, reader=reader)

@@ -54,12 +54,8 @@ def compile_lightgbm(model: Any, features: int) -> Scorer:
     if booster.dump_model(num_iteration=1).get("pandas_categorical"):
         raise Unknown(f"{name_of(model)} was trained on categories of pandas")
     classes = int(model.n_classes_) if hasattr(model, "n_classes_") else 0
-    trees = NativeTrees(
-        booster,
-        features=features,
-        outputs=classes if classes > 2 else 1,
-        iterations=int(booster.best_iteration),
-    )
+    text = booster.model_to_string(num_iteration=int(booster.best_iteration))
+    trees = NativeTrees(text, features=features, outputs=classes if classes > 2 else 1)
     if classes > 2:
         return _Classes(trees)
     return _TwoClasses(trees) if classes else _Values(trees)

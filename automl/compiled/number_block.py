@@ -10,14 +10,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from automl.compiled.moments import PARTS as MOMENT_PARTS
 from automl.compiled.moments import moment
-from automl.compiled.unknown import Unknown, name_of
-from automl.dates import PARTS, DateParts
+from automl.date_parts import PARTS
 
 Floats = npt.NDArray[np.float64]
 LARGEST = 1e100
@@ -78,41 +74,6 @@ def _scale(block: Floats, scalings: Sequence[Scaling]) -> None:
     block -= [scaling.mean for scaling in scalings]
     block /= [scaling.scale for scaling in scalings]
     np.clip(block, [scaling.least for scaling in scalings], [scaling.most for scaling in scalings], out=block)
-
-
-def number_block(step: Any) -> NumberBlock:
-    """From the fitted steps of the preprocessing. Raises Unknown for any other."""
-    wanted = {
-        "dates": DateParts,
-        "impute": SimpleImputer,
-        "scale": StandardScaler,
-        "clip": FunctionTransformer,
-    }
-    if not isinstance(step, Pipeline) or {name: type(part) for name, part in step.steps} != wanted:
-        raise Unknown(f"the block of numbers has other steps: {name_of(step)}")
-    parts = step.named_steps
-    dates, impute, scale, clip = parts["dates"], parts["impute"], parts["scale"], parts["clip"]
-    limits = clip.kw_args or {}
-    if clip.func is not np.clip or set(limits) != {"a_min", "a_max"}:
-        raise Unknown("the block of numbers is not clipped as usual")
-    if impute.strategy != "median" or not impute.keep_empty_features or np.isnan(impute.statistics_).any():
-        raise Unknown("the block of numbers is not imputed as usual")
-    marked = tuple(int(at) for at in impute.indicator_.features_) if impute.add_indicator else ()
-    width = len(impute.statistics_)
-    medians = [*impute.statistics_.tolist(), *([0.0] * len(marked))]
-    scalings = tuple(
-        Scaling(
-            median=median, mean=mean, scale=over, least=float(limits["a_min"]), most=float(limits["a_max"])
-        )
-        for median, mean, over in zip(medians, scale.mean_.tolist(), scale.scale_.tolist(), strict=True)
-    )
-    return NumberBlock(
-        numbers=tuple(dates.numbers_),
-        parts=tuple(dates.parts_),
-        scalings=scalings[:width],
-        marked=marked,
-        marks=scalings[width:],
-    )
 
 
 class NumberRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,30 @@ class _Own(OnMatrix):
 
     def many(self, features: Floats) -> Floats:
         return np.asarray(self._answer(features), dtype=np.float64)
+
+
+class OwnSteps(OnMatrix):
+    """All that follows the preprocessing, as it was fitted: what costs most of a pipeline's time is left out all the
+    same."""
+
+    def __init__(self, steps: Sequence[Any], *, classes: bool) -> None:
+        self.description = " → ".join(name_of(step) for step in steps)
+        *self._between, model = steps
+        self._answer = model.predict_proba if classes else model.predict
+
+    def many(self, features: Floats) -> Floats:
+        for step in self._between:
+            features = step.transform(features)
+        return np.asarray(self._answer(features), dtype=np.float64)
+
+
+def own_steps(steps: Sequence[Any], *, classes: bool) -> OwnSteps:
+    """From any fitted steps of a pipeline with a model at their end. Raises Unknown for one that can't tell
+    probabilities where ``classes`` are asked for."""
+    used = [step for step in steps if step not in (None, "passthrough")]
+    if classes and not hasattr(used[-1], "predict_proba"):
+        raise Unknown(f"{name_of(used[-1])} gives no probabilities")
+    return OwnSteps(used, classes=classes)
 
 
 def compile_own(model: Any, features: int) -> Scorer:

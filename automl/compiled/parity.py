@@ -22,6 +22,8 @@ Floats = npt.NDArray[np.float64]
 
 ROWS_ALONE = 200
 """So many rows are also read as JSON values, each alone and all together."""
+OWN_ROWS_ALONE = 20
+"""The same where the pipeline's own steps answer, which may take long for each row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,8 @@ def parity(
     if expected is None:
         expected = predictions(pipeline, frame(table, schema), task)
     whole = compiled.table(table)
-    some = json_rows(compiled.columns, table.slice(0, ROWS_ALONE))
+    alone = ROWS_ALONE if compiled.own is None else OWN_ROWS_ALONE
+    some = json_rows(compiled.columns, table.slice(0, alone))
     pairs = [(whole, expected)]
     single = [compiled.quick([row]) for row in some]
     pairs += [(one, expected[at : at + 1]) for at, one in enumerate(single) if one is not None]

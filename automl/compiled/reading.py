@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from sklearn.compose import ColumnTransformer
 
 from automl.coercion import coerce
 from automl.columns import Column, ColumnKind, Schema
-from automl.compiled.category_block import CategoryTable, category_tables, settled
+from automl.compiled.category_block import CategoryTable, settled
 from automl.compiled.moments import USUAL
-from automl.compiled.number_block import NumberBlock, NumberRow, number_block
-from automl.compiled.text_block import TextTopics, text_topics
-from automl.compiled.unknown import Unknown, name_of
-from automl.pinning import PinColumns
+from automl.compiled.number_block import NumberBlock, NumberRow
+from automl.compiled.unknown import Unknown
 from automl.task import Task
+
+if TYPE_CHECKING:  # brings scikit-learn, which only models with texts need
+    from automl.compiled.text_block import TextTopics
 
 Floats = npt.NDArray[np.float64]
 Row = tuple[Any, ...]
@@ -35,7 +35,6 @@ READING_ORDER = (
 )
 _COLUMN_WISE_FROM = 32
 """Rows from which numpy over columns is quicker than Python over cells."""
-_NO_NUMBERS = NumberBlock(numbers=(), parts=(), scalings=(), marked=(), marks=())
 
 
 def reading_columns(schema: Schema, task: Task) -> tuple[Column, ...]:
@@ -46,8 +45,9 @@ def reading_columns(schema: Schema, task: Task) -> tuple[Column, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
-    """The parts of the matrix, from left to right."""
+    """The parts of the matrix, from left to right, and the columns that they were fitted on."""
 
+    fitted_on: tuple[tuple[str, ColumnKind], ...]
     numbers: NumberBlock
     categories: tuple[CategoryTable, ...]
     texts: tuple[TextTopics, ...]
@@ -75,7 +75,7 @@ class Reader:
     def __init__(self, columns: tuple[Column, ...], blocks: Blocks) -> None:
         self.columns = columns
         self.width = blocks.width
-        self._blocks = blocks
+        self.blocks = blocks
         named = {kind: [c.name for c in columns if c.kind is kind] for kind in ColumnKind}
         self._row = NumberRow(
             blocks.numbers,
@@ -94,6 +94,9 @@ class Reader:
         self._parts = [b""] * (1 + len(places))
         self._cells = [_category_cell(places, self._tables, name) for name in named[ColumnKind.CATEGORICAL]]
         self._text_cells = [(places.get(name), self._topics.get(name)) for name in named[ColumnKind.TEXT]]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Reader, (self.columns, self.blocks)
 
     def row(self, row: Row) -> bytes | None:
         """One row's features as the bytes of their float64; None when only the long way settles some value."""
@@ -184,7 +187,7 @@ class Reader:
         )
 
     def _filled(self, columns: _Columns) -> Floats:
-        blocks = self._blocks
+        blocks = self.blocks
         out = np.empty((columns.rows, self.width))
         blocks.numbers.fill(columns.numbers, columns.times, out)
         start = blocks.numbers.width
@@ -198,27 +201,12 @@ class Reader:
         return out
 
 
-def reader(pin: Any, encode: Any, schema: Schema, task: Task) -> Reader:
-    """From the fitted steps. Raises Unknown for steps that are none of :mod:`automl.features`."""
-    if not isinstance(pin, PinColumns) or not isinstance(encode, ColumnTransformer):
-        raise Unknown(f"the preprocessing is {name_of(pin)} and {name_of(encode)}")
-    for column in pin.columns_:
-        current = schema.by_name.get(column.name)
-        if current is None or current.kind is not column.kind or column.name == task.id_column:
-            raise Unknown(f"the column {column.name!r} is no longer the one that the model was trained on")
-    numbers, categories, texts = _NO_NUMBERS, [], []
-    for name, step, names in encode.transformers_:
-        if name == "remainder" and step == "drop":
-            continue
-        if isinstance(names, str):
-            texts.append(text_topics(step, names))
-        elif not names:
-            continue
-        elif name == "numbers":
-            numbers = number_block(step)
-        else:
-            categories += category_tables(step, names)
-    blocks = Blocks(numbers=numbers, categories=tuple(categories), texts=tuple(texts))
+def reader_of(blocks: Blocks, schema: Schema, task: Task) -> Reader:
+    """For rows of this schema. Raises Unknown where a column is no longer what the blocks were fitted on."""
+    for name, kind in blocks.fitted_on:
+        current = schema.by_name.get(name)
+        if current is None or current.kind is not kind or name == task.id_column:
+            raise Unknown(f"the column {name!r} is no longer the one that the model was trained on")
     return Reader(reading_columns(schema, task), blocks)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,52 +51,59 @@ def compile_step(step: Any, features: int) -> tuple[Step, int]:
 
 
 def _standard(step: Any) -> Step:
-    return _moved(step.mean_ if step.with_mean else None, step.scale_ if step.with_std else None)
+    return partial(_moved, step.mean_ if step.with_mean else None, step.scale_ if step.with_std else None)
 
 
 def _robust(step: Any) -> Step:
-    return _moved(step.center_ if step.with_centering else None, step.scale_ if step.with_scaling else None)
+    center = step.center_ if step.with_centering else None
+    return partial(_moved, center, step.scale_ if step.with_scaling else None)
 
 
-def _moved(center: Floats | None, scale: Floats | None) -> Step:
-    def act(features: Floats) -> Floats:
-        moved = features.copy() if center is None else features - center
-        if scale is not None:
-            moved /= scale
-        return moved
-
-    return act
+def _moved(center: Floats | None, scale: Floats | None, features: Floats) -> Floats:
+    moved = features.copy() if center is None else features - center
+    if scale is not None:
+        moved /= scale
+    return moved
 
 
 def _pca(step: Any) -> Step:
     weights = step.components_.T
     center = step.mean_.reshape(1, -1) @ weights
+    if not step.whiten:
+        return partial(_turned, weights, center, None)
     scale = np.sqrt(step.explained_variance_)
     scale[scale < np.finfo(scale.dtype).eps] = np.finfo(scale.dtype).eps
-
-    def act(features: Floats) -> Floats:
-        turned: Floats = features @ weights
-        turned -= center
-        if step.whiten:
-            turned /= scale
-        return turned
-
-    return act
+    return partial(_turned, weights, center, scale)
 
 
-def _chosen(step: Any) -> Step:
-    kept = np.flatnonzero(step.get_support())
-    return lambda features: features[:, kept]
+def _turned(weights: Floats, center: Floats, scale: Floats | None, features: Floats) -> Floats:
+    turned: Floats = features @ weights
+    turned -= center
+    if scale is not None:
+        turned /= scale
+    return turned
+
+
+def _choosing(step: Any) -> Step:
+    return partial(_chosen, np.flatnonzero(step.get_support()))
+
+
+def _chosen(kept: npt.NDArray[np.intp], features: Floats) -> Floats:
+    return features[:, kept]
 
 
 def _own(step: Any) -> Step:
-    return lambda features: np.asarray(step.transform(features), dtype=np.float64)
+    return partial(_through, step)
+
+
+def _through(step: Any, features: Floats) -> Floats:
+    return np.asarray(step.transform(features), dtype=np.float64)
 
 
 _STEPS: Mapping[str, Callable[[Any], Step]] = {
     "StandardScaler": _standard,
     "RobustScaler": _robust,
     "PCA": _pca,
-    "SelectPercentile": _chosen,
+    "SelectPercentile": _choosing,
     "QuantileTransformer": _own,
 }

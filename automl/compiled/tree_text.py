@@ -82,18 +82,12 @@ def native(
     ]
     text = "\n".join(lines) + "\n\n" + "".join(blocks) + "end of trees\n"
     return NativeTrees(
-        _booster(text),
+        text,
         features=features,
         outputs=len(texts) if leaves else outputs,
         kind=LEAF if leaves else NORMAL,
         float32=float32,
     )
-
-
-def _booster(text: str) -> Any:
-    from lightgbm import Booster
-
-    return Booster(model_str=text)
 
 
 def _constant(value: float) -> str:

@@ -157,12 +157,12 @@ def start_ours(home: Path, *, log: Path, **settings: str) -> Server:
     return Server("incumbent", command, port=port, ready="/readyz", log=log, **settings)
 
 
-def _ours(name: str, *, opaque: bool) -> Callable[[Path], Server]:
+def _ours(kind: str) -> Callable[[Path], Server]:
     def start(folder: Path) -> Server:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         made = house.House(folder / "home")
-        made.add_model(made.add_project(name), made.fit(opaque=opaque))
+        made.add_model(made.add_project(kind), made.fit(kind=kind))
         made.close()
         return start_ours(folder / "home", log=folder / "log")
 
@@ -186,15 +186,23 @@ CONTESTANTS = (
         name="incumbent",
         told="`incumbent serve`; validation, ids, durable log and metrics on; the model compiled",
         path=f"/v1/projects/{house.COMPILED}/predict",
-        start=_ours(house.COMPILED, opaque=False),
+        start=_ours(house.COMPILED),
+        body=_records,
+        shares=_same,
+    ),
+    Contestant(
+        name="incumbent, own steps",
+        told="the same with a step before the trees that no compiler knows: features compiled, and batches",
+        path=f"/v1/projects/{house.OWN}/predict",
+        start=_ours(house.OWN),
         body=_records,
         shares=_same,
     ),
     Contestant(
         name="incumbent, not compiled",
-        told="the same with a step that no compiler knows: pandas, and batches",
+        told="the same with such a step before the features: pandas, the whole pipeline, and batches",
         path=f"/v1/projects/{house.OPAQUE}/predict",
-        start=_ours(house.OPAQUE, opaque=True),
+        start=_ours(house.OPAQUE),
         body=_records,
         shares=_same,
     ),

@@ -28,13 +28,15 @@ CONNECTIONS = 64
 ROWS = 3
 BODIES = 256
 BETWEEN_SWAPS = 0.5
+VERSIONS = 6
+"""More than a server keeps at hand, so that each swap in turn has to load one."""
 SEARCH_STARTS_WITHIN = 90
 
 
 class Quiet:
-    """A server with two versions of a model, asked at half of its speed."""
+    """A server with some versions of a model, asked at half of its speed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, versions: int = 1) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         made = house.House(folder / "home")
@@ -42,8 +44,8 @@ class Quiet:
         rows = material.rows(ROWS * BODIES, seed=4)
         calls = [rows[at : at + ROWS] for at in range(0, len(rows), ROWS)]
         self._expected: list[dict[str, list[float]]] = [{} for _ in calls]
-        for changed in ({"n_estimators": 250}, {}):
-            pipeline = made.fit(**changed)
+        for place in reversed(range(versions)):
+            pipeline = made.fit(n_estimators=material.TREES["n_estimators"] - 10 * place)
             version = str(made.add_model(project, pipeline))
             shares = made.answers(pipeline, rows)
             for at, answers in enumerate(self._expected):
@@ -54,6 +56,12 @@ class Quiet:
         self.server.wait()
         self.http = httpx.Client(base_url=f"{self.server.url}/v1/projects/{NAME}", timeout=60)
         self.rate = 0.0
+        self._versions, self._champion = versions, versions
+
+    def swap(self) -> None:
+        """Promotes the version that has not been champion for the longest time."""
+        self._champion = self._champion % self._versions + 1
+        self.post(f"/models/{self._champion}/promote")
 
     def stop(self) -> None:
         self.http.close()
@@ -78,21 +86,15 @@ class Quiet:
 
 
 def during_swaps(folder: Path, *, seconds: float, rounds: int, requests: int | None) -> dict[str, Any]:
-    """Champions promoted back and forth, twice a second, for so many seconds (or requests in all)."""
+    """Champions promoted in turn, twice a second, for so many seconds (or requests in all)."""
 
     def swapping(quiet: Quiet, shot: Shot, counted: Counter[str]) -> None:
-        wanted = 1
         while shot.under_way:
-            quiet.post(f"/models/{wanted}/promote")
+            quiet.swap()
             counted["promotions"] += 1
-            wanted = 3 - wanted
             time.sleep(BETWEEN_SWAPS)
-        if wanted == 1:  # leaves the second one champion, as it was
-            return
-        quiet.post(f"/models/{wanted}/promote")
-        counted["promotions"] += 1
 
-    quiet = Quiet(folder)
+    quiet = Quiet(folder, versions=VERSIONS)
     try:
         quiet.find_rate(min(seconds, 3))
         lasting = max(seconds, requests / quiet.rate / rounds) if requests else seconds

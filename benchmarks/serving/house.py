@@ -18,13 +18,17 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import Pipeline
 
 from automl import features
+from automl.compiled import NotCompiled
+from automl.compiled.compiling import compile_pipeline
+from automl.compiled.packing import pack
 from automl.features import preprocessor
 from automl.schema import Checked, check, frame, infer
 from automl.scoring import encoded
 from automl.task import Task, TaskKind
 from benchmarks.serving import material
-from registry.records import BatchKind, NewModel, NewPromotion, Project, PromotionKind
+from registry.records import BatchKind, BlobRef, NewModel, NewPromotion, Project, PromotionKind
 from registry.store import Registry
+from service.kept_forms import FORM
 from service.policy import Policy
 
 QUIET = {
@@ -32,7 +36,7 @@ QUIET = {
     "min_fresh_labels": 1,
 }
 """No run starts by itself while something is measured."""
-COMPILED, OPAQUE = "compiled", "opaque"
+COMPILED, OWN, OPAQUE = "compiled", "own", "opaque"
 GOLDEN_ROWS = 20
 ALLOWED = {
     "passed": True,
@@ -42,7 +46,7 @@ ALLOWED = {
 
 
 class Opaque(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A step that changes nothing and that no compiler knows: what follows it is served through pandas."""
+    """A step that changes nothing and that no compiler knows."""
 
     def fit(self, X: Any, y: object = None) -> Opaque:
         return self
@@ -99,20 +103,32 @@ class House:
                 "trained_until": {"at": 0, "row_id": ""},
                 "compiled": ALLOWED,
             },
-            attachments={"golden": put(kept, at=self._now)},
+            attachments={"golden": put(kept, at=self._now), **self._form(pipeline)},
         )
         made = self._registry.models.register(project.id, new, at=self._now)
         if champion:
             self._promote(project.name, made.version)
         return made.version
 
-    def fit(self, *, opaque: bool = False, **trees: Any) -> Pipeline:
-        """Our own features with the trees of :mod:`material`, one column for each of the 32 values of a category."""
-        extra = [("opaque", Opaque())] if opaque else []
+    def _form(self, pipeline: Pipeline) -> dict[str, BlobRef]:
+        """The compiled form, as a judge leaves it."""
+        compiled = compile_pipeline(pipeline, self.schema, self.task)
+        packed = None if isinstance(compiled, NotCompiled) else pack(compiled)
+        return {} if packed is None else {FORM: self._registry.blobs.put(packed, at=self._now)}
+
+    def fit(self, *, kind: str = COMPILED, **trees: Any) -> Pipeline:
+        """Our own features with the trees of :mod:`material`, one column for each of the 32 values of a category.
+
+        OWN has an unknown step before the trees, so that only the features can be compiled; OPAQUE has it before the
+        features, so that all goes through pandas and scikit-learn.
+        """
         model = LGBMClassifier(**{**material.TREES, **trees})
         labels = self._checked.labels.to_pylist()
         y = np.array([self.task.encode(self.schema.target.parse(label)) for label in labels])
-        pipeline = Pipeline([*preprocessor(self.schema, self.task, seed=0).steps, *extra, ("model", model)])
+        steps = [*preprocessor(self.schema, self.task, seed=0).steps, ("model", model)]
+        if kind != COMPILED:
+            steps.insert(2 if kind == OWN else 1, ("opaque", Opaque()))
+        pipeline = Pipeline(steps)
         with _wide_one_hot():
             pipeline.fit(frame(self._checked.table, self.schema), y)
         assert model.n_features_in_ == material.FEATURE_COUNT, model.n_features_in_

@@ -16,25 +16,35 @@ from fastapi import Request, Response
 from automl.schema import check, table_from_rows
 from registry.store import Registry
 from service.api.context import Context
-from service.deployment import Deployment, Scores
+from service.batching import TooLate
+from service.deployment import Deployment
 from service.explain_messages import Model
 from service.explaining import Explaining
 from service.prediction import Answer, Predictor
 from service.problems import Problem
+from service.scores import Scores
 from service.wire.forms import told_predictions
 
 
 async def explained(
-    request: Request, context: Context, project: str, rows: Sequence[Mapping[str, Any]]
+    request: Request, context: Context, project: str, rows: Sequence[Mapping[str, Any]], *, within: float
 ) -> Response:
-    """The answer to rows of a project with a champion, each with its ``explanation``."""
+    """The answer to rows of a project with a champion, each with its ``explanation``.
+
+    Raises TooLate after ``within`` seconds. A call whose turn had not come by then is neither answered nor logged; one
+    that was under way is logged, as its answer was made.
+    """
     explaining: Explaining = request.app.state.explaining
     deployment = context.serving.champions.get(project)
 
     def work() -> bytes:
         return _work(context, explaining, deployment, rows)
 
-    answer = await asyncio.wrap_future(explaining.submit(len(rows), work))
+    future = asyncio.wrap_future(explaining.submit(len(rows), work))
+    try:
+        answer = await asyncio.wait_for(future, within)
+    except TimeoutError:
+        raise TooLate from None
     return Response(answer, media_type="application/json")
 
 

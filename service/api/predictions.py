@@ -16,12 +16,13 @@ from service.api.context import Context, authorise, context_of, project_of
 from service.api.explanations import explained
 from service.batching import Overloaded, TooLate
 from service.chunks import Limits
+from service.explaining import ANSWER_WITHIN
 from service.problems import Problem, problem_of
 from service.uploads import receive
 from service.wire.bodies import joined, read_rows, unpacked
 from service.wire.bulk import ARROW, PARQUET
 from service.wire.bulk_call import BulkCall, pieces
-from service.wire.front import deadline_of
+from service.wire.front import asked_seconds, deadline_of
 from service.wire.invocations import read_invocation, read_invocation_csv
 from service.wire.lane import Lane
 from service.wire.lanes import Lanes, overloaded, too_late
@@ -88,7 +89,8 @@ async def predict(
         if explain:
             rows = read_rows(body)
             lane.check_count(len(rows))
-            return await explained(request, context, project, rows)
+            lane.check_log()
+            return await explained(request, context, project, rows, within=_explained_within(request))
         answer = lane.ask_body(lane.form(), body, deadline(request, context))
         said = answer if isinstance(answer, bytes) else await answer[0]
         return Response(said, media_type="application/json")
@@ -195,6 +197,12 @@ async def may_predict(request: Request, context: Context) -> None:
 def deadline(request: Request, context: Context) -> float:
     header = request.headers.get("x-deadline-ms")
     return deadline_of(None if header is None else header.encode("latin-1"), context)
+
+
+def _explained_within(request: Request) -> float:
+    """Seconds for an explained call: what the caller asks for, within what an explanation may take."""
+    header = request.headers.get("x-deadline-ms")
+    return ANSWER_WITHIN if header is None else min(ANSWER_WITHIN, asked_seconds(header.encode("latin-1")))
 
 
 def counted(context: Context, project: str, refusal: Exception) -> Problem:

@@ -18,6 +18,8 @@ from service.commands.options import AsJson, Key, ProjectName, Url, connect
 
 AT_ONCE = 1000
 """Rows a request when a file is predicted or labels are sent."""
+REASONS = 3
+"""Columns named for each row: those that moved its score most."""
 SHOWN = 20
 
 RowsFile = Annotated[
@@ -64,10 +66,9 @@ def predict(
     if as_json:
         show_json({"model_version": versions[-1], "predictions": answers})
         return
-    table = [(one.get("id"), one.get("value"), one.get("probabilities")) for one in answers[:SHOWN]]
-    show_table(
-        ("id", "value", "probabilities"), table, empty="No row.", title=f"model version {versions[-1]}"
-    )
+    columns = ("id", "value", "probabilities", *(("because",) if explain else ()))
+    table = [tuple(_cell(one, column) for column in columns) for one in answers[:SHOWN]]
+    show_table(columns, table, empty="No row.", title=f"model version {versions[-1]}")
     if len(answers) > SHOWN:
         out().print(f"… and {len(answers) - SHOWN} more; --json shows all", style="dim")
 
@@ -91,6 +92,13 @@ def feedback(
             done["unknown"] += answer["unknown"]
             done["conflicting"] += answer["conflicting"]
     show(done, as_json)
+
+
+def _cell(answer: Mapping[str, Any], column: str) -> Any:
+    if column != "because":
+        return answer.get(column)
+    parts = answer["explanation"]["contributions"][:REASONS]
+    return "\n".join(f"{part['contribution']:+.3f}  {part['column']} = {part['value']}" for part in parts)
 
 
 def _named_rows(file: str | None, row: list[str] | None) -> Iterable[Mapping[str, Any]]:

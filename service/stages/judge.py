@@ -24,7 +24,8 @@ from automl.slices import Slice, slices
 from automl.task import Label, Task
 from automl.verdict import Gate
 from service.desk import Desk
-from service.sealed import unseal, unseal_object
+from service.kept_forms import FORM_FILE
+from service.sealed import seal, unseal, unseal_object
 from service.stages.compiling import compiled_gate
 from service.stages.expectation import write_expectation
 from service.stages.golden import golden, golden_gap, write_golden
@@ -57,7 +58,7 @@ def run(desk: Desk, detail: str) -> None:
     """Judge the challengers that ``arms`` of the specification names, one or two.
 
     Leaves ``verdict.json`` and, of the one that stands, ``golden.json``, ``reference.parquet``,
-    ``expectation.json`` and, beside a champion, ``rivalry.json``.
+    ``expectation.json`` and, beside a champion, ``rivalry.json``; its compiled form in ``compiled.form`` where it has one.
     """
     spec = desk.spec
     task, schema = Task.from_json(spec["task"]), Schema.from_json(spec["schema"])
@@ -144,7 +145,15 @@ def _entrant(court: _Court, file: str, pipeline: Pipeline) -> _Entrant:
 
 def _compiled(court: _Court, chosen: _Entrant) -> Gate:
     answers = chosen.scored.predictions
-    return compiled_gate(chosen.pipeline, court.holdout, answers, chosen.golden, court.schema, court.task)
+    return compiled_gate(
+        chosen.pipeline,
+        court.holdout,
+        answers,
+        chosen.golden,
+        court.schema,
+        court.task,
+        keep=lambda packed: seal(court.desk.folder / FORM_FILE, packed, court.desk.key),
+    )
 
 
 def _groups(holdout: pa.Table, task: Task) -> npt.NDArray[Any] | None:

@@ -17,7 +17,8 @@ from automl.scoring import latency_ms, predictions
 from automl.snapshot import Mark, row_order
 from automl.task import Task
 from service.desk import Desk
-from service.sealed import seal_object, unseal_object
+from service.kept_forms import REFIT_FORM_FILE
+from service.sealed import seal, seal_object, unseal_object
 from service.stages.compiling import compiled_gate
 from service.stages.golden import golden, golden_gap, write_golden
 from service.stages.reference import write_reference
@@ -28,8 +29,8 @@ FILE = "refit.model"
 
 
 def run(desk: Desk, detail: str) -> None:
-    """Refit the judged model in the file ``detail``; leaves ``refit.model``, ``refit.json``, ``refit-golden.json`` and
-    ``refit-reference.parquet``.
+    """Refit the judged model in the file ``detail``; leaves ``refit.model``, ``refit.json``, ``refit-golden.json``,
+    ``refit-reference.parquet`` and, where it has one, its compiled form in ``refit-compiled.form``.
 
     A model that was trained on pseudo-labels (``refit_with_pseudo`` in the specification) is so again.
     """
@@ -64,7 +65,15 @@ def run(desk: Desk, detail: str) -> None:
         task=task,
         baseline_score=spec["baseline_score"],
     )
-    compiled = compiled_gate(refitted, holdout, answers, questions, schema, task)
+    compiled = compiled_gate(
+        refitted,
+        holdout,
+        answers,
+        questions,
+        schema,
+        task,
+        keep=lambda packed: seal(desk.folder / REFIT_FORM_FILE, packed, desk.key),
+    )
     write_golden(desk.folder, questions, file="refit-golden.json")
     write_reference(desk, true, schema, file="refit-reference.parquet")
     report = {

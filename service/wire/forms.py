@@ -1,4 +1,4 @@
-"""How the rows of one deployment are read, and its answers written, without looking at each value twice.
+"""How the rows of one deployment are read, asked about and written, without looking at each value twice.
 
 A form is made from a deployment's columns when it begins to serve. It reads what is as it should be; whatever it does
 not read (an unknown key, a number as text, a column left out …) is no error here: it goes the long way, which
@@ -18,9 +18,12 @@ import pyarrow as pa
 from msgspec.structs import astuple
 
 from automl.columns import Column, ColumnKind
+from automl.compiled.reading import reading_columns
+from automl.errors import SchemaError
 from service.admission import LONGEST_ID
 from service.deployment import Deployment
-from service.log_records import Head, head_bytes, plain_record, typed_table
+from service.log_reading import read_column, typed_table
+from service.log_records import Head, head_bytes, plain_record
 
 Values = tuple[Any, ...]
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -42,7 +45,12 @@ _ID_TYPES: Mapping[ColumnKind, Any] = {
 
 
 class Form:
-    """Reads and writes for one deployment. ``readable`` is False where every call has to go the long way."""
+    """Reads and writes for one deployment.
+
+    ``readable`` is False where every call has to go the long way. ``light`` says that the model is compiled to its
+    end, so that one row takes microseconds and may be answered on the event loop; what is not light answers many
+    calls at once for little more than one, in the thread.
+    """
 
     __slots__ = (
         "_call",
@@ -54,6 +62,7 @@ class Form:
         "head",
         "head_record",
         "labels",
+        "light",
         "named",
         "readable",
         "version",
@@ -68,8 +77,9 @@ class Form:
         named = deployment.schema.by_name.get(deployment.task.id_column or "")
         self.named = named is not None
         compiled = deployment.compiled
-        self.columns = deployment.schema.columns if compiled is None else tuple(compiled.columns)
-        if compiled is not None and named is not None:  # last, where the model does not see it
+        self.light = compiled is not None and compiled.own is None
+        self.columns = reading_columns(deployment.schema, deployment.task)
+        if named is not None:  # last, where the model does not see it
             self.columns += (named,)
         self.head = Head(
             project=deployment.project_id,
@@ -79,8 +89,6 @@ class Form:
             own=self.named,
             classes=self.classes if deployment.task.is_classification else None,
         )
-        if compiled is None:
-            return
         if any(_UNNAMEABLE.search(column.name) for column in self.columns):
             return
         self.readable = True
@@ -126,10 +134,39 @@ class Form:
         return rows
 
     def quick(self, rows: Sequence[Values]) -> npt.NDArray[np.float64] | None:
-        """The model's answers; None when some value has to go the long way."""
+        """The model's answers; None when some value has to go the long way. Raises what the model raises."""
         compiled = self.deployment.compiled
-        assert compiled is not None
-        return compiled.quick([row[:-1] for row in rows] if self.named else rows)
+        if compiled is not None:
+            raw = compiled.quick(self._features(rows))
+        else:
+            table = self._checked(rows)
+            raw = None if table is None else self.deployment.through_pipeline(table)
+        if raw is not None and len(raw) != len(rows):
+            raise ValueError(f"the model gave {len(raw)} answers to {len(rows)} rows")
+        return raw
+
+    def settles(self, rows: Sequence[Values]) -> bool:
+        """Whether :meth:`quick` has an answer to these rows; costs no model time."""
+        compiled = self.deployment.compiled
+        if compiled is not None:
+            return compiled.settled(self._features(rows))
+        return self._checked(rows) is not None
+
+    def _features(self, rows: Sequence[Values]) -> Sequence[Values]:
+        return [row[:-1] for row in rows] if self.named else rows
+
+    def _checked(self, rows: Sequence[Values]) -> pa.Table | None:
+        """The table that the check of the schema makes of rows; None when it finds a fault."""
+        found = {}
+        for column, values in zip(self.columns, zip(*rows, strict=True), strict=True):
+            try:
+                read = read_column(values, column)
+            except (SchemaError, UnicodeEncodeError):
+                return None
+            if any(positions.size for _, positions in read.problems):
+                return None
+            found[column.name] = read.values
+        return pa.table([found[name] for name in self.head.order], names=list(self.head.order))
 
     def record(
         self, at: int, ids: Sequence[str], rows: Sequence[Values], raw: npt.NDArray[np.float64]

@@ -147,16 +147,21 @@ def deadline_of(header: bytes | None, context: Context) -> float:
     allows."""
     seconds = context.settings.predict_deadline_seconds
     if header is not None:
-        if not header.isdigit() or not int(header):
-            raise Problem(
-                422,
-                "invalid_deadline",
-                "X-Deadline-Ms is not a whole number of milliseconds above 0.",
-                field="X-Deadline-Ms",
-                remedy="Send for instance 'X-Deadline-Ms: 250', or leave it out.",
-            )
-        seconds = min(seconds, int(header) / 1000)
+        seconds = min(seconds, asked_seconds(header))
     return time.monotonic() + seconds
+
+
+def asked_seconds(header: bytes) -> float:
+    """The seconds that X-Deadline-Ms asks for. Raises a problem when it is no such number."""
+    if not header.isdigit() or not int(header):
+        raise Problem(
+            422,
+            "invalid_deadline",
+            "X-Deadline-Ms is not a whole number of milliseconds above 0.",
+            field="X-Deadline-Ms",
+            remedy="Send for instance 'X-Deadline-Ms: 250', or leave it out.",
+        )
+    return int(header) / 1000
 
 
 async def _long_body(message: Message, receive: Receive, most: int) -> bytes:

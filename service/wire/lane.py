@@ -19,7 +19,7 @@ from service.row_ids import ROW_IDS
 from service.settings import Settings
 from service.wire.asks import Ask, answers_of, fits, id_text
 from service.wire.bodies import read_rows, too_many_rows
-from service.wire.forms import Form, encode_answer
+from service.wire.forms import Form, Values, encode_answer
 from service.wire.team import WORTH_ROWS, Team
 
 LARGE_BODY = 128 * 1024
@@ -85,20 +85,11 @@ class Lane:
             rows = 1 + len(body) // _BYTES_A_ROW
             return self._submit(Ask(form=form, body=body), rows, max(1.0, rows * self._pace), deadline), True
         values = form.read(body) if form is not None else None
-        if values is None:
-            found = read_rows(body)
-            self.check_count(len(found))
-            return self._submit(Ask(form=None, rows=found), len(found), None, deadline), True
-        count = len(values)
-        self.check_count(count)
-        seconds = count * self._pace
-        ask = Ask(form=form, values=values, body=body)
-        if seconds <= INLINE_SECONDS:
-            self._check_log()
-            answer: bytes | None = self._batcher.at_once(ask)
-            if answer is not None:
-                return answer
-        return self._submit(ask, count, seconds, deadline), seconds > INLINE_SECONDS
+        if form is not None and values is not None:
+            return self._ask(form, values, body, deadline)
+        found = read_rows(body)
+        self.check_count(len(found))
+        return self._submit(Ask(form=None, rows=found), len(found), None, deadline), True
 
     def ask_small(self, body: bytes) -> bytes | asyncio.Future[bytes] | None:
         """The answer, or its future, to a usual small JSON body; None, and nothing done, for any other: it is to be asked
@@ -107,20 +98,34 @@ class Lane:
         values = form.read(body) if form is not None else None
         if form is None or values is None:
             return None
-        count = len(values)
-        seconds = count * self._pace
-        around = self._around
-        if seconds > INLINE_SECONDS or around.observation.behind or count > around.settings.max_predict_rows:
-            return None
-        ask = Ask(form=form, values=values, body=body)
+        deadline = time.monotonic() + self._around.settings.predict_deadline_seconds
         try:
+            answer = self._ask(form, values, body, deadline)
+        except (Problem, Overloaded):
+            return None
+        return answer if isinstance(answer, bytes) else answer[0]
+
+    def _ask(
+        self, form: Form, values: list[Values], body: bytes, deadline: float
+    ) -> bytes | tuple[asyncio.Future[bytes], bool]:
+        """The same for rows that were read."""
+        count = len(values)
+        self.check_count(count)
+        ask = Ask(form=form, values=values, body=body)
+        seconds = self._seconds(ask)
+        queued = seconds is None or seconds > INLINE_SECONDS
+        if not queued:
+            self.check_log()
             answer: bytes | None = self._batcher.at_once(ask)
             if answer is not None:
                 return answer
-            deadline = time.monotonic() + around.settings.predict_deadline_seconds
-            return self._batcher.submit(ask, count, seconds=seconds, deadline=deadline)
-        except Overloaded:
+        return self._submit(ask, count, seconds, deadline), queued
+
+    def _seconds(self, ask: Ask) -> float | None:
+        """What the event loop would need for it; None where it is for the thread, with others."""
+        if ask.form is None or ask.values is None or not ask.form.light:
             return None
+        return len(ask.values) * self._pace
 
     def ask_rows(self, rows: Sequence[Row], deadline: float) -> asyncio.Future[Answer]:
         """The answer to rows that another protocol has brought."""
@@ -128,13 +133,14 @@ class Lane:
         form = self.form()
         values = form.convert(rows) if form is not None else None
         ask = Ask(form=form, values=values, rows=rows, as_json=False)
-        return self._submit(ask, len(rows), None if values is None else len(rows) * self._pace, deadline)
+        return self._submit(ask, len(rows), self._seconds(ask), deadline)
 
     def _submit(self, ask: Ask, rows: int, seconds: float | None, deadline: float) -> asyncio.Future[Any]:
-        self._check_log()
+        self.check_log()
         return self._batcher.submit(ask, rows, seconds=seconds, deadline=deadline)
 
-    def _check_log(self) -> None:
+    def check_log(self) -> None:
+        """Raises a problem when the log is behind."""
         if self._around.observation.behind:
             raise Problem(
                 503,
@@ -148,24 +154,22 @@ class Lane:
         if count > self._around.settings.max_predict_rows:
             raise too_many_rows(count, self._around.settings.max_predict_rows)
 
-    # The quick way: on the event loop, and for large calls in the thread
+    # The quick way: on the event loop, or in the thread
 
     def _quick(self, asks: Sequence[Ask]) -> Sequence[Any]:
+        """One answer each, SLOW for those that only the long way settles."""
         form = self.form()
         if form is None or not form.readable:
             return [SLOW] * len(asks)
-        alike = [ask.form is form or fits(ask, form) for ask in asks]
-        if all(alike):
-            answers = self._together(form, asks)
-            if answers is not None:
-                return answers
-            if len(asks) == 1:
-                return [SLOW]
-        answers = []
-        for ask, is_alike in zip(asks, alike, strict=True):
-            alone = self._together(form, (ask,)) if is_alike else None
-            answers.append(SLOW if alone is None else alone[0])
-        return answers
+        good = [ask for ask in asks if ask.form is form or fits(ask, form)]
+        found = self._together(form, good) if good else []
+        if found is None:
+            good = [ask for ask in good if form.settles(ask.values or ())] if len(asks) > 1 else []
+            found = (self._together(form, good) if good else []) or []
+        if len(found) == len(asks):
+            return found
+        answered = dict(zip(map(id, good), found, strict=False))
+        return [answered.get(id(ask), SLOW) for ask in asks]
 
     def _together(self, form: Form, asks: Sequence[Ask]) -> list[Any] | None:
         """All asks in one pass through the model; None when some value has to go the long way."""
@@ -196,10 +200,10 @@ class Lane:
             )
         beside.outcome(form.deployment, len(asks), 0)
         self._note(form.version, asks, len(rows))
-        ended = time.perf_counter()
-        pace = (ended - started) / len(rows)
-        # A pause of the whole process is not the model's: one measurement can't move the pace by much.
-        self._pace += 0.1 * (min(pace, 4 * self._pace) - self._pace)
+        if form.light:
+            pace = (time.perf_counter() - started) / len(rows)
+            # A pause of the whole process is not the model's: one measurement can't move the pace by much.
+            self._pace += 0.1 * (min(pace, 4 * self._pace) - self._pace)
         return answers
 
     def _note(self, version: int, asks: Sequence[Ask], rows: int) -> None:
@@ -214,21 +218,28 @@ class Lane:
     # In the thread
 
     def _work(self, asks: Sequence[Ask]) -> Sequence[Any]:
-        answers: list[Any] = [self._large(ask) for ask in asks]
+        answers: list[Any] = [self._unreadable(ask) for ask in asks]
+        read = [place for place, ask in enumerate(asks) if answers[place] is SLOW and ask.values is not None]
+        try:
+            found = self._quick([asks[place] for place in read]) if read else ()
+        except Exception:  # whose rows it is shows when each call is answered alone
+            found = ()
+        for place, answer in zip(read, found, strict=False):
+            answers[place] = answer
         slow = [place for place, answer in enumerate(answers) if answer is SLOW]
         if slow:
             for place, answer in zip(slow, self._long([asks[place] for place in slow]), strict=True):
                 answers[place] = answer
         return answers
 
-    def _large(self, ask: Ask) -> Any:
-        """One large ask the quick way, SLOW when that can't be."""
+    def _unreadable(self, ask: Ask) -> Any:
+        """Reads a large body. SLOW, or what is wrong with it."""
         try:
             if ask.values is None and ask.form is not None and ask.body:
                 ask.values = ask.form.read_in_pieces(ask.body)
                 if ask.values is not None:
                     self.check_count(len(ask.values))
-            return SLOW if ask.values is None else self._quick((ask,))[0]
+            return SLOW
         except Problem as problem:
             return problem
         except Exception:

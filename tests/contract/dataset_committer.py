@@ -28,7 +28,8 @@ from registry.datasets import Datasets
 from registry.delta_tables import DeltaTables
 from registry.projects import Projects
 from registry.records import BatchKind, Project
-from registry.staging import StagedFiles, Staging
+from registry.staged_files import StagedFiles
+from registry.staging import Staging
 
 PARTS = ("rows", "labels", "predictions", "quarantine")
 STEPS = ("sealed", "staged", "half indexed", "indexed", *PARTS, "rows unsynced", "committed", "removed")

@@ -11,7 +11,9 @@ import pytest
 
 from automl.candidate import Candidate
 from automl.columns import ColumnKind
-from automl.compiled import NotCompiled, compile_pipeline, parity
+from automl.compiled import NotCompiled
+from automl.compiled.compiling import compile_pipeline
+from automl.compiled.parity import parity
 from automl.engines import ENGINES, engine
 from automl.engines.protocol import Problem, Start
 
@@ -45,6 +47,8 @@ def fault(candidate: Candidate, problem: Problem) -> str | None:
     compiled = compile_pipeline(candidate.pipeline, problem.schema, problem.task)
     if isinstance(compiled, NotCompiled):
         return compiled.reason
+    if compiled.own is not None:
+        return compiled.own
     found = parity(compiled, candidate.pipeline, typed(problem), problem.schema, problem.task)
     assert found.unsettled == 0
     return None if found.equal else f"{compiled.description}: {found}"

@@ -114,6 +114,9 @@ def test_from_a_new_project_to_a_rollback(server: str, incumbent: object, tmp_pa
         ).stdout
     )
     assert new["predictions"][0]["id"] == "new"
+    because = done("predict", "churn", "--row", '{"months": 3, "bill": 90, "plan": null}', "--explain").stdout
+    assert "because" in because
+    assert "bill = 90" in because
     told = json.loads(done("feedback", "churn", "--label", "new=yes", "--label", "ghost=no", "--json").stdout)
     assert told["accepted"] == 1
     assert told["unknown"] == ["ghost"]

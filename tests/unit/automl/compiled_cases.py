@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow as pa
 from sklearn.pipeline import Pipeline
 
-from automl.compiled import Compiled, NotCompiled, compile_pipeline
+from automl.compiled import Compiled, NotCompiled
+from automl.compiled.compiling import compile_pipeline
 from automl.features import preprocessor
 from automl.schema import Schema, check, frame, infer
 from automl.task import Task, TaskKind

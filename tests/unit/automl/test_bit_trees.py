@@ -68,7 +68,7 @@ def test_answers_have_the_bits_of_lightgbms_own(name: str) -> None:
     bits = bit_trees(model.booster_.model_to_string(), outputs=outputs)
     assert bits is not None
     rows = fresh(700)
-    walked = NativeTrees(model.booster_, features=rows.shape[1], outputs=outputs)
+    walked = NativeTrees(model.booster_.model_to_string(), features=rows.shape[1], outputs=outputs)
     each = np.array([list(walked.one(row.tobytes())) for row in rows])
     assert np.array_equal(bits(rows), each)
     assert np.array_equal(walked.many(rows), each)
@@ -79,7 +79,7 @@ def test_answers_have_the_bits_of_lightgbms_own(name: str) -> None:
 def test_rows_with_gaps_are_walked() -> None:
     X, signal = problem(gaps=True)
     model = LGBMClassifier(n_estimators=20, **QUIET).fit(X, signal > 0)
-    walked = NativeTrees(model.booster_, features=X.shape[1], outputs=1)
+    walked = NativeTrees(model.booster_.model_to_string(), features=X.shape[1], outputs=1)
     rows = X[:100]
     each = np.array([list(walked.one(row.tobytes())) for row in rows])
     assert np.isnan(rows).any()

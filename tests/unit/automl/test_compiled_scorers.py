@@ -14,6 +14,7 @@ from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.decomposition import PCA, FastICA
 from sklearn.ensemble import (
     AdaBoostClassifier,
+    AdaBoostRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     HistGradientBoostingClassifier,
@@ -29,13 +30,14 @@ from sklearn.feature_selection import SelectPercentile
 from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 from xgboost import XGBClassifier, XGBRegressor
 
-from automl.compiled import NotCompiled, compile_pipeline, parity, tree_text
+from automl.compiled import NotCompiled, tree_text
+from automl.compiled.compiling import compile_pipeline
 from automl.compiled.forest_form import compile_forest
-from automl.compiled.parity import json_rows
+from automl.compiled.parity import json_rows, parity
 from automl.engines.plain import AllClasses
 from automl.schema import frame
 from automl.scoring import encoded, predictions
@@ -171,18 +173,36 @@ def test_a_forest_too_large_to_write_down_answers_by_its_own_trees(monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("steps", "named"),
+    ("target", "steps", "named"),
     [
-        ([AdaBoostClassifier()], "AdaBoostClassifier"),
-        ([FastICA(3), LogisticRegression(max_iter=1000)], "FastICA"),
-        ([VotingClassifier([("a", LogisticRegression(max_iter=1000))])], "VotingClassifier"),
+        ("two", [AdaBoostClassifier()], "AdaBoostClassifier"),
+        ("four", [FastICA(3), LogisticRegression(max_iter=1000)], "FastICA"),
+        ("score", [AdaBoostRegressor()], "AdaBoostRegressor"),
     ],
 )
-def test_what_is_not_known_is_not_compiled_and_named(steps: list[Any], named: str) -> None:
+def test_steps_that_are_not_known_answer_for_themselves_behind_compiled_preprocessing(
+    target: str, steps: list[Any], named: str
+) -> None:
+    problem = case(target)
+    pipeline = problem.pipeline(*steps)
+    compiled = problem.compiled(pipeline)
+    assert named in (compiled.own or "")
+    assert compiled.description.startswith("compiled up to its own")
+    found = parity(compiled, pipeline, problem.table, problem.schema, problem.task)
+    assert found.equal, found
+    assert found.bitwise
+    assert found.unsettled == 0
+
+
+def test_what_counts_votes_and_what_reads_rows_in_its_own_way_is_not_compiled_and_named() -> None:
     problem = case("two")
-    found = compile_pipeline(problem.pipeline(*steps), problem.schema, problem.task)
-    assert isinstance(found, NotCompiled)
-    assert named in found.reason
+    voting = problem.pipeline(VotingClassifier([("a", LogisticRegression(max_iter=1000))]))
+    plain = problem.pipeline(LogisticRegression(max_iter=1000))
+    other = Pipeline([plain.steps[0], ("more", plain.steps[1][1]), *plain.steps[1:]])
+    for pipeline, named in ((voting, "VotingClassifier"), (other, "columns, more")):
+        found = compile_pipeline(pipeline, problem.schema, problem.task)
+        assert isinstance(found, NotCompiled)
+        assert named in found.reason
 
 
 def test_a_stored_model_compiles_to_the_same_answers() -> None:

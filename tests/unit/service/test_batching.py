@@ -50,6 +50,45 @@ def test_an_idle_model_answers_alone_and_a_busy_one_gathers_what_waits() -> None
     asyncio.run(play())
 
 
+def test_callers_who_call_again_at_once_stay_one_batch() -> None:
+    async def play() -> None:
+        work = Doubler()
+
+        def slowly(calls: Sequence[int]) -> Sequence[int | Exception]:
+            time.sleep(0.05)
+            return work(calls)
+
+        async def caller(gathers: Batcher[int, int], number: int) -> None:
+            for _ in range(10):
+                await gathers.submit(number, 1)
+
+        with ThreadPoolExecutor(1) as pool:
+            gathers = Batcher(slowly, pool, max_batch_rows=100, max_queue_rows=100)
+            await asyncio.gather(*(caller(gathers, number) for number in range(8)))
+        assert [len(batch) for batch in work.batches[2:-2]] == [8] * (len(work.batches) - 4)
+        assert len(work.batches) <= 12
+
+    asyncio.run(play())
+
+
+def test_nobody_is_waited_for_who_does_not_call_again() -> None:
+    async def play() -> None:
+        work = Doubler()
+        with ThreadPoolExecutor(1) as pool:
+            gathers = batcher(work, pool)
+            work.gate.clear()
+            calls = [gathers.submit(number, 1) for number in (1, 2, 3)]
+            await asyncio.sleep(0.3)
+            work.gate.set()
+            await asyncio.gather(*calls)
+            started = time.perf_counter()
+            assert await gathers.submit(4, 1) == 8
+        assert time.perf_counter() - started < 0.2
+        assert work.batches == [[1], [2, 3], [4]]
+
+    asyncio.run(play())
+
+
 def test_one_bad_call_fails_alone() -> None:
     async def play() -> None:
         work = Doubler()

@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 from small_house import make_model, make_project, open_registry, raw_rows
 
-from automl.compiled import Compiled, compile_pipeline
+from automl.compiled import Compiled
+from automl.compiled import compiling as making
+from automl.compiled.compiling import compile_pipeline
 from automl.schema import check
 from automl.verdict import Gate
 from registry.records import Project
@@ -90,7 +93,7 @@ def test_a_form_that_was_found_to_differ_is_not_used(registry: Registry, project
 def test_a_form_that_does_not_give_the_golden_answers_here_is_not_used(
     registry: Registry, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deploying, "compile_pipeline", shifted)
+    monkeypatch.setattr(making, "compile_pipeline", shifted)
     served = load(registry, project, make_model(registry, project, compiled=FOUND))
     assert served.compiled is None
     assert "golden answers differ by" in (served.not_compiled or "")
@@ -115,15 +118,28 @@ def test_the_gate_passes_with_the_gap_that_was_found(registry: Registry, project
     assert json.loads(json.dumps(gate.to_json())) == gate.to_json()
 
 
+def with_model(served: Deployment, model: Any) -> Pipeline:
+    """The same preprocessing before another model."""
+    labelled = check(raw_rows(), served.schema, served.task)
+    steps = [*served.pipeline.steps[:-1], ("model", model)]
+    X = Pipeline(steps[:-1]).transform(deploying.frame(labelled.table, served.schema))
+    model.fit(X, [label == "yes" for label in labelled.labels.to_pylist()])
+    return Pipeline(steps)
+
+
+def test_the_gate_names_the_step_that_answers_for_itself(registry: Registry, project: Project) -> None:
+    served = load(registry, project, make_model(registry, project))
+    gate = gate_of(served, with_model(served, AdaBoostClassifier(n_estimators=3)))
+    assert gate.passed is True
+    assert "compiled up to its own AdaBoostClassifier" in gate.reason
+
+
 def test_the_gate_names_the_step_that_has_no_compiled_form(registry: Registry, project: Project) -> None:
     served = load(registry, project, make_model(registry, project))
-    labelled = check(raw_rows(), served.schema, served.task)
-    steps = [*served.pipeline.steps[:-1], ("model", AdaBoostClassifier(n_estimators=3))]
-    X = Pipeline(steps[:-1]).transform(deploying.frame(labelled.table, served.schema))
-    steps[-1][1].fit(X, [label == "yes" for label in labelled.labels.to_pylist()])
-    gate = gate_of(served, Pipeline(steps))
+    columns, *rest = served.pipeline.steps
+    gate = gate_of(served, Pipeline([columns, ("own", FunctionTransformer()), *rest]))
     assert gate.passed is None
-    assert "AdaBoostClassifier" in gate.reason
+    assert "columns, own" in gate.reason
 
 
 def test_the_gate_says_by_how_much_a_form_differs(

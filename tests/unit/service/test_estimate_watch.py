@@ -321,6 +321,9 @@ class Served:
     def __init__(self, pipeline: Any) -> None:
         self.pipeline = pipeline
 
+    def features(self, table: pa.Table) -> Any:
+        return encoded(self.pipeline, table.select(["x"]).to_pandas())
+
     def predict(self, x: Any) -> Any:
         return self.pipeline.predict(pd.DataFrame({"x": x}))
 

@@ -196,6 +196,38 @@ def test_one_that_takes_too_long_is_ended(http: TestClient) -> None:
     assert child(http) != held
 
 
+def test_a_call_whose_turn_does_not_come_before_its_deadline_is_refused_and_not_logged(
+    http: TestClient,
+) -> None:
+    def stored() -> int:
+        observation.flush()
+        return int(http.app.state.context.registry.datasets.facts(1).predictions)  # type: ignore[attr-defined]
+
+    observation = http.app.state.context.observation  # type: ignore[attr-defined]
+    before, go_on = stored(), Event()
+    explaining(http).submit(1, lambda: go_on.wait(20))
+    try:
+        url = "/v1/projects/fruit/predict?explain=true"
+        late = http.post(url, json={"rows": [ROW]}, headers={"X-Deadline-Ms": "100"})
+        assert (late.status_code, late.json()["code"]) == (504, "deadline_exceeded")
+        odd = http.post(url, json={"rows": [ROW]}, headers={"X-Deadline-Ms": "soon"})
+        assert (odd.status_code, odd.json()["field"]) == (422, "X-Deadline-Ms")
+    finally:
+        go_on.set()
+    assert ask(http, ROW).status_code == 200
+    assert stored() == before + 1
+
+
+def test_nothing_is_explained_that_the_log_can_not_keep(http: TestClient) -> None:
+    observation = http.app.state.context.observation  # type: ignore[attr-defined]
+    kept, observation._most_bytes = observation._most_bytes, 0
+    try:
+        answer = ask(http, ROW)
+    finally:
+        observation._most_bytes = kept
+    assert (answer.status_code, answer.json()["code"]) == (503, "log_behind")
+
+
 def test_no_process_is_started_before_it_is_asked_and_none_is_left() -> None:
     served = Explaining()
     assert served.pid is None

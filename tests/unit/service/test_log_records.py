@@ -14,7 +14,8 @@ from wire_house import make, rows_of
 
 from automl.schema import check, table_from_rows
 from service.deployment import load
-from service.log_records import Logged, column_record, read_records, table_record
+from service.log_reading import Logged, read_records
+from service.log_records import column_record, table_record
 from service.wire.bulk import new_ids
 from service.wire.forms import Form
 

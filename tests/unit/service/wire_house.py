@@ -1,5 +1,5 @@
-"""A real server on a real socket, in a thread of the test's process, on a home with two projects of the same model:
-``short`` is served in its compiled form, ``long`` by its pipeline."""
+"""A real server on a real socket, in a thread of the test's process, on a home with projects of the same model, served in
+its compiled form or by its pipeline."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import uvicorn
 from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import Pipeline
 from small_house import NOW, make_champion, open_registry
 
@@ -55,8 +56,30 @@ def rows_of(count: int, seed: int = 0, *, classes: int = 2) -> pa.Table:
     )
 
 
-def make(registry: Registry, name: str, *, compiled: bool, kind: str = "two", named: bool = True) -> None:
-    """A project with a LightGBM champion; ``kind`` is two, three (classes) or number."""
+class Unknown(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A step that changes nothing and that no compiler knows."""
+
+    def fit(self, X: Any, y: object = None) -> Unknown:
+        return self
+
+    def transform(self, X: Any) -> Any:
+        return X
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+def make(
+    registry: Registry,
+    name: str,
+    *,
+    compiled: bool,
+    kind: str = "two",
+    named: bool = True,
+    unknown: bool = False,
+) -> None:
+    """A project with a LightGBM champion; ``kind`` is two, three (classes) or number. With an ``unknown`` step only its
+    preprocessing is compiled."""
     table = rows_of(300, classes=3 if kind == "three" else 2)
     target = "count" if kind == "number" else "ripe"
     task = Task(
@@ -77,7 +100,8 @@ def make(registry: Registry, name: str, *, compiled: bool, kind: str = "two", na
     y = np.array(y if kind == "number" else [task.encode(label) for label in y])
     model: Any = LGBMRegressor if kind == "number" else LGBMClassifier
     steps = preprocessor(schema, task, seed=0).steps
-    pipeline = Pipeline([*steps, ("model", model(n_estimators=20, n_jobs=1, verbose=-1))])
+    between = [("unknown", Unknown())] if unknown else []
+    pipeline = Pipeline([*steps, *between, ("model", model(n_estimators=20, n_jobs=1, verbose=-1))])
     pipeline.fit(frame(checked.table, schema), y)
     golden = checked.table.slice(0, 10)
     asked = frame(golden, schema)
