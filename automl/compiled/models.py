@@ -15,7 +15,7 @@ from automl.compiled.lightgbm_form import compile_lightgbm
 from automl.compiled.linear_form import compile_logistic, compile_regression
 from automl.compiled.own_form import compile_own
 from automl.compiled.scorer import Scorer, Spread
-from automl.compiled.shaped import Shaped
+from automl.compiled.shaped import Shaped, Unshaped
 from automl.compiled.steps import Chained, compile_step
 from automl.compiled.unknown import Unknown, name_of
 from automl.compiled.xgboost_form import compile_xgboost
@@ -60,7 +60,9 @@ def compile_model(model: Any, features: int) -> Scorer:
     if isinstance(model, BlendClassifier | BlendRegressor):
         return _blend(model, features)
     if isinstance(model, LogTarget):
-        return Shaped(compile_model(model.regressor_, features), model.unshaped, f"of the {model.way} target")
+        inner = compile_model(model.regressor_, features)
+        shape = Unshaped(way=model.way, center=model.center_, scale=model.scale_, most=model.most_)
+        return Shaped(inner, shape, f"of the {model.way} target")
     if type(model) is Pipeline:
         return compile_steps([step for _, step in model.steps], features)
     name = _name(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,3 +27,18 @@ class Shaped(OnMatrix):
 
     def many(self, features: Floats) -> Floats:
         return self._shape(self._scorer.many(features))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unshaped:
+    """Answers of :class:`automl.engines.skewed.LogTarget`'s regressor as numbers of the target."""
+
+    way: str
+    center: float
+    scale: float
+    most: float
+
+    def __call__(self, answers: Floats) -> Floats:
+        if self.way == "log":
+            return np.asarray(np.expm1(np.clip(answers, 0.0, self.most)))
+        return np.asarray(answers * self.scale + self.center)

@@ -31,7 +31,8 @@ def incumbent(
     """The project's own search as a run does it; answers come from the compiled form where there is one."""
     import pyarrow as pa
 
-    from automl.compiled import Compiled, compile_pipeline
+    from automl.compiled import Compiled
+    from automl.compiled.compiling import compile_pipeline
     from automl.engines.protocol import Problem
     from automl.engines.race import RaceRule, race
     from automl.schema import check, frame
@@ -99,7 +100,7 @@ def tpot(train: pd.DataFrame, facts: dict[str, Any], budget: float, seed: int) -
     cls = TPOTRegressor if facts["kind"] == "regression" else TPOTClassifier
     found = cls(
         max_time_mins=budget / 60,
-        max_eval_time_mins=max(budget / 240, 0.1),
+        max_eval_time_mins=budget / 120,
         scorers=[scorer[facts["metric"]]],
         n_jobs=2,
         random_state=seed,

@@ -18,7 +18,9 @@ from sklearn.preprocessing import StandardScaler
 
 from automl.blend import Truth, select
 from automl.calibration import Calibration
-from automl.compiled import Compiled, compile_pipeline
+from automl.compiled import Compiled
+from automl.compiled.compiling import compile_pipeline
+from automl.compiled.packing import pack, unpack
 from automl.engines.blended import BlendClassifier, BlendRegressor
 from automl.engines.plain import plain, requirements
 from automl.engines.skewed import LogTarget, is_skewed
@@ -132,6 +134,11 @@ def test_a_blend_has_a_compiled_form_that_answers_the_same(calibrated: bool) -> 
     expected = predictions(pipeline, X, task)
     assert expected.sum(axis=1) == pytest.approx(np.ones(len(X)))
     assert answer_gap(compiled.table(typed), expected) <= compiled.tolerance
+    packed = pack(compiled)
+    assert packed is not None
+    back = unpack(packed)
+    assert back is not None
+    np.testing.assert_array_equal(back.table(typed), compiled.table(typed))
     assert requirements(pipeline).keys() == {"scikit-learn", "numpy", "pandas", "lightgbm"}
 
 
