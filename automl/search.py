@@ -1,12 +1,12 @@
-"""The search of one run: which engine gets how long, and whose candidate is best.
+"""The search of one run: how its engines share the budget, and whose candidate is best.
 
-Pure orchestration. How an engine is run (in a child process, with a deadline) is the caller's.
+How engines search (at once, in a child process, with a deadline) is :mod:`automl.engines.race`'s.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -82,24 +82,15 @@ class SearchResult(Generic[F]):
     reason: str
 
 
-def search(task: Task, plan: Plan, run_engine: Callable[[str, float], EngineOutcome[F]]) -> SearchResult[F]:
-    """Run each engine of the plan in turn and choose the candidate with the best cross-validated score.
-
-    Seconds that an engine leaves unused go to the next. ``run_engine`` returns an engine's failure as an
-    outcome, which leaves the others' results as they are; what it raises (a cancelled run) ends the search.
-    All engines failing is a result too, whose reason says each why.
+def concluded(task: Task, outcomes: Sequence[EngineOutcome[F]], best: F | None = None) -> SearchResult[F]:
+    """What came of a search: ``best`` where one is given (a blend, or what an early end left), else the candidate
+    with the best cross-validated score. All engines failing is a result too, whose reason says each why.
     """
-    outcomes: list[EngineOutcome[F]] = []
-    unused = 0.0
-    for engine, seconds in plan.allotments():
-        outcome = run_engine(engine, seconds + unused)
-        unused = max(0.0, seconds + unused - outcome.seconds)
-        outcomes.append(outcome)
-    best = _best(task, outcomes)
-    return SearchResult(outcomes=tuple(outcomes), best=best, reason=_reason(task, outcomes, best))
+    found = best if best is not None else _best(task, outcomes)
+    return SearchResult(outcomes=tuple(outcomes), best=found, reason=_reason(task, outcomes, found))
 
 
-def _best(task: Task, outcomes: list[EngineOutcome[F]]) -> F | None:
+def _best(task: Task, outcomes: Sequence[EngineOutcome[F]]) -> F | None:
     found = [
         outcome.candidate
         for outcome in outcomes
@@ -111,7 +102,7 @@ def _best(task: Task, outcomes: list[EngineOutcome[F]]) -> F | None:
     return max(found, key=lambda candidate: sign * candidate.score)
 
 
-def _reason(task: Task, outcomes: list[EngineOutcome[F]], best: F | None) -> str:
+def _reason(task: Task, outcomes: Sequence[EngineOutcome[F]], best: F | None) -> str:
     said = "; ".join(
         f"{outcome.engine}: {_said(outcome)}"
         for outcome in outcomes

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from automl.search import EngineOutcome, Plan, search
+from automl.search import Plan, SearchResult, concluded
 from automl.task import Task
 from registry.records import NewPromotion, Project, PromotionKind, Run, RunStatus
 from registry.store import Registry
@@ -24,9 +24,11 @@ from service.registration import Refit, models_of
 from service.room import Room
 from service.run_log import RunLog
 from service.run_spec import specification
+from service.search_outcomes import engine_outcomes, search_order, told_outcomes
 from service.settings import Settings
 
-DEADLINE_FACTOR = 1.5
+DEADLINE_FACTOR = 1.2
+DEADLINE_MORE = 5.0
 SNAPSHOT_SECONDS = 600.0
 JUDGE_SECONDS = 600.0
 REFIT_SECONDS = 600.0
@@ -98,38 +100,27 @@ class Bench:
         self._log.describe(snapshot=self._snapshot)
         return self._snapshot
 
-    def run_engine(self, engine: str, seconds: float, *, arm: str = "") -> EngineOutcome[Challenger]:
-        """Search with one engine for ``seconds``, and not longer than 1.5 times that."""
-        name = engine + arm
-        self._room.specify(budgets={name: seconds})
+    def search(self, *, arm: str = "") -> SearchResult[Challenger]:
+        """Search with all engines of the plan at once, in one child process that never takes longer than 1.2 times the
+        budget and 5 s. One that is ended early may have left its best so far."""
+        plan = self.plan
+        name = "+".join(engine for engine, _ in plan.allotments()) + arm
+        self._room.specify(searches={name: search_order(self._policy, plan)})
         before = self._log.trials
-        ended = self._room.child(f"search-{name}", DEADLINE_FACTOR * seconds)
-        trials = self._log.trials - before
-        # One that was ended early may have left its best so far.
-        found = self._room.has(f"{name}.json")
-        challenger = Challenger(**self._room.read(f"{name}.json")) if found else None
-        error = ended.reason or None
-        self._outcomes[name] = {
-            "seconds": round(ended.seconds, 2),
-            "trials": trials,
-            "peak_mib": ended.peak_bytes // 1024**2,
-            "score": challenger.score if challenger else None,
-            "estimator": challenger.estimator if challenger else None,
-            "partial": challenger.partial if challenger else None,
-            "error": error,
-        }
+        ended = self._room.child(f"search-{name}", DEADLINE_FACTOR * plan.budget_seconds + DEADLINE_MORE)
+        found = Challenger(**self._room.read(f"{name}.json")) if self._room.has(f"{name}.json") else None
+        told = self._room.read(f"{name}.parts.json") if self._room.has(f"{name}.parts.json") else None
+        outcomes = engine_outcomes(plan, told, ended, trials=self._log.trials - before)
+        self._outcomes |= told_outcomes(outcomes, told, found, ended, arm=arm)
         self._log.describe(engines=self._outcomes)
-        return EngineOutcome(
-            engine=engine, candidate=challenger, error=error, seconds=ended.seconds, trials=trials
-        )
+        return concluded(self.task, outcomes, found)
 
     def search_with_pseudo_labels(self) -> Challenger | None:
         """The third arm's best, with the budget and seed of the second; None where the policy asks for none, or
         nothing came of it."""
         if self._policy.pseudo_labels.mode == "off" or self._champion is None:
             return None
-        again = partial(search, self.task, self.plan, partial(self.run_engine, arm="-pseudo"))
-        self._third = third_arm(self._room, again)
+        self._third = third_arm(self._room, partial(self.search, arm="-pseudo"))
         return self._third.challenger
 
     def judge(self, true_only: Challenger, with_pseudo: Challenger | None) -> Judgement:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from automl.search import search
 from service.bench import Bench
 from service.conclusion import Conclusion, Interruption
 
@@ -11,7 +10,7 @@ def turn(bench: Bench) -> Conclusion:
     """What becomes of a run. Everything that can go wrong on the way is a conclusion with its reason."""
     try:
         bench.take_snapshot()
-        found = search(bench.task, bench.plan, bench.run_engine)
+        found = bench.search()
         if found.best is None:
             return bench.failed(found.reason)
         judgement = bench.judge(found.best, bench.search_with_pseudo_labels())

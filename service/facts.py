@@ -40,6 +40,7 @@ def gather(registry: Registry, project: Project, policy: Policy, now: datetime) 
         loss=_loss(registry, project, last),
         estimate=_estimate(registry, project, last),
         prediction_drift=_prediction_drift(registry, project, last),
+        quick_start=last is not None and bool(last.plan.get("quick")),
         broken=_broken(registry, project, policy),
     )
 

@@ -11,6 +11,9 @@ from registry.records import DriftRecord, Model, Project, Run
 from service.demands import embargo_seconds, holdout_rule, rules
 from service.policy import Policy
 
+_PAST_MODELS = 6
+_MOST_STARTS = 10
+
 
 def specification(
     run: Run,
@@ -38,9 +41,9 @@ def specification(
         "slices": None if policy.gates.slices is None else policy.gates.slices.max,
         "label_sources": {name: rule.model_dump() for name, rule in policy.label_sources.items()},
         "look": look,
-        "budgets": {},
+        "searches": {},
         "champion": None if champion is None else _reigning(champion),
-        "start": None if champion is None else _start(champion),
+        "starts": starts(champion, models),
         "pseudo": _pseudo(policy, champion, models, drift, now),
     }
 
@@ -60,8 +63,17 @@ def _reigning(champion: Model) -> dict[str, Any]:
     }
 
 
-def _start(champion: Model) -> dict[str, Any]:
-    return {"engine": champion.engine, "estimator": champion.estimator, "config": dict(champion.config)}
+def starts(champion: Model | None, models: Sequence[Model]) -> list[dict[str, Any]]:
+    """What a search tries first: the champion, then the best of past runs, newest first; of a blend its members."""
+    known: list[dict[str, Any]] = []
+    newest = sorted(models, key=lambda model: model.version, reverse=True)
+    for model in (*((champion,) if champion else ()), *newest[:_PAST_MODELS]):
+        own = {"engine": model.engine, "estimator": model.estimator, "config": dict(model.config)}
+        for one in model.config.get("members") or [own]:
+            start = {name: one[name] for name in ("engine", "estimator", "config")}
+            if start not in known:
+                known.append(start)
+    return known[:_MOST_STARTS]
 
 
 def _pseudo(

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -25,7 +26,7 @@ from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.facts import gather
 from service.metrics import Metrics
-from service.policy import Policy
+from service.policy import QUICK, Policy
 from service.probation import ProbationWatch
 from service.quality_watch import QualityWatch
 from service.rests import Rests
@@ -200,6 +201,8 @@ class Scheduler:
             "policy": policy.model_dump(mode="json"),
             "truths": self._registry.datasets.facts(project.id).truths,
         }
+        if trigger.kind == "first_champion" and policy.search.starts_quickly:
+            plan |= _quick(policy)
         evidence = dict(trigger.evidence)
         run = self._registry.runs.enqueue(
             project.id,
@@ -239,3 +242,16 @@ class Scheduler:
         if expression is None or known is None or known > now:
             return None
         return DueMove(trigger="schedule", due_at=next_due(expression, now), expected=known)
+
+
+def _quick(policy: Policy) -> dict[str, Any]:
+    """What is otherwise in the plan of a quick first run. Its model is not trained on the rows that judge it, so that
+    the full search that follows is judged on the same ones."""
+    search = policy.search.model_copy(update={"blend": None})
+    alone = policy.model_copy(update={"refit": False, "search": search})
+    return {
+        "budget_seconds": policy.search.first_seconds,
+        "engines": {QUICK: 1.0},
+        "policy": alone.model_dump(mode="json"),
+        "quick": True,
+    }

@@ -75,7 +75,7 @@ class Facts:
     (None before the first). ``broken`` says how the data contract is broken, if it is. ``interrupted_run`` is
     the number of the last run if its process was lost and it was not tried again yet. ``spent_seconds`` are
     search seconds of the last 24 hours. ``decay_answered``: a run has already been started because this champion
-    decayed.
+    decayed. ``quick_start``: the last finished run was the quick first one.
     """
 
     champion: int | None
@@ -93,6 +93,7 @@ class Facts:
     estimate: EstimateFact | None = None
     prediction_drift: PredictionDriftFact | None = None
     broken: str | None = None
+    quick_start: bool = False
 
     @property
     def fresh(self) -> int:

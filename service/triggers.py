@@ -44,7 +44,8 @@ class _Rung:
 def due(policy: Policy, facts: Facts, now: datetime) -> Trigger | Refusal:
     """Whether a run should start now.
 
-    A lost run is tried again once, and a project without champion starts as soon as it has enough labels; else
+    A lost run is tried again once, a project without champion starts as soon as it has enough labels, and a quick
+    first run is followed by a full one; else
     the triggers of the policy are combined and then held back by cooldown, daily budget and minimum of
     fresh labels. With everything else equal, more labels, more drift or a later time never turn a trigger of
     the same day into "nothing fired".
@@ -60,6 +61,9 @@ def due(policy: Policy, facts: Facts, now: datetime) -> Trigger | Refusal:
         return Trigger(kind="retry", reason=reason, fired=("retry",), evidence=evidence)
     if facts.champion is None and facts.truths_at_last_run is None:
         return _first(policy, facts, evidence)
+    if facts.quick_start:
+        reason = "the first run was a quick one, so that a model serves soon; the full search follows"
+        return Trigger(kind="first_search", reason=reason, fired=("first_search",), evidence=evidence)
     rungs = _rungs(policy, facts, now)
     fired = tuple(rung for rung in rungs if rung.fires)
     needed = _needed(policy, len(rungs))

@@ -7,6 +7,7 @@ from typing import Any
 
 from sklearn.pipeline import Pipeline
 
+from automl.calibration import Calibration
 from automl.compiled.blends import Stacking, Voting
 from automl.compiled.forest_form import compile_forest
 from automl.compiled.histogram_form import compile_histogram
@@ -14,10 +15,13 @@ from automl.compiled.lightgbm_form import compile_lightgbm
 from automl.compiled.linear_form import compile_logistic, compile_regression
 from automl.compiled.own_form import compile_own
 from automl.compiled.scorer import Scorer, Spread
+from automl.compiled.shaped import Shaped, Unshaped
 from automl.compiled.steps import Chained, compile_step
 from automl.compiled.unknown import Unknown, name_of
 from automl.compiled.xgboost_form import compile_xgboost
+from automl.engines.blended import BlendClassifier, BlendRegressor
 from automl.engines.plain import AllClasses
+from automl.engines.skewed import LogTarget
 
 _FORMS: Mapping[str, Callable[[Any, int], Scorer]] = {
     "lightgbm.LGBMClassifier": compile_lightgbm,
@@ -38,6 +42,7 @@ _FORMS: Mapping[str, Callable[[Any, int], Scorer]] = {
     "sklearn.GaussianNB": compile_own,
     "sklearn.KNeighborsClassifier": compile_own,
     "sklearn.KNeighborsRegressor": compile_own,
+    "sklearn.SVR": compile_own,
 }
 """By package and class: a subclass may answer otherwise, so only these very classes are known."""
 
@@ -52,6 +57,12 @@ def compile_model(model: Any, features: int) -> Scorer:
         if len(model.present) == model.n_classes:
             return inner
         return Spread(scorer=inner, present=tuple(model.present), n_classes=model.n_classes)
+    if isinstance(model, BlendClassifier | BlendRegressor):
+        return _blend(model, features)
+    if isinstance(model, LogTarget):
+        inner = compile_model(model.regressor_, features)
+        shape = Unshaped(way=model.way, center=model.center_, scale=model.scale_, most=model.most_)
+        return Shaped(inner, shape, f"of the {model.way} target")
     if type(model) is Pipeline:
         return compile_steps([step for _, step in model.steps], features)
     name = _name(model)
@@ -75,6 +86,15 @@ def compile_steps(steps: Sequence[Any], features: int) -> Scorer:
         between.append((name_of(step), act))
     scorer = compile_model(steps[-1], features)
     return Chained(between, scorer) if between else scorer
+
+
+def _blend(model: BlendClassifier | BlendRegressor, features: int) -> Scorer:
+    members = [compile_model(member, features) for member in model.members]
+    mean = Voting(members, list(model.weights))
+    if model.calibration is None:
+        return mean
+    calibration = Calibration.from_json(model.calibration)
+    return Shaped(mean, calibration, f"calibrated by {calibration.way}")
 
 
 def _voting(model: Any, features: int) -> Scorer:

@@ -9,6 +9,7 @@ from typing import cast
 from automl.engines.protocol import Engine
 
 ENGINES: Mapping[str, str] = {
+    "portfolio": "automl.engines.portfolio_engine:PortfolioEngine",
     "flaml": "automl.engines.flaml_engine:FlamlEngine",
     "tpot": "automl.engines.tpot_engine:TpotEngine",
 }

@@ -80,34 +80,38 @@ class Prepared:
         return len(self.full.y) / self.fold_rows
 
     def cross_validate(
-        self, fit: Callable[[Fold], Any], keep: Callable[[Fold, Any], None] = lambda fold, model: None
+        self,
+        fit: Callable[[Fold], Any],
+        keep: Callable[[Fold, Any, Floats, float], None] = lambda fold, model, answers, score: None,
     ) -> tuple[float, float]:
-        """The mean score of the models ``fit`` gives, and the seconds of training alone. ``keep`` sees each.
+        """The mean score of the models ``fit`` gives, and the seconds of training alone.
 
-        A fold whose few validation rows leave the metric without a value is left out of the mean. Raises
-        ValueError when there is none with a value.
+        ``keep`` sees each fold's model, its answers to the validation rows and their score; what it raises ends
+        the validation. A fold whose few validation rows leave the metric without a value is left out of the
+        mean. Raises ValueError when there is none with a value.
         """
         scores, training = [], 0.0
         for fold in self.folds:
             began = time.perf_counter()
             model = fit(fold)
             training += time.perf_counter() - began
-            scores.append(self.score(fold, model))
-            keep(fold, model)
+            answers = self.answers(fold, model)
+            scores.append(float(self.metric.score(fold.y, answers, fold.weights)))
+            keep(fold, model, answers, scores[-1])
         finite = [score for score in scores if math.isfinite(score)]
         if not finite:
             raise ValueError("the metric has no value on any fold")
         return float(np.mean(finite)), training
 
-    def score(self, fold: Fold, model: Any) -> float:
-        """The metric, in its own sign, of a model trained on the fold's training part."""
+    def answers(self, fold: Fold, model: Any) -> Floats:
+        """What a model trained on the fold's training part says of its validation rows: (n, K) or (n,)."""
         if self.n_classes:
             predicted = spread(model.predict_proba(fold.X), fold.train.present, self.n_classes)
         else:
             predicted = np.asarray(model.predict(fold.X), dtype=np.float64)
         if not np.isfinite(predicted).all():
             raise ValueError("the model predicts numbers that are not finite")
-        return float(self.metric.score(fold.y, predicted, fold.weights))
+        return predicted
 
     def loss(self, score: float) -> float:
         """The score as something to minimise."""

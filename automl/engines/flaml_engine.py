@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,7 @@ from flaml.automl.model import ElasticNetEstimator, LRL2Classifier
 from flaml.automl.task.generic_task import GenericTask
 
 from automl.candidate import Candidate
-from automl.engines.evaluation import Fold, Prepared, Sample, prepare
+from automl.engines.evaluation import Fold, Prepared, prepare
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
 
@@ -65,11 +65,11 @@ class FlamlEngine:
         budget_seconds: float,
         seed: int,
         report: Callable[[Trial], None],
-        start: Start | None = None,
+        starts: Sequence[Start] = (),
         offer: Callable[[Candidate], None] = lambda candidate: None,
         begin: Callable[[], None] = lambda: None,
     ) -> Candidate:
-        with quiet(), _no_log():
+        with quiet():
             prepared = prepare(problem, seed=seed)
             begin()
             trials = Trials(
@@ -80,39 +80,54 @@ class FlamlEngine:
                 offer=offer,
                 max_trials=self._max_trials,
             )
-            task = _FoldedTask(_flaml_name(prepared), trials)
-            self._propose(
-                task, prepared, seed, start if start is not None and start.engine == self.name else None
-            )
-            return trials.winner(lambda tried, seconds: _refit(task, tried, prepared.full, seconds))
+            self.propose(trials, seed=seed, starts=starts)
+            return trials.winner(lambda tried, seconds: self.refit(tried, prepared, seconds, seed=seed))
 
-    def _propose(self, task: _FoldedTask, prepared: Prepared, seed: int, start: Start | None) -> None:
+    def refit(self, tried: Tried, prepared: Prepared, seconds: float, *, seed: int) -> Any:
+        """Trained on all rows; boosting that would overrun ends with fewer rounds."""
+        task = GenericTask(_flaml_name(prepared))
+        cls = _LINEAR.get(tried.estimator) or task.estimator_class_from_str(tried.estimator)
+        learner = cls(**tried.config, task=task, n_jobs=1)
+        learner.fit(prepared.full.X, prepared.full.y, budget=seconds, **prepared.full.fit_params)
+        return learner.model
+
+    def propose(self, trials: Trials, *, seed: int, starts: Sequence[Start] = ()) -> None:
         """Let FLAML propose configurations until the time or the trials are used up."""
-        learners = _learners(prepared, start)
+        prepared = trials.prepared
+        task = _FoldedTask(_flaml_name(prepared), trials)
+        own = [start for start in starts if start.engine == self.name]
+        learners = _learners(prepared, own)
         # Three budgets: ours must be the one that ends the search.
-        budget = 3 * task.trials.allowance.budget_seconds
+        budget = 3 * trials.allowance.budget_seconds
         limits = {"time_budget": budget} if self._max_trials is None else {"max_iter": 100_000}
         try:
-            AutoML().fit(
-                prepared.full.X,
-                prepared.full.y,
-                task=task,
-                estimator_list=learners,
-                starting_points=_starting_points(task, learners, prepared, start),
-                eval_method="cv",
-                split_type=_AnyFolds(),
-                metric="log_loss" if prepared.n_classes else "r2",  # never computed: trials bring their loss
-                skip_transform=True,
-                auto_augment=False,
-                n_jobs=1,
-                seed=seed,
-                verbose=0,
-                log_file_name="",
-                mlflow_logging=False,
-                **limits,
-            )
+            with _no_log():
+                self._fit(task, learners, own, seed, limits)
         except SearchOver:
             return
+
+    def _fit(
+        self, task: _FoldedTask, learners: list[str], own: list[Start], seed: int, limits: dict[str, Any]
+    ) -> None:
+        prepared = task.trials.prepared
+        AutoML().fit(
+            prepared.full.X,
+            prepared.full.y,
+            task=task,
+            estimator_list=learners,
+            starting_points=_starting_points(task, learners, prepared, own),
+            eval_method="cv",
+            split_type=_AnyFolds(),
+            metric="log_loss" if prepared.n_classes else "r2",  # never computed: trials bring their loss
+            skip_transform=True,
+            auto_augment=False,
+            n_jobs=1,
+            seed=seed,
+            verbose=0,
+            log_file_name="",
+            mlflow_logging=False,
+            **limits,
+        )
 
 
 class _Logistic(LRL2Classifier):  # type: ignore[misc]
@@ -133,13 +148,16 @@ class _ElasticNet(ElasticNetEstimator):  # type: ignore[misc]
         return 1.0
 
 
+_LINEAR: Mapping[str, type] = {"lrl2": _Logistic, "enet": _ElasticNet}
+
+
 class _FoldedTask(GenericTask):  # type: ignore[misc]
     """FLAML's task, evaluating on folds of ours."""
 
     def __init__(self, name: str, trials: Trials) -> None:
         super().__init__(name)
         self.trials = trials
-        self._estimators = {**self.estimators, "lrl2": _Logistic, "enet": _ElasticNet}
+        self._estimators = {**self.estimators, **_LINEAR}
 
     def evaluate_model_CV(  # noqa: N802 (FLAML's name)
         self, config: dict[str, Any], estimator: Any, *_: Any, **__: Any
@@ -201,29 +219,20 @@ def _as_trained(config: Mapping[str, Any], estimator: Any) -> dict[str, Any]:
     )
 
 
-def _refit(task: _FoldedTask, tried: Tried, full: Sample, seconds: float) -> Any:
-    """Trained on all rows; boosting that would overrun ends with fewer rounds."""
-    learner = task.estimator_class_from_str(tried.estimator)(**tried.config, task=task, n_jobs=1)
-    learner.fit(full.X, full.y, budget=seconds, **full.fit_params)
-    return learner.model
-
-
-def _learners(prepared: Prepared, start: Start | None) -> list[str]:
-    """The learners to search, the start's first. A linear one only where it is quick."""
+def _learners(prepared: Prepared, starts: Sequence[Start]) -> list[str]:
+    """The learners to search, those of the starts first. A linear one only where it is quick."""
     linear = "lrl2" if prepared.n_classes else "enet"
     names = [*_TREES, *((linear,) if len(prepared.full.y) <= _LINEAR_ROWS else ())]
-    if start is not None and start.estimator in names:
-        names.remove(start.estimator)
-        names.insert(0, start.estimator)
-    return names
+    first = [name for name in dict.fromkeys(start.estimator for start in starts) if name in names]
+    return [*first, *(name for name in names if name not in first)]
 
 
 def _starting_points(
-    task: _FoldedTask, learners: list[str], prepared: Prepared, start: Start | None
+    task: _FoldedTask, learners: list[str], prepared: Prepared, starts: Sequence[Start]
 ) -> dict[str, list[dict[str, Any]]]:
     points: dict[str, list[dict[str, Any]]] = {}
     for learner in learners:
-        own = [start.config] if start is not None and start.estimator == learner else []
+        own = [start.config for start in starts if start.estimator == learner]
         known = [_POINTS[learner]] if learner in _POINTS else []
         space = task.estimator_class_from_str(learner).search_space(
             data_size=prepared.full.X.shape, task=task

@@ -5,7 +5,7 @@ This module is imported again wherever such a pipeline is read, so it knows neit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Any, Self
 
@@ -87,11 +87,11 @@ def plain(preprocessing: Pipeline, model: Any, *, present: Array, n_classes: int
     when a part belongs to an engine's package, because it could not be read without it.
     """
     steps = list(steps_of(model))
-    for step in steps:
-        if _package(step) in _ENGINE_PACKAGES:
-            raise SearchFailed(f"{type(step).__name__} of {_package(step)} can't be served without it")
-        if step.get_params(deep=False).get("n_jobs") not in (None, 1):
-            step.set_params(n_jobs=1)
+    for part in _parts(steps):
+        if _package(part) in _ENGINE_PACKAGES:
+            raise SearchFailed(f"{type(part).__name__} of {_package(part)} can't be served without it")
+        if part.get_params(deep=False).get("n_jobs") not in (None, 1):
+            part.set_params(n_jobs=1)
     *between, final = steps
     if len(present) < n_classes:
         final = AllClasses(final, tuple(int(position) for position in present), n_classes)
@@ -101,10 +101,22 @@ def plain(preprocessing: Pipeline, model: Any, *, present: Array, n_classes: int
 
 def requirements(pipeline: Pipeline) -> Mapping[str, str]:
     """The distributions, with the versions installed now, that reading this pipeline needs."""
-    model = pipeline.steps[-1][1]
-    model = model.classifier if isinstance(model, AllClasses) else model
-    booster = _BOOSTERS.get(_package(model))
-    return {name: version(name) for name in (*_NEEDED, *((booster,) if booster else ()))}
+    packages = {_package(part) for part in _parts([step for _, step in pipeline.steps])}
+    boosters = [name for package, name in _BOOSTERS.items() if package in packages]
+    return {name: version(name) for name in (*_NEEDED, *boosters)}
+
+
+def _parts(steps: Iterable[Any]) -> Iterator[Any]:
+    """The steps, and what is inside of those that hold others: members, a classifier, a regressor."""
+    for step in steps:
+        yield step
+        inside = [
+            *getattr(step, "members", ()),
+            getattr(step, "classifier", None),
+            getattr(step, "regressor_", None),
+        ]
+        for one in inside:
+            yield from _parts(steps_of(one))
 
 
 def _package(estimator: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -76,7 +76,7 @@ class Engine(Protocol):
         budget_seconds: float,
         seed: int,
         report: Callable[[Trial], None],
-        start: Start | None = None,
+        starts: Sequence[Start] = (),
         offer: Callable[[Candidate], None] = ...,
         begin: Callable[[], None] = ...,
     ) -> Candidate: ...

@@ -9,21 +9,19 @@ chance: the start, where it can be used, and each model's good default come firs
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from func_timeout import FunctionTimedOut, func_timeout
 from tpot.evolvers import BaseEvolver
 from tpot.search_spaces.nodes import EstimatorNode
 from tpot.search_spaces.pipelines import ChoicePipeline, SequentialPipeline
 
 from automl.candidate import Candidate
 from automl.engines import families, recipes
-from automl.engines.evaluation import Fold, Prepared, Sample, prepare
+from automl.engines.evaluation import Fold, Prepared, prepare
 from automl.engines.families import Shape
+from automl.engines.limits import unheard_timeouts, within
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.recipes import Menu, Recipe
 from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
@@ -54,11 +52,11 @@ class TpotEngine:
         budget_seconds: float,
         seed: int,
         report: Callable[[Trial], None],
-        start: Start | None = None,
+        starts: Sequence[Start] = (),
         offer: Callable[[Candidate], None] = lambda candidate: None,
         begin: Callable[[], None] = lambda: None,
     ) -> Candidate:
-        with quiet(), _unheard_timeouts():
+        with quiet():
             prepared = prepare(problem, seed=seed)
             begin()
             trials = Trials(
@@ -69,10 +67,24 @@ class TpotEngine:
                 offer=offer,
                 max_trials=self._max_trials,
             )
-            menu = families.steps(_shape(prepared, seed))
-            own = start is not None and start.engine == self.name
-            _evolve(trials, menu, seed, recipes.from_config(start.config, menu) if start and own else None)
-            return trials.winner(lambda tried, seconds: _refit(tried, menu, prepared.full, seconds))
+            self.propose(trials, seed=seed, starts=starts)
+            return trials.winner(lambda tried, seconds: self.refit(tried, prepared, seconds, seed=seed))
+
+    def propose(self, trials: Trials, *, seed: int, starts: Sequence[Start] = ()) -> None:
+        """Let TPOT breed until the time or the trials are used up."""
+        menu = families.steps(_shape(trials.prepared, seed))
+        read = [recipes.from_config(start.config, menu) for start in starts if start.engine == self.name]
+        with unheard_timeouts():
+            _evolve(trials, menu, seed, [recipe for recipe in read if recipe is not None])
+
+    def refit(self, tried: Tried, prepared: Prepared, seconds: float, *, seed: int) -> Any:
+        """Trained on all rows; TimeoutError when that takes longer than ``seconds``."""
+        recipe = recipes.from_config(tried.config, families.steps(_shape(prepared, seed)))
+        if recipe is None:
+            raise AssertionError(f"a recipe that was tried can't be read back: {tried.config}")
+        full = prepared.full
+        with unheard_timeouts():
+            return within(seconds, recipes.fit, recipe, full.X, full.y, full.weights)
 
 
 class _Evolver(BaseEvolver):  # type: ignore[misc]
@@ -104,7 +116,7 @@ class _Evolver(BaseEvolver):  # type: ignore[misc]
             self.population.remove_invalid_from_population(column_names="Eval Error")
 
 
-def _evolve(trials: Trials, menu: Menu, seed: int, start: Recipe | None) -> None:
+def _evolve(trials: Trials, menu: Menu, seed: int, starts: Sequence[Recipe]) -> None:
     """Let TPOT breed until the time or the trials are used up."""
 
     def score(individual: Any) -> float:
@@ -118,7 +130,7 @@ def _evolve(trials: Trials, menu: Menu, seed: int, start: Recipe | None) -> None
         return math.nan if loss is None else -loss
 
     try:
-        _Evolver(score, _individuals(menu, seed, start), seed).optimize()
+        _Evolver(score, _individuals(menu, seed, starts), seed).optimize()
     except SearchOver:
         return
     except Exception as failure:
@@ -127,12 +139,12 @@ def _evolve(trials: Trials, menu: Menu, seed: int, start: Recipe | None) -> None
             raise
 
 
-def _individuals(menu: Menu, seed: int, start: Recipe | None) -> Iterator[Any]:
-    """The start, the defaults, then any."""
+def _individuals(menu: Menu, seed: int, starts: Sequence[Recipe]) -> Iterator[Any]:
+    """The starts, the defaults, then any."""
     nodes = [[EstimatorNode(family.method, family.space()) for family in step] for step in menu]
     whole = SequentialPipeline([ChoicePipeline(choices) for choices in nodes])
     rng = np.random.default_rng(seed)
-    for recipe in (*((start,) if start else ()), *recipes.defaults(menu)):
+    for recipe in (*starts, *recipes.defaults(menu)):
         individual = whole.generate(rng)
         for choice, options, step, (family, params) in zip(
             individual.pipeline, nodes, menu, recipe, strict=True
@@ -160,39 +172,8 @@ def _attempt(recipe: Recipe, trials: Trials, seconds: float) -> tuple[float, flo
     def fit(fold: Fold) -> Any:
         return recipes.fit(recipe, fold.train.X, fold.train.y, fold.train.weights)
 
-    score: tuple[float, float] = _within(seconds, trials.prepared.cross_validate, fit, trials.keep)
+    score: tuple[float, float] = within(seconds, trials.prepared.cross_validate, fit, trials.keep)
     return score
-
-
-def _refit(tried: Tried, menu: Menu, full: Sample, seconds: float) -> Any:
-    recipe = recipes.from_config(tried.config, menu)
-    if recipe is None:
-        raise AssertionError(f"a recipe that was tried can't be read back: {tried.config}")
-    return _within(seconds, recipes.fit, recipe, full.X, full.y, full.weights)
-
-
-def _within(seconds: float, call: Callable[..., Any], *arguments: Any) -> Any:
-    """The call's result; TimeoutError when it takes longer. Native code is stopped when it next returns."""
-    try:
-        return func_timeout(seconds, call, args=arguments)
-    except FunctionTimedOut:
-        raise TimeoutError(f"stopped after {seconds:.2g} s") from None
-
-
-@contextmanager
-def _unheard_timeouts() -> Iterator[None]:
-    """Python prints an exception that hits a callback of native code to stderr; not these."""
-    before = sys.unraisablehook
-
-    def hook(unraisable: Any) -> None:
-        if not issubclass(unraisable.exc_type, FunctionTimedOut):
-            before(unraisable)
-
-    sys.unraisablehook = hook
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
 
 
 def _shape(prepared: Prepared, seed: int) -> Shape:

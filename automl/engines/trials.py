@@ -5,23 +5,30 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from automl.candidate import Candidate
-from automl.engines.evaluation import Fold, Prepared, Sample
+from automl.engines.evaluation import Floats, Fold, Prepared, Sample
 from automl.engines.plain import plain, requirements
 from automl.engines.protocol import Trial
 from automl.errors import AutoMLError, SearchFailed
 
 _OVERTIME = 0.33
 """Share of the budget by which the final training may overrun; the caller ends a search at 0.5."""
+_LEAST_SECONDS = 0.005
 _CAUTION = 1.25
 """Training on all rows is expected to take so much longer than its rows alone would say."""
+
+
+class Hopeless(AutoMLError):
+    """A trial is so far behind on its first folds that the rest is not worth the time. Never leaves this package."""
 
 
 class SearchOver(AutoMLError):
@@ -63,7 +70,7 @@ class Allowance:
             left - self.refit_seconds,
             self.budget_seconds / (2 if first else 6),
         )
-        return seconds if seconds > 0.02 * self.budget_seconds else 0.0
+        return seconds if seconds > max(0.02 * self.budget_seconds, _LEAST_SECONDS) else 0.0
 
     def refit_limit(self) -> float:
         """Seconds the final training may take: what is left, and in need a third of the budget beyond it."""
@@ -72,17 +79,42 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """A trial that has a score, in the metric's own sign. ``refit_seconds``: expected, on all rows."""
+    """A trial that has a score, in the metric's own sign. ``refit_seconds``: expected, on all rows.
 
+    ``answers`` are those to the validation rows of each fold, of a model that was not trained on them,
+    ``fold_scores`` their scores; ``row_seconds`` is what one row takes to be answered.
+    """
+
+    engine: str
     estimator: str
     config: Mapping[str, Any]
     score: float
     refit_seconds: float
+    answers: tuple[npt.NDArray[np.float32], ...] = field(default=(), repr=False, compare=False)
+    fold_scores: tuple[float, ...] = ()
+    row_seconds: float = 0.0
+
+
+class Turns(Protocol):
+    """Who may try now, where several engines search at once: a context for each trial of ``engine``."""
+
+    def turn(self, engine: str) -> AbstractContextManager[None]: ...
+
+
+class Alone:
+    """No one else searches."""
+
+    def turn(self, engine: str) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 @dataclass(slots=True, kw_only=True)
 class Trials:
-    """Runs, reports and remembers the trials of one search."""
+    """Runs, reports and remembers the trials of one engine's search.
+
+    Where several search at once, ``turns`` says who may try, ``hear`` is told of each trial with a score, and
+    ``behind`` says of a trial's scores on its first folds whether to give it up.
+    """
 
     engine: str
     prepared: Prepared
@@ -90,11 +122,16 @@ class Trials:
     report: Callable[[Trial], None]
     offer: Callable[[Candidate], None] = lambda candidate: None
     max_trials: int | None = None
+    turns: Turns = field(default_factory=Alone)
+    hear: Callable[[Tried], None] = lambda tried: None
+    behind: Callable[[list[float]], bool] = lambda scores: False
     tried: list[Tried] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     count: int = 0
     _fitted: tuple[Fold, Any] | None = None
-    _left: Candidate | None = None
+    _answers: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    _scores: list[float] = field(default_factory=list)
+    left: Candidate | None = None
 
     def __post_init__(self) -> None:
         self.allowance.refit_ratio = _CAUTION * self.prepared.refit_ratio
@@ -110,14 +147,26 @@ class Trials:
         ``attempt`` gets the seconds it may train for and gives score and seconds of training; ``config`` is
         asked afterwards. Raises SearchOver instead of beginning what can't end in time.
         """
-        seconds = self.allowance.trial_seconds()
-        if not seconds or (self.max_trials is not None and self.count >= self.max_trials):
-            raise SearchOver("no time, or no trial, is left")
-        self.count += 1
+        with self.turns.turn(self.engine):
+            seconds = self.allowance.trial_seconds()
+            if not seconds or (self.max_trials is not None and self.count >= self.max_trials):
+                raise SearchOver("no time, or no trial, is left")
+            self.count += 1
+            return self._run(estimator, lambda: attempt(seconds), config)
+
+    def _run(
+        self,
+        estimator: str,
+        attempt: Callable[[], tuple[float, float]],
+        config: Callable[[], Mapping[str, Any]],
+    ) -> float | None:
         began = time.perf_counter()
-        score, error, training = None, None, 0.0
+        score, error, training, whole = None, None, 0.0, True
+        self._answers, self._scores = [], []
         try:
-            score, training = attempt(seconds)
+            score, training = attempt()
+        except Hopeless:
+            score, whole = float(np.mean(self._scores)), False
         except Exception as failure:  # a configuration may fail in any way it likes
             error = f"{type(failure).__name__}: {failure}"
             self.errors.append(f"{estimator}: {error}")
@@ -135,19 +184,47 @@ class Trials:
         )
         if score is None:
             return None
-        refit = _CAUTION * training * self.prepared.refit_ratio
-        self.tried.append(Tried(estimator=estimator, config=made, score=score, refit_seconds=refit))
+        if whole:
+            self._remember(estimator, made, score, training)
+        return self.prepared.loss(score)
+
+    def _remember(self, estimator: str, config: Mapping[str, Any], score: float, training: float) -> None:
+        tried = Tried(
+            engine=self.engine,
+            estimator=estimator,
+            config=config,
+            score=score,
+            refit_seconds=_CAUTION * training * self.prepared.refit_ratio,
+            answers=tuple(self._answers),
+            fold_scores=tuple(self._scores),
+            row_seconds=self._row_seconds(),
+        )
+        self.hear(tried)
+        # Answers are the listener's to keep: those of hundreds of trials would fill the memory.
+        self.tried.append(replace(tried, answers=()))
         best = self.ranked()[0]
         self.allowance.refit_seconds = best.refit_seconds
         if best is self.tried[-1] and self._fitted is not None:
             fold, model = self._fitted
-            self._left = self._candidate(best, model, fold.preprocessing, fold.train, partial=True)
-            self.offer(self._left)
-        return self.prepared.loss(score)
+            self.left = self._candidate(best, model, fold.preprocessing, fold.train, partial=True)
+            self.offer(self.left)
 
-    def keep(self, fold: Fold, model: Any) -> None:
-        """Remember the model of the trial under way that was trained on the newest fold."""
+    def _row_seconds(self) -> float:
+        if self._fitted is None:
+            return 0.0
+        fold, model = self._fitted
+        ask = model.predict_proba if self.prepared.n_classes else model.predict
+        began = time.perf_counter()
+        ask(fold.X[:1])
+        return time.perf_counter() - began
+
+    def keep(self, fold: Fold, model: Any, answers: Floats, score: float) -> None:
+        """Remember what the trial under way gave on a fold. Raises Hopeless when it is given up."""
         self._fitted = (fold, model)
+        self._answers.append(answers.astype(np.float32))
+        self._scores.append(score)
+        if len(self._scores) < len(self.prepared.folds) and self.behind(self._scores):
+            raise Hopeless("far behind on its first folds")
 
     def ranked(self) -> list[Tried]:
         """What has a score, best first; the earlier of equals first."""
@@ -170,9 +247,9 @@ class Trials:
                 self.errors.append(f"{tried.estimator} on all rows: {type(failure).__name__}: {failure}")
                 continue
             return self._candidate(tried, model, self.prepared.preprocessing, self.prepared.full)
-        if self._left is not None:
-            return self._left
-        raise SearchFailed(self._why())
+        if self.left is not None:
+            return self.left
+        raise SearchFailed(self.why())
 
     def _candidate(
         self, tried: Tried, model: Any, preprocessing: Pipeline, rows: Sample, *, partial: bool = False
@@ -188,7 +265,7 @@ class Trials:
             partial=partial,
         )
 
-    def _why(self) -> str:
+    def why(self) -> str:
         budget = self.allowance.budget_seconds
         if not self.errors:
             return f"nothing could be tried within {budget:.3g} s: raise the budget or send fewer rows"

@@ -1,10 +1,13 @@
-"""One engine's search, in its own process."""
+"""A run's search, in its own process."""
 
 from __future__ import annotations
 
 import json
+import os
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from automl.candidate import Candidate
-from automl.engines import engine
+from automl.engines.blending import BlendRule
 from automl.engines.protocol import Problem, Start, Trial
+from automl.engines.race import RaceRule, race
 from automl.pseudo_training import with_pseudo_labels
 from automl.schema import Schema, frame
 from automl.snapshot import folds, row_order
@@ -25,25 +29,38 @@ from service.stages.weights import weighed
 
 
 def run(desk: Desk, detail: str) -> None:
-    """Search with the engine that ``detail`` names; leaves ``<detail>.json``, which names a sealed model.
+    """Search with the engines that ``searches`` of the specification gives for ``detail``.
 
-    ``<engine>-pseudo`` is the third arm: the same search with pseudo-labelled rows to train on as well. The file
-    is written anew for each best so far, so that a search that is ended early leaves something.
+    Leaves ``<detail>.json``, which names a sealed model, and ``<detail>.parts.json`` on what each engine did. A
+    detail that ends in ``-pseudo`` is the third arm: the same search with pseudo-labelled rows to train on as well.
+    The first file is written anew for each best so far, so that a search that is ended early leaves something.
     """
-    spec = desk.spec
-    name, _, arm = detail.partition("-")
-    searcher = engine(name)
-    start = spec.get("start")
-    candidate = searcher.search(
-        _with_pseudo_labels(desk, _problem(desk)) if arm else _problem(desk),
-        budget_seconds=spec["budgets"][detail],
-        seed=spec["seed"],
+    asked = desk.spec["searches"][detail]
+    problem = _problem(desk)
+    found = race(
+        _with_pseudo_labels(desk, problem) if detail.endswith("-pseudo") else problem,
+        _rule(asked),
+        budget_seconds=asked["budget_seconds"],
+        seed=desk.spec["seed"],
         report=lambda trial: _report(desk, trial),
-        start=Start(**start) if start and start["engine"] == name else None,
+        starts=[Start(**start) for start in desk.spec.get("starts") or ()],
         offer=lambda best: _leave(desk, best, detail),
         begin=desk.ready,
     )
-    _leave(desk, candidate, detail)
+    _leave(desk, found.candidate, detail)
+    parts = {name: asdict(part) for name, part in found.parts.items()}
+    told = {"parts": parts, "blend": dict(found.blend)}
+    (desk.folder / f"{detail}.parts.json").write_text(json.dumps(told, default=float))
+
+
+def _rule(asked: Mapping[str, Any]) -> RaceRule:
+    blend = asked["blend"]
+    return RaceRule(
+        shares=asked["shares"],
+        at_once=min(asked["parallel"] or len(os.sched_getaffinity(0)), len(asked["shares"])),
+        patience=asked["patience"],
+        blend=None if blend is None else BlendRule(**blend),
+    )
 
 
 def _leave(desk: Desk, candidate: Candidate, detail: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from automl.errors import SplitError
+from automl.leaks import suspected_leaks
+from automl.schema import Schema, frame
 from automl.snapshot import HoldoutRule, Mark, Split, row_order, snapshot_hash, split
 from automl.task import Task
 from registry.database import Database
 from registry.datasets import Datasets
 from service.desk import Desk
-from service.stages.rows import embargo_of, entities, is_truth, tie_breaks
+from service.stages.rows import embargo_of, encoded_labels, entities, is_truth, tie_breaks
 
 POOL_ROWS = 50_000
 """Rows without truth that a teacher is asked about at most: the newest."""
@@ -56,8 +58,16 @@ def run(desk: Desk, detail: str) -> None:
         "sources": _counts(table["_label_source"]),
         "holdout_span": _span(holdout, task),
         "train_span": _span(train, task),
+        "suspected_leaks": _leaks(desk, train, task),
     }
     (desk.folder / "snapshot.json").write_text(json.dumps(snapshot))
+
+
+def _leaks(desk: Desk, train: pa.Table, task: Task) -> list[dict[str, Any]]:
+    schema = Schema.from_json(desk.spec["schema"])
+    y = encoded_labels(train, schema, task)
+    leaks = suspected_leaks(frame(train, schema), y, schema=schema, task=task, seed=desk.spec["seed"])
+    return [asdict(leak) for leak in leaks]
 
 
 def _read(desk: Desk) -> pa.Table:

@@ -15,6 +15,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 
 from automl.candidate import Candidate
 from automl.engines.families import Shape, steps
+from automl.engines.portfolio import settings
 from automl.engines.protocol import Folds, Problem, Start
 from automl.engines.recipes import defaults, to_config
 from automl.engines.trials import quiet
@@ -108,6 +109,9 @@ def starts(name: str, problem: Problem) -> list[Start]:
     """One for each kind of model the engine may end with."""
     if name == "flaml":
         return [Start(engine=name, estimator=learner, config={}) for learner in (*TREES, "lrl2")]
+    if name == "portfolio":
+        shown = settings(rows=600, columns=20, n_classes=2, weighted=False, skewed=False)
+        return [Start(engine=name, estimator="", config=setting.to_config()) for setting in shown]
     shape = Shape(
         rows=len(problem.y), fold_rows=len(problem.y) // 2, columns=20, n_classes=2, weighted=False, seed=5
     )

@@ -44,7 +44,11 @@ def search(name: str) -> Search:
         searcher: Any = engine(name)
         searcher._max_trials = trials
         candidate = searcher.search(
-            problem, budget_seconds=budget, seed=5, report=reported.append, start=start
+            problem,
+            budget_seconds=budget,
+            seed=5,
+            report=reported.append,
+            starts=() if start is None else (start,),
         )
         return candidate, reported
 
@@ -273,7 +277,7 @@ def test_every_kind_of_pipeline_is_read_and_predicts_where_no_engine_can_be_impo
     found = [search(problem, trials=1, budget=60, start=start) for start in problems.starts(name, problem)]
     for (_, trials), start in zip(found, problems.starts(name, problem), strict=True):
         assert start.estimator in ("", trials[0].estimator)
-        assert trials[0].config == start.config or name == "flaml"
+        assert trials[0].config == start.config or name in ("flaml", "portfolio")
     pipelines = [candidate.pipeline for candidate, _ in found]
     stored = tmp_path / "models.pickle"
     stored.write_bytes(
@@ -287,7 +291,7 @@ def test_every_kind_of_pipeline_is_read_and_predicts_where_no_engine_can_be_impo
 
 
 def test_an_unknown_engine_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="known are flaml, tpot"):
+    with pytest.raises(ValueError, match="known are flaml, portfolio, tpot"):
         engine("other")
 
 

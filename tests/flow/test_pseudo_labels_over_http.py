@@ -64,7 +64,7 @@ def test_what_the_champion_knows_trains_a_third_arm_and_is_kept_only_where_that_
         return
     assert arms["scores"]["with_pseudo"] < arms["scores"]["true_only"]
     assert arms["reason"].startswith("Pseudo-labels are used")
-    assert second["engines"].keys() == {"flaml", "flaml-pseudo"}
+    assert second["engines"].keys() >= {"flaml", "flaml-pseudo"}
     told = server.get(f"/v1/projects/moons/models/{second['challenger']}")["pseudo_labels"]
     assert (told["teacher"], told["source"]) == (1, "champion")
     assert told["rows"] == arms["selection"]["rows"] > 300

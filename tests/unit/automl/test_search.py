@@ -1,16 +1,15 @@
-"""Who gets how long, and who is best."""
+"""How engines share a budget, and who is best."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automl.search import EngineOutcome, Plan, search
+from automl.search import EngineOutcome, Plan, concluded
 from automl.task import Task, TaskKind
 
 
@@ -25,83 +24,57 @@ def task(metric: str = "roc_auc") -> Task:
     return Task(kind=TaskKind.CLASSIFICATION, target="y", metric=metric, classes=(0, 1))
 
 
-def scoring(**scores: float) -> Callable[[str, float], EngineOutcome[Card]]:
-    def run(engine: str, seconds: float) -> EngineOutcome[Card]:
-        return EngineOutcome(engine=engine, candidate=Card(engine, scores[engine]), seconds=seconds, trials=3)
-
-    return run
-
-
-BOTH = Plan(budget_seconds=10, shares={"flaml": 0.6, "tpot": 0.4})
+def ended(engine: str, score: float) -> EngineOutcome[Card]:
+    return EngineOutcome(engine=engine, candidate=Card(engine, score), seconds=1.0, trials=3)
 
 
 def test_the_higher_score_wins_where_higher_is_better() -> None:
-    result = search(task("roc_auc"), BOTH, scoring(flaml=0.7, tpot=0.8))
+    result = concluded(task("roc_auc"), [ended("flaml", 0.7), ended("tpot", 0.8)])
     assert result.best == Card("tpot", 0.8)
     assert "tpot's model" in result.reason
     assert "flaml: model 0.7000" in result.reason
 
 
 def test_the_lower_score_wins_where_lower_is_better() -> None:
-    result = search(task("log_loss"), BOTH, scoring(flaml=0.7, tpot=0.8))
+    result = concluded(task("log_loss"), [ended("flaml", 0.7), ended("tpot", 0.8)])
     assert result.best == Card("flaml", 0.7)
 
 
 def test_the_first_engine_wins_a_tie() -> None:
-    assert search(task(), BOTH, scoring(flaml=0.7, tpot=0.7)).best == Card("flaml", 0.7)
+    assert concluded(task(), [ended("flaml", 0.7), ended("tpot", 0.7)]).best == Card("flaml", 0.7)
+
+
+def test_a_blend_stands_where_one_is_given() -> None:
+    result = concluded(task(), [ended("flaml", 0.7), ended("tpot", 0.8)], Card("blend", 0.81, "a + b"))
+    assert result.best == Card("blend", 0.81, "a + b")
+    assert result.reason.startswith("blend's a + b has the best")
+    assert "tpot: model 0.8000" in result.reason
 
 
 def test_an_engine_that_fails_leaves_the_others_result() -> None:
-    def run(engine: str, seconds: float) -> EngineOutcome[Card]:
-        if engine == "flaml":
-            return EngineOutcome(engine=engine, error="killed after 9 s", seconds=9)
-        return EngineOutcome(engine=engine, candidate=Card(engine, 0.6), seconds=seconds)
-
-    result = search(task(), BOTH, run)
+    failed: EngineOutcome[Card] = EngineOutcome(engine="flaml", error="killed after 9 s", seconds=9)
+    result = concluded(task(), [failed, ended("tpot", 0.6)])
     assert result.best == Card("tpot", 0.6)
     assert "flaml: killed after 9 s" in result.reason
     assert [outcome.engine for outcome in result.outcomes] == ["flaml", "tpot"]
 
 
 def test_all_failing_is_a_result_that_says_each_why() -> None:
-    why = {"flaml": "out of memory", "tpot": None}
-
-    def run(engine: str, seconds: float) -> EngineOutcome[Card]:
-        return EngineOutcome(engine=engine, error=why[engine])
-
-    result = search(task(), BOTH, run)
+    outcomes: list[EngineOutcome[Card]] = [
+        EngineOutcome(engine="flaml", error="out of memory"),
+        EngineOutcome(engine="tpot"),
+    ]
+    result = concluded(task(), outcomes)
     assert result.best is None
     assert "flaml: out of memory" in result.reason
     assert "tpot: ended without a candidate" in result.reason
 
 
 def test_a_score_that_is_no_number_never_wins() -> None:
-    assert search(task("log_loss"), BOTH, scoring(flaml=math.nan, tpot=0.9)).best == Card("tpot", 0.9)
-    assert search(task(), BOTH, scoring(flaml=math.nan, tpot=math.inf)).best is None
-
-
-def test_what_running_an_engine_raises_ends_the_search() -> None:
-    asked = []
-
-    def run(engine: str, seconds: float) -> EngineOutcome[Card]:
-        asked.append(engine)
-        raise InterruptedError("cancelled")
-
-    with pytest.raises(InterruptedError):
-        search(task(), BOTH, run)
-    assert asked == ["flaml"]
-
-
-def test_unused_seconds_go_to_the_next_engine_and_overrun_ones_are_not_taken_from_it() -> None:
-    given_: dict[str, float] = {}
-    took = {"a": 1.0, "b": 9.0, "c": 4.0}
-
-    def run(engine: str, seconds: float) -> EngineOutcome[Card]:
-        given_[engine] = seconds
-        return EngineOutcome(engine=engine, candidate=Card(engine, 0.5), seconds=took[engine])
-
-    search(task(), Plan(budget_seconds=12, shares={"a": 1, "b": 1, "c": 1}), run)
-    assert given_ == {"a": 4.0, "b": 7.0, "c": 4.0}
+    assert concluded(task("log_loss"), [ended("flaml", math.nan), ended("tpot", 0.9)]).best == Card(
+        "tpot", 0.9
+    )
+    assert concluded(task(), [ended("flaml", math.nan), ended("tpot", math.inf)]).best is None
 
 
 def test_an_engine_without_a_share_is_not_run() -> None:

@@ -1,0 +1,166 @@
+"""Greedy ensemble selection: which models, and how much of each, answer best together.
+
+Caruana et al. 2004, "Ensemble Selection from Libraries of Models": begin with nothing, add again and again the model
+that makes the mean of the answers best, the same one several times where that helps. Answers to rows that
+the model was not trained on are what it selects by; whether the blend really beats the single best is asked on folds
+that took no part in the selection.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.metrics import Metric
+
+Answers = Sequence[npt.NDArray[Any]]
+"""A model's answers, one array for each fold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """One fold's labels (class positions or numbers) and row weights."""
+
+    y: npt.NDArray[Any]
+    weights: npt.NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """How the models are blended (``weights`` by position, summing to 1), and what that is worth.
+
+    ``gain`` is the mean by which blends beat the best single model on folds that chose neither, in the metric's
+    unit and never by the rows that selected; ``score`` is the blend's on all folds.
+    """
+
+    weights: dict[int, float]
+    score: float
+    gain: float
+
+
+def select(
+    models: Sequence[Answers],
+    truths: Sequence[Truth],
+    measure: Metric,
+    *,
+    rounds: int = 20,
+    members: int = 6,
+    costs: Sequence[float] | None = None,
+    allowed: float = math.inf,
+    expired: Callable[[], bool] = lambda: False,
+) -> Choice | None:
+    """The blend, or None where there are fewer than two models or folds, or the time has ``expired``.
+
+    At most ``members`` different models, whose ``costs`` together stay within what is ``allowed``; the best single
+    model is always affordable.
+
+    >>> from automl.metrics import metric
+    >>> y = np.arange(8.0); up, down = y + 1, y - 1
+    >>> halves = lambda a: (a[:4], a[4:])
+    >>> found = select([halves(up), halves(down)], [Truth(y=part) for part in halves(y)], metric("rmse"))
+    >>> found.weights, found.score
+    ({0: 0.5, 1: 0.5}, 0.0)
+    """
+    folds = range(len(truths))
+    if len(models) < 2 or len(truths) < 2:
+        return None
+    pick = _Picker(models, truths, measure, rounds, members, costs or [0.0] * len(models), allowed, expired)
+    gains = []
+    for held in folds:
+        others = [fold for fold in folds if fold != held]
+        weights, single = pick.weights(others), pick.single(others)
+        if expired():
+            return None
+        gain = measure.gain(pick.score(weights, [held]), pick.score({single: 1.0}, [held]))
+        gains.append(gain)
+    finite = [gain for gain in gains if math.isfinite(gain)]
+    weights = pick.weights(list(folds))
+    if expired() or not finite:
+        return None
+    return Choice(weights=weights, score=pick.score(weights, list(folds)), gain=float(np.mean(finite)))
+
+
+class _Picker:
+    def __init__(
+        self,
+        models: Sequence[Answers],
+        truths: Sequence[Truth],
+        measure: Metric,
+        rounds: int,
+        members: int,
+        costs: Sequence[float],
+        allowed: float,
+        expired: Callable[[], bool],
+    ) -> None:
+        self._models = models
+        self._truths = truths
+        self._measure = measure
+        self._rounds = rounds
+        self._members = members
+        self._costs = costs
+        self._allowed = allowed
+        self._expired = expired
+
+    def single(self, folds: Sequence[int]) -> int:
+        scores = [self._loss([model[fold] for fold in folds], folds) for model in self._models]
+        return int(np.argmin(scores))
+
+    def score(self, weights: dict[int, float], folds: Sequence[int]) -> float:
+        mixed = [sum(share * self._models[at][fold] for at, share in weights.items()) for fold in folds]
+        return self._sign * self._loss(mixed, folds)
+
+    def weights(self, folds: Sequence[int]) -> dict[int, float]:
+        """Greedily, and as they were when they were best."""
+        first = self.single(folds)
+        counts, sums = {first: 1}, [np.asarray(self._models[first][fold], dtype=np.float64) for fold in folds]
+        best, kept = self._loss(sums, folds), dict(counts)
+        for step in range(2, self._rounds + 1):
+            tried = [
+                (
+                    self._loss(
+                        [
+                            (total + self._models[at][fold]) / step
+                            for total, fold in zip(sums, folds, strict=True)
+                        ],
+                        folds,
+                    ),
+                    at,
+                )
+                for at in self._affordable(counts)
+            ]
+            if not tried or self._expired():
+                break
+            loss, at = min(tried)
+            counts[at] = counts.get(at, 0) + 1
+            sums = [total + self._models[at][fold] for total, fold in zip(sums, folds, strict=True)]
+            if loss < best:
+                best, kept = loss, dict(counts)
+            elif step > 2 + sum(kept.values()):
+                break
+        whole = sum(kept.values())
+        return {at: count / whole for at, count in sorted(kept.items())}
+
+    def _affordable(self, counts: dict[int, int]) -> list[int]:
+        spent = sum(self._costs[at] for at in counts)
+        return [
+            at
+            for at in range(len(self._models))
+            if at in counts or (len(counts) < self._members and spent + self._costs[at] <= self._allowed)
+        ]
+
+    @property
+    def _sign(self) -> float:
+        return -1.0 if self._measure.greater_is_better else 1.0
+
+    def _loss(self, answers: Sequence[Any], folds: Sequence[int]) -> float:
+        scores = [
+            self._measure.score(self._truths[fold].y, given, self._truths[fold].weights)
+            for given, fold in zip(answers, folds, strict=True)
+        ]
+        finite = [score for score in scores if math.isfinite(score)]
+        return self._sign * float(np.mean(finite)) if finite else math.inf

@@ -1,0 +1,97 @@
+"""What all engines of one search found together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from automl.candidate import Candidate
+from automl.engines.evaluation import Prepared
+from automl.engines.trials import Tried
+from automl.engines.turns import FairTurns
+
+KEPT = 40
+"""Trials whose answers are remembered: the best, and the best of each kind of model."""
+_FAR = 0.25
+_FEW = 6
+
+
+@dataclass(slots=True, kw_only=True)
+class Pool:
+    """The trials of all engines. May be used by many threads.
+
+    ``give_up`` says how many seconds without a better one end the search (None: none do).
+    """
+
+    prepared: Prepared
+    turns: FairTurns
+    offer: Callable[[Candidate], None]
+    give_up: float | None = None
+    kept: list[Tried] = field(default_factory=list)
+    improved_at: float = field(default_factory=time.perf_counter)
+    _offered: float | None = None
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _heard: int = 0
+
+    def hear(self, tried: Tried) -> None:
+        with self._lock:
+            self._heard += 1
+            loss = self.prepared.loss(tried.score)
+            if not self.kept or loss < self.prepared.loss(self.kept[0].score):
+                self.improved_at = time.perf_counter()
+                self.turns.found_best(tried.engine)
+            if any(one.estimator == tried.estimator and one.score == tried.score for one in self.kept):
+                return  # the same model again
+            self.kept.append(tried)
+            self.kept.sort(key=lambda one: self.prepared.loss(one.score))
+            self._forget()
+
+    def take(self, candidate: Candidate) -> None:
+        """Offer an engine's best so far where it is the best of all."""
+        with self._lock:
+            loss = self.prepared.loss(candidate.score)
+            if self._offered is None or loss < self._offered:
+                self._offered = loss
+                self.offer(candidate)
+
+    def behind(self, scores: list[float]) -> bool:
+        """Whether a trial's scores on its first folds are so much worse than the best's that it is given up.
+
+        Far behind is by more than a quarter of what lies between the best and the median of those kept, and by
+        more than the best's scores vary from fold to fold.
+        """
+        with self._lock:
+            if len(self.kept) < _FEW:
+                return False
+            best, middle = self.kept[0], self.kept[len(self.kept) // 2]
+        done = len(scores)
+        losses = [self.prepared.loss(score) for score in scores]
+        gap = float(np.mean(losses)) - float(
+            np.mean([self.prepared.loss(s) for s in best.fold_scores[:done]])
+        )
+        reach = self.prepared.loss(middle.score) - self.prepared.loss(best.score)
+        return gap > max(float(np.std(best.fold_scores)), 2.0 * reach) * (1.0 + _FAR)
+
+    @property
+    def settled(self) -> bool:
+        """Nothing better came for so long that the rest of the budget is better saved."""
+        with self._lock:
+            quiet = time.perf_counter() - self.improved_at
+            return self.give_up is not None and self._heard >= 30 and quiet > self.give_up
+
+    def _forget(self) -> None:
+        if len(self.kept) <= KEPT:
+            return
+        first: dict[tuple[str, str], Tried] = {}
+        for one in self.kept:
+            first.setdefault((one.engine, one.estimator), one)
+        spared = set(map(id, first.values()))
+        for at in range(len(self.kept) - 1, -1, -1):
+            if id(self.kept[at]) not in spared:
+                self.kept[at] = replace(self.kept[at], answers=())
+                del self.kept[at]
+                return

@@ -1,0 +1,216 @@
+"""All engines of a run search at once, in one process, on the same folds; what they found is blended.
+
+Each engine runs in a thread of its own. Training is native code that leaves Python alone, so as many trials run at
+once as there are cores, each in one thread; the features of the folds are computed once for all of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from automl.candidate import Candidate
+from automl.engines import engine
+from automl.engines.blending import BlendRule, Finish, finish
+from automl.engines.evaluation import Prepared, prepare
+from automl.engines.pool import Pool
+from automl.engines.protocol import Problem, Start, Trial
+from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
+from automl.engines.turns import FairTurns
+from automl.errors import SearchFailed
+
+FIRST = "portfolio"
+_FOR_THE_END = 0.18
+"""Share of the budget that is kept for choosing a blend and training its members on all rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one engine did: its best score (the metric's own sign), or the error that left it without."""
+
+    trials: int
+    seconds: float
+    estimator: str | None = None
+    score: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raced:
+    """The search's candidate, what each engine did, and what became of the blend, in words."""
+
+    candidate: Candidate
+    parts: Mapping[str, Part]
+    blend: Mapping[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Runner:
+    name: str
+    trials: Trials
+    error: str | None = None
+    engine: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaceRule:
+    """``shares`` of the engines' turns; ``at_once`` trials run side by side; ``patience`` is the share of the budget
+    without anything better after which a search ends (None: it uses all)."""
+
+    shares: Mapping[str, float]
+    at_once: int = 1
+    patience: float | None = 0.5
+    blend: BlendRule | None = field(default_factory=BlendRule)
+
+
+def race(
+    problem: Problem,
+    rule: RaceRule,
+    *,
+    budget_seconds: float,
+    seed: int,
+    report: Callable[[Trial], None],
+    starts: Sequence[Start] = (),
+    offer: Callable[[Candidate], None] = lambda candidate: None,
+    begin: Callable[[], None] = lambda: None,
+) -> Raced:
+    """Search with all engines at once and choose the best model, or a blend of several where that is better.
+
+    The budget counts from ``begin``, which is called before anything is prepared; the final training is in it.
+    Beside the portfolio, which is quick to import, other engines are imported while it is tried. Each start is
+    tried first by its own engine. Raises SearchFailed, saying each engine's reason, when none found a model; what
+    ``report`` raises ends the search.
+    """
+    if FIRST not in rule.shares:
+        for name in rule.shares:
+            engine(name)
+    begin()
+    allowance = Allowance(budget_seconds=budget_seconds)
+    with quiet():
+        prepared = prepare(problem, seed=seed)
+        turns = FairTurns(
+            {name: share for name, share in rule.shares.items() if share > 0}, at_once=rule.at_once
+        )
+        patience = None if rule.patience is None else rule.patience * budget_seconds
+        pool = Pool(prepared=prepared, turns=turns, offer=offer, give_up=patience)
+        runners = _run(prepared, rule, allowance, pool, report, seed=seed, starts=starts)
+        ended = finish(
+            pool.kept,
+            prepared,
+            None if len(pool.kept) < 2 else rule.blend,
+            lambda tried, seconds: _refit(runners, tried, prepared, seconds, seed),
+            allowance=allowance,
+            at_once=rule.at_once,
+            seed=seed,
+        )
+        return _raced(ended, runners, turns)
+
+
+def _run(
+    prepared: Prepared,
+    rule: RaceRule,
+    allowance: Allowance,
+    pool: Pool,
+    report: Callable[[Trial], None],
+    *,
+    seed: int,
+    starts: Sequence[Start],
+) -> dict[str, _Runner]:
+    heard = threading.Lock()
+    broken: list[BaseException] = []
+
+    def tell(trial: Trial) -> None:
+        with heard:
+            if broken:
+                raise SearchOver("the search was ended")
+            try:
+                report(trial)
+            except BaseException as error:
+                broken.append(error)
+                raise SearchOver("the search was ended") from error
+
+    kept_back = _FOR_THE_END if rule.blend is not None else 0.0
+    trying = _Trying(allowance=allowance, pool=pool, kept_back=kept_back * allowance.budget_seconds)
+    runners = {
+        name: _Runner(
+            name=name,
+            trials=Trials(
+                engine=name,
+                prepared=prepared,
+                allowance=trying,
+                report=tell,
+                offer=pool.take,
+                turns=pool.turns,
+                hear=pool.hear,
+                behind=pool.behind,
+            ),
+        )
+        for name, share in rule.shares.items()
+        if share > 0
+    }
+    threads = [
+        threading.Thread(target=_search, args=(runner, seed, starts), name=runner.name, daemon=True)
+        for runner in runners.values()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if broken:
+        raise broken[0]
+    return runners
+
+
+class _Trying(Allowance):
+    """The time for trials of a search that several engines share."""
+
+    def __init__(self, *, allowance: Allowance, pool: Pool, kept_back: float) -> None:
+        super().__init__(budget_seconds=allowance.budget_seconds - kept_back)
+        self.started = allowance.started
+        self._pool = pool
+
+    def trial_seconds(self) -> float:
+        return 0.0 if self._pool.settled else super().trial_seconds()
+
+
+def _search(runner: _Runner, seed: int, starts: Sequence[Start]) -> None:
+    try:
+        runner.engine = engine(runner.name)
+        runner.engine.propose(runner.trials, seed=seed, starts=starts)
+    except SearchOver:
+        return
+    except Exception as error:  # one engine's failure leaves the others' trials as they are
+        runner.error = f"{type(error).__name__}: {error}"
+
+
+def _refit(
+    runners: Mapping[str, _Runner], tried: Tried, prepared: Prepared, seconds: float, seed: int
+) -> Any:
+    return runners[tried.engine].engine.refit(tried, prepared, seconds, seed=seed)
+
+
+def _raced(ended: Finish, runners: Mapping[str, _Runner], turns: FairTurns) -> Raced:
+    seconds = turns.seconds()
+    parts = {name: _part(runner, seconds[name]) for name, runner in runners.items()}
+    candidate = ended.candidate
+    if candidate is None:
+        left = [runner.trials.left for runner in runners.values() if runner.trials.left is not None]
+        if not left:
+            raise SearchFailed("; ".join(f"{name}: {part.error}" for name, part in parts.items()))
+        loss = next(iter(runners.values())).trials.prepared.loss
+        candidate = min(left, key=lambda one: loss(one.score))
+    return Raced(candidate=candidate, parts=parts, blend=ended.report)
+
+
+def _part(runner: _Runner, seconds: float) -> Part:
+    trials = runner.trials
+    best = trials.ranked()[0] if trials.tried else None
+    return Part(
+        trials=trials.count,
+        seconds=seconds,
+        estimator=None if best is None else best.estimator,
+        score=None if best is None else best.score,
+        error=runner.error or (None if best is not None else trials.why()),
+    )

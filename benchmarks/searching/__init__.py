@@ -1,0 +1,1 @@
+"""The parts of ``benchmarks/search.py``: data sets, contestants, the table."""

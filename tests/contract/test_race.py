@@ -1,0 +1,146 @@
+"""All engines of a run at once: budget, blend, starts, failures."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import pickle
+import time
+from dataclasses import replace
+from typing import Any
+
+import engine_problems as problems
+import numpy as np
+import pandas as pd
+import pytest
+
+from automl.candidate import Candidate
+from automl.engines import ENGINES
+from automl.engines.blending import BlendRule
+from automl.engines.protocol import Problem, Start, Trial
+from automl.engines.race import Raced, RaceRule, race
+from automl.errors import SearchFailed
+from automl.metrics import metric
+
+pytestmark = pytest.mark.slow
+
+ALL = {"portfolio": 0.3, "flaml": 0.4, "tpot": 0.3}
+
+
+def raced(
+    problem: Problem, *, budget: float = 6.0, rule: RaceRule | None = None, starts: tuple[Start, ...] = ()
+) -> tuple[Raced, list[Trial], list[Candidate]]:
+    trials: list[Trial] = []
+    offers: list[Candidate] = []
+    found = race(
+        problem,
+        rule or RaceRule(shares=ALL, at_once=2),
+        budget_seconds=budget,
+        seed=3,
+        report=trials.append,
+        starts=starts,
+        offer=offers.append,
+    )
+    return found, trials, offers
+
+
+def test_every_engine_gets_its_turn_and_the_best_or_a_blend_stands() -> None:
+    problem = problems.mixed()
+    found, trials, offers = raced(problem, budget=8)
+    assert {trial.engine for trial in trials} == set(ALL)
+    assert {name: part.trials for name, part in found.parts.items()} == {
+        name: sum(trial.engine == name for trial in trials) for name in ALL
+    }
+    measure = metric(problem.task.metric)
+    best = min(part.score for part in found.parts.values() if part.score is not None)
+    assert measure.gain(found.candidate.score, best) >= -1e-9
+    assert (found.candidate.engine == "blend") == found.blend["used"]
+    assert found.blend["reason"]
+    gains = [measure.gain(later.score, earlier.score) for earlier, later in itertools.pairwise(offers)]
+    assert all(gain > 0 for gain in gains)
+    assert offers[0].partial
+    again = pickle.loads(pickle.dumps(found.candidate.pipeline))
+    np.testing.assert_array_equal(
+        again.predict_proba(problem.X), found.candidate.pipeline.predict_proba(problem.X)
+    )
+
+
+def test_the_budget_holds_from_the_beginning_to_the_trained_model() -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(20_000, 20)), columns=[f"c{at}" for at in range(20)])
+    labels = (X.iloc[:, :5].sum(axis=1).to_numpy() + rng.normal(size=20_000) > 0).astype(int)
+    problem = problems.problem_of(X, labels, metric="roc_auc")
+    began = time.perf_counter()
+    found, _, offers = raced(problem, budget=8)
+    assert time.perf_counter() - began < 1.2 * 8 + 5
+    assert found.candidate.score > 0.8
+    assert offers
+
+
+def test_a_blend_is_asked_for_or_not() -> None:
+    problem = problems.multiclass()
+    found, _, _ = raced(problem, rule=RaceRule(shares={"portfolio": 1.0}, blend=None))
+    assert found.candidate.engine == "portfolio"
+    strict = RaceRule(shares={"portfolio": 1.0}, blend=BlendRule(margin=10.0))
+    found, _, _ = raced(problem, rule=strict)
+    assert not found.blend["used"]
+    assert "not more than 10" in found.blend["reason"] or "alone" in found.blend["reason"]
+
+
+def test_starts_are_tried_first_by_their_own_engine() -> None:
+    problem = problems.regression()
+    _, trials, _ = raced(problem, budget=4, rule=RaceRule(shares={"portfolio": 1.0}))
+    scored = [trial for trial in trials if trial.score is not None]
+    best = min(scored, key=lambda trial: trial.score or 0.0)
+    config: Any = json.loads(json.dumps(dict(best.config)))
+    starts = (
+        Start(engine="portfolio", estimator=best.estimator, config=config),
+        Start(engine="tpot", estimator="Gone", config={}),
+    )
+    _, again, _ = raced(problem, budget=2, rule=RaceRule(shares={"portfolio": 1.0}), starts=starts)
+    assert again[0].config == best.config
+    assert again[0].score == pytest.approx(best.score, rel=0.01)
+
+
+def test_a_search_ends_early_when_nothing_better_comes() -> None:
+    problem = problems.multiclass()
+    began = time.perf_counter()
+    raced(problem, budget=30, rule=RaceRule(shares={"portfolio": 1.0}, patience=0.05))
+    assert time.perf_counter() - began < 25
+
+
+def test_an_engine_that_breaks_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENGINES, "tpot", "automl.engines.gone:Gone")  # type: ignore[arg-type]
+    found, _, _ = raced(problems.binary(), budget=4)
+    assert "ModuleNotFoundError" in str(found.parts["tpot"].error)
+    assert found.candidate.score > 0.9
+
+
+def test_what_is_raised_while_reporting_ends_the_search() -> None:
+    def cancelled(trial: Trial) -> None:
+        raise InterruptedError("cancelled")
+
+    with pytest.raises(InterruptedError, match="cancelled"):
+        race(problems.binary(), RaceRule(shares=ALL, at_once=2), budget_seconds=5, seed=1, report=cancelled)
+
+
+def test_nothing_found_says_each_engines_reason() -> None:
+    problem = problems.binary()
+    positives = np.flatnonzero(problem.y == 1)
+    folds = tuple((train, np.intersect1d(valid, positives)) for train, valid in problem.folds)
+    with pytest.raises(SearchFailed, match=r"portfolio: everything tried failed"):
+        raced(replace(problem, folds=folds), budget=20, rule=RaceRule(shares={"portfolio": 1.0}))
+
+
+def test_a_class_with_fewer_rows_than_folds_fails_nothing() -> None:
+    from automl.snapshot import folds
+
+    problem = problems.multiclass()
+    rare = np.flatnonzero(problem.y == 2)[2:]
+    kept = np.setdiff1d(np.arange(len(problem.y)), rare)
+    y = problem.y[kept]
+    small = replace(
+        problem, X=problem.X.iloc[kept].reset_index(drop=True), y=y, folds=folds(y, task=problem.task, seed=1)
+    )
+    found, _, _ = raced(small, budget=5)
+    assert found.candidate.pipeline.predict_proba(small.X).shape == (len(y), 3)
