@@ -10,10 +10,7 @@ from pydantic import Field, field_validator
 from service.label_policy import Labelling, LabelSourceRule, PseudoLabels
 from service.policy_part import Part, Share
 from service.schedule import check_cron
-
-ENGINES = ("portfolio", "flaml", "tpot")
-QUICK = "portfolio"
-"""The engine that has a first good model within seconds."""
+from service.search_policy import Search
 
 
 class NewLabels(Part):
@@ -142,49 +139,6 @@ class Triggers(Part):
 
 class AtLeast(Part):
     at_least: int = Field(ge=1)
-
-
-class Blend(Part):
-    """A weighted mean of several models stands where it beats the best single one by more than ``margin`` (in the
-    metric's unit) on folds that took no part in choosing it. Its members together take at most half of
-    ``gates.max_latency_ms``. ``calibrate``: a curve on its probabilities where the metric is log_loss and it helps."""
-
-    margin: float = Field(default=0.0, ge=0)
-    members: int = Field(default=6, ge=2, le=20)
-    calibrate: bool = True
-
-
-class Search(Part):
-    """``engines`` search at once and share the machine: weights, of which only the proportions matter.
-
-    The search ends early when nothing better came for ``patience`` of the budget (null: never). ``parallel`` is
-    how many trials run at once, each in one thread (null: as many as there are cores). A project's first run takes
-    ``first_seconds`` of the portfolio alone, so that a model serves soon, and the full search follows at once (null,
-    or without the portfolio: the first run is a full one).
-    """
-
-    budget_seconds: float = Field(default=120, ge=1, le=86_400)
-    engines: dict[str, Annotated[float, Field(ge=0)]] = Field(
-        default={"portfolio": 0.3, "flaml": 0.4, "tpot": 0.3}
-    )
-    patience: Annotated[float, Field(gt=0, le=1)] | None = 0.5
-    parallel: int | None = Field(default=None, ge=1, le=64)
-    blend: Blend | None = Blend()
-    first_seconds: float | None = Field(default=2.0, ge=1, le=86_400)
-
-    @property
-    def starts_quickly(self) -> bool:
-        return self.first_seconds is not None and self.engines.get(QUICK, 0) > 0
-
-    @field_validator("engines")
-    @classmethod
-    def _known(cls, value: dict[str, float]) -> dict[str, float]:
-        unknown = sorted(set(value) - set(ENGINES))
-        if unknown:
-            raise ValueError(f"unknown engine {unknown[0]!r}; choose from {', '.join(ENGINES)}")
-        if not any(share > 0 for share in value.values()):
-            raise ValueError("at least one engine needs a share above 0")
-        return value
 
 
 class Holdout(Part):

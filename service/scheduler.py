@@ -26,11 +26,12 @@ from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.facts import gather
 from service.metrics import Metrics
-from service.policy import QUICK, Policy
+from service.policy import Policy
 from service.probation import ProbationWatch
 from service.quality_watch import QualityWatch
 from service.rests import Rests
 from service.schedule import next_due
+from service.search_policy import QUICK
 from service.settings import Settings
 from service.triggers import Refusal, Trigger, due
 from service.workshop import Workshop

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from service.policy import ENGINES, Policy
+from service.policy import Policy
+from service.search_policy import ENGINES
 
 METRICS = {
     "classification": (
