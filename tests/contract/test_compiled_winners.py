@@ -37,7 +37,11 @@ def search(name: str, problem: Problem, *, start: Start | None = None, budget: f
     searcher: Any = engine(name)
     searcher._max_trials = 1 if start else None
     found: Candidate = searcher.search(
-        problem, budget_seconds=budget, seed=5, report=lambda trial: None, start=start
+        problem,
+        budget_seconds=budget,
+        seed=5,
+        report=lambda trial: None,
+        starts=() if start is None else (start,),
     )
     return found
 
