@@ -160,10 +160,6 @@ class Journal:
             current = self._number
         return [(number, self._path(number)) for number in self._numbers() if number < current]
 
-    def read(self, path: Path) -> Iterator[bytes]:
-        """See the function of that name."""
-        return read(path)
-
     def key(self, number: int) -> str:
         """A name for a segment's content that no other segment of any journal ever has."""
         return f"journal-{self.id}-{number}"

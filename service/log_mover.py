@@ -62,12 +62,6 @@ class LogMover:
         """
         self._executor.submit(self._move, segment, key).result()
 
-    @property
-    def pid(self) -> int | None:
-        """Of the process that works; None while there is none."""
-        companion = self._companion
-        return companion.pid if companion is not None and companion.lives else None
-
     def close(self) -> None:
         """Wait for what is under way, and end the process."""
         self._executor.shutdown(wait=True)

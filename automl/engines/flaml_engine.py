@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,10 +20,10 @@ from flaml import AutoML
 from flaml.automl.model import ElasticNetEstimator, LRL2Classifier
 from flaml.automl.task.generic_task import GenericTask
 
-from automl.candidate import Candidate
-from automl.engines.evaluation import Fold, Prepared, prepare
-from automl.engines.protocol import Problem, Start, Trial
-from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
+from automl.engines.evaluation import Fold, Prepared
+from automl.engines.protocol import Start
+from automl.engines.searcher import Searcher
+from automl.engines.trials import Trials, Tried
 
 _LINEAR_ROWS = 100_000
 _TREES = ("lgbm", "xgboost", "extra_tree", "rf", "xgb_limitdepth")
@@ -42,7 +42,7 @@ _POINTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-class FlamlEngine:
+class FlamlEngine(Searcher):
     """FLAML behind the engine protocol.
 
     A start that was FLAML's is the first configuration tried (brought inside the search space where the
@@ -51,37 +51,7 @@ class FlamlEngine:
     FLAML counts trials in place of seconds.
     """
 
-    def __init__(self, *, max_trials: int | None = None) -> None:
-        self._max_trials = max_trials
-
-    @property
-    def name(self) -> str:
-        return "flaml"
-
-    def search(
-        self,
-        problem: Problem,
-        *,
-        budget_seconds: float,
-        seed: int,
-        report: Callable[[Trial], None],
-        starts: Sequence[Start] = (),
-        offer: Callable[[Candidate], None] = lambda candidate: None,
-        begin: Callable[[], None] = lambda: None,
-    ) -> Candidate:
-        with quiet():
-            prepared = prepare(problem, seed=seed)
-            begin()
-            trials = Trials(
-                engine=self.name,
-                prepared=prepared,
-                allowance=Allowance(budget_seconds=budget_seconds),
-                report=report,
-                offer=offer,
-                max_trials=self._max_trials,
-            )
-            self.propose(trials, seed=seed, starts=starts)
-            return trials.winner(lambda tried, seconds: self.refit(tried, prepared, seconds, seed=seed))
+    name = "flaml"
 
     def refit(self, tried: Tried, prepared: Prepared, seconds: float, *, seed: int) -> Any:
         """Trained on all rows; boosting that would overrun ends with fewer rounds."""
@@ -100,11 +70,8 @@ class FlamlEngine:
         # Three budgets: ours must be the one that ends the search.
         budget = 3 * trials.allowance.budget_seconds
         limits = {"time_budget": budget} if self._max_trials is None else {"max_iter": 100_000}
-        try:
-            with _no_log():
-                self._fit(task, learners, own, seed, limits)
-        except SearchOver:
-            return
+        with _no_log():
+            self._fit(task, learners, own, seed, limits)
 
     def _fit(
         self, task: _FoldedTask, learners: list[str], own: list[Start], seed: int, limits: dict[str, Any]

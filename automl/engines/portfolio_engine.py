@@ -2,82 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from lightgbm import early_stopping
 
-from automl.candidate import Candidate
 from automl.engines import portfolio
-from automl.engines.evaluation import Fold, Prepared, prepare
+from automl.engines.evaluation import Fold, Prepared
 from automl.engines.limits import XgboostWithin, lightgbm_within, unheard_timeouts, within
 from automl.engines.portfolio import Setting
-from automl.engines.protocol import Problem, Start, Trial
+from automl.engines.protocol import Start
+from automl.engines.searcher import Searcher
 from automl.engines.skewed import LogTarget, is_skewed
-from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
+from automl.engines.trials import Trials, Tried
 
 _PATIENCE = 30
 _AROUND = 4
 
 
-class PortfolioEngine:
+class PortfolioEngine(Searcher):
     """The portfolio behind the engine protocol. Starts that were its own are tried before it.
 
     With ``max_trials`` set, same problem and seed give the same candidate.
     """
 
-    def __init__(self, *, max_trials: int | None = None) -> None:
-        self._max_trials = max_trials
-
-    @property
-    def name(self) -> str:
-        return "portfolio"
-
-    def search(
-        self,
-        problem: Problem,
-        *,
-        budget_seconds: float,
-        seed: int,
-        report: Callable[[Trial], None],
-        starts: Sequence[Start] = (),
-        offer: Callable[[Candidate], None] = lambda candidate: None,
-        begin: Callable[[], None] = lambda: None,
-    ) -> Candidate:
-        with quiet():
-            prepared = prepare(problem, seed=seed)
-            begin()
-            trials = Trials(
-                engine=self.name,
-                prepared=prepared,
-                allowance=Allowance(budget_seconds=budget_seconds),
-                report=report,
-                offer=offer,
-                max_trials=self._max_trials,
-            )
-            self.propose(trials, seed=seed, starts=starts)
-            return trials.winner(lambda tried, seconds: self.refit(tried, prepared, seconds, seed=seed))
+    name = "portfolio"
 
     def propose(self, trials: Trials, *, seed: int, starts: Sequence[Start] = ()) -> None:
         """Try setting after setting until the time or the trials are used up."""
         read = [portfolio.from_config(start.config) for start in starts if start.engine == self.name]
         failed = 0
-        try:
-            for setting in _in_turn(trials, [one for one in read if one is not None], seed):
-                used: list[dict[str, Any]] = []
-                loss = trials.run(
-                    setting.kind,
-                    lambda seconds, setting=setting, used=used: _attempt(
-                        setting, trials, seed, used, seconds
-                    ),  # type: ignore[misc]
-                    lambda setting=setting, used=used: used[-1] if used else setting.to_config(),  # type: ignore[misc]
-                )
-                failed = failed + 1 if loss is None else 0
-                if failed >= _PATIENCE:
-                    return
-        except SearchOver:
-            return
+        for setting in _in_turn(trials, [one for one in read if one is not None], seed):
+            used: list[dict[str, Any]] = []
+            loss = trials.run(
+                setting.kind,
+                lambda seconds, setting=setting, used=used: _attempt(setting, trials, seed, used, seconds),  # type: ignore[misc]
+                lambda setting=setting, used=used: used[-1] if used else setting.to_config(),  # type: ignore[misc]
+            )
+            failed = failed + 1 if loss is None else 0
+            if failed >= _PATIENCE:
+                return
 
     def refit(self, tried: Tried, prepared: Prepared, seconds: float, *, seed: int) -> Any:
         """Trained on all rows, with the rounds that it stopped at on the folds."""

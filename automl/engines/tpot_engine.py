@@ -17,20 +17,20 @@ from tpot.evolvers import BaseEvolver
 from tpot.search_spaces.nodes import EstimatorNode
 from tpot.search_spaces.pipelines import ChoicePipeline, SequentialPipeline
 
-from automl.candidate import Candidate
 from automl.engines import families, recipes
-from automl.engines.evaluation import Fold, Prepared, prepare
+from automl.engines.evaluation import Fold, Prepared
 from automl.engines.families import Shape
 from automl.engines.limits import unheard_timeouts, within
-from automl.engines.protocol import Problem, Start, Trial
+from automl.engines.protocol import Start
 from automl.engines.recipes import Menu, Recipe
-from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
+from automl.engines.searcher import Searcher
+from automl.engines.trials import SearchOver, Trials, Tried
 
 _POPULATION = 10
 _OBJECTIVE = "score"
 
 
-class TpotEngine:
+class TpotEngine(Searcher):
     """TPOT behind the engine protocol.
 
     A start that was TPOT's is the first individual, and breeds like any other; one that this problem's
@@ -38,37 +38,7 @@ class TpotEngine:
     from the defaults alone. With ``max_trials`` set, same problem and seed give the same candidate.
     """
 
-    def __init__(self, *, max_trials: int | None = None) -> None:
-        self._max_trials = max_trials
-
-    @property
-    def name(self) -> str:
-        return "tpot"
-
-    def search(
-        self,
-        problem: Problem,
-        *,
-        budget_seconds: float,
-        seed: int,
-        report: Callable[[Trial], None],
-        starts: Sequence[Start] = (),
-        offer: Callable[[Candidate], None] = lambda candidate: None,
-        begin: Callable[[], None] = lambda: None,
-    ) -> Candidate:
-        with quiet():
-            prepared = prepare(problem, seed=seed)
-            begin()
-            trials = Trials(
-                engine=self.name,
-                prepared=prepared,
-                allowance=Allowance(budget_seconds=budget_seconds),
-                report=report,
-                offer=offer,
-                max_trials=self._max_trials,
-            )
-            self.propose(trials, seed=seed, starts=starts)
-            return trials.winner(lambda tried, seconds: self.refit(tried, prepared, seconds, seed=seed))
+    name = "tpot"
 
     def propose(self, trials: Trials, *, seed: int, starts: Sequence[Start] = ()) -> None:
         """Let TPOT breed until the time or the trials are used up."""

@@ -74,8 +74,8 @@ def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bo
     from service.memory import keep_little
 
     keep_little()
-    # The loop lets go of the interpreter at each read and write. A thread that flushes the log would keep it for 5 ms
-    # each time, and a call takes three of them.
+    # The loop lets go of the interpreter at each read and write. A thread that computes (a large call, a load, a look at
+    # the triggers) would keep it for 5 ms each time, and a call takes three of them.
     sys.setswitchinterval(SWITCH_SECONDS)
     from service.app import create_app
     from service.wire.protocol import WireProtocol

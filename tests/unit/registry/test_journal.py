@@ -81,7 +81,7 @@ def test_a_reopened_journal_seals_what_was_there_and_goes_on_counting(tmp_path: 
     with Journal(tmp_path) as second:
         assert second.id == identity
         (before,) = second.sealed()
-        assert list(second.read(before[1])) == [b"before"]
+        assert list(read(before[1])) == [b"before"]
         second.drop(before[0])
         second.drop(before[0])
         assert second.rotate() is None
