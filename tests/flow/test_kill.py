@@ -121,7 +121,7 @@ def test_a_run_killed_in_its_search_is_marked_and_started_again_once(server: Ser
 
     server.wait_for(searching)
     server.kill()
-    server.wait_for(lambda: not _children(server), within=5)
+    server.wait_for(lambda: not _children(server), within=30)
     server.start()
 
     first = server.ended_run("tumours", 1, within=30)

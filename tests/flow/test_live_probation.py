@@ -113,7 +113,7 @@ def test_a_bad_champion_is_rolled_back_by_itself_and_a_good_one_is_confirmed(ser
     bad = ended(server, opened["number"], 200)
     assert bad["status"] == "rolled_back", bad
     assert bad["lower"] > bad["allowed"]
-    server.wait_for(lambda: server.get("/v1/projects/loans/champion")["served"] == 2, within=5)
+    server.wait_for(lambda: server.get("/v1/projects/loans/champion")["served"] == 2, within=30)
 
     newest = server.get("/v1/projects/loans/promotions")["promotions"][0]
     assert (newest["kind"], newest["actor"], newest["to"]) == ("rollback", "probation", 2)

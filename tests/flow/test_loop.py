@@ -93,7 +93,7 @@ def test_numbers_are_learnt_too_and_a_rollback_brings_the_old_champion_back(serv
     server.wait_for(lambda: server.get("/v1/projects/diabetes/champion")["served"] == second["challenger"])
 
     server.post("/v1/projects/diabetes/rollback", 200, json={"reason": "another test"})
-    served = server.wait_for(lambda: server.get("/v1/projects/diabetes/champion")["served"] == 1, within=5)
+    served = server.wait_for(lambda: server.get("/v1/projects/diabetes/champion")["served"] == 1, within=30)
     assert served
     answer = server.post(
         "/v1/projects/diabetes/predict", 200, json={"rows": rows(frame[:3].drop(columns="target"))}
