@@ -27,3 +27,12 @@ class SplitError(AutoMLError):
 
 class SearchFailed(AutoMLError):
     """An engine ended without a usable pipeline; the message says why."""
+
+
+class SeriesError(AutoMLError):
+    """Rows can't become regular series, or series can't be forecast; ``column`` is at fault where one is."""
+
+    def __init__(self, message: str, *, column: str | None = None, remedy: str = "") -> None:
+        super().__init__(message)
+        self.column = column
+        self.remedy = remedy

@@ -13,6 +13,7 @@ from registry.database import Database
 from registry.datasets import Datasets
 from registry.drift import DriftReports
 from registry.errors import Damaged
+from registry.forecasts import Forecasts
 from registry.keys import Keys
 from registry.label_ledger import LabelLedger
 from registry.labeling import Labeling
@@ -49,6 +50,7 @@ class Registry:
         self.quality = QualityReports(db)
         self.loss_monitors = LossMonitors(db)
         self.probations = Probations(db)
+        self.forecasts = Forecasts(db)
         self.replays = Replays(db)
         self.keys = Keys(db)
         self.leases = Leases(db)

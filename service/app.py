@@ -17,6 +17,7 @@ from registry.store import Registry
 from service.api import (
     data,
     docs,
+    forecasts,
     front,
     health,
     label_sources,
@@ -37,6 +38,8 @@ from service.deployment import Deployment
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.explaining import Explaining
+from service.forecasts.asking import Forecasting
+from service.forecasts.watch import ForecastWatch
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
@@ -96,6 +99,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
                 await run_in_threadpool(context.replays.stop)
             await run_in_threadpool(context.scheduler.stop)
             await run_in_threadpool(context.serving.stop)
+            if context.forecasting is not None:
+                context.forecasting.stop()
             app.front.lanes = None
             await run_in_threadpool(app.state.lanes.close)
             await run_in_threadpool(app.state.explaining.close)
@@ -121,6 +126,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         projects,
         data,
         predictions,
+        forecasts,
         labels,
         labeling,
         label_sources,
@@ -177,6 +183,9 @@ def compose(settings: Settings, clock: Clock) -> Context:
         served=lambda name: serving.champions.get(name),
         on_report=lambda: scheduler.nudge(),
     )
+    forecast_watch = ForecastWatch(
+        registry, clock=clock, metrics=metrics, on_report=lambda: scheduler.nudge()
+    )
     workshop = Workshop(
         registry,
         settings,
@@ -196,6 +205,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         quality_watch=quality_watch,
         probation_watch=probation_watch,
         estimate_watch=estimate_watch,
+        forecast_watch=forecast_watch,
         maintain=maintenance.run,
     )
     observation = Observation(
@@ -216,4 +226,5 @@ def compose(settings: Settings, clock: Clock) -> Context:
         metrics=metrics,
         keys_required=settings.require_keys or not settings.on_loopback,
         replays=ReplayRoom(registry, settings, clock=clock),
+        forecasting=Forecasting(registry, settings, clock=clock),
     )

@@ -12,6 +12,7 @@ from service.problems import Problem
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from service.forecasts.asking import Forecasting
     from service.observation import Observation
     from service.replay.room import ReplayRoom
     from service.scheduler import Scheduler
@@ -33,6 +34,7 @@ class Context:
     metrics: Metrics
     keys_required: bool
     replays: ReplayRoom | None = None
+    forecasting: Forecasting | None = None
 
 
 def authorise(context: Context, authorization: str | None, x_api_key: str | None, scope: str) -> None:

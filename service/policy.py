@@ -229,6 +229,14 @@ class Shadow(Part):
     mode: Literal["previous", "challenger"] = "previous"
 
 
+class Forecast(Part):
+    """Of a forecasting project: the share of actual values that a prediction interval is to hold, and how many actual
+    values must have come before live quality is looked at (null: as many as the horizon)."""
+
+    coverage: float = Field(default=0.8, ge=0.5, le=0.99)
+    min_steps: int | None = Field(default=None, ge=1)
+
+
 class Policy(Part):
     """A project's standing orders.
 
@@ -258,6 +266,7 @@ class Policy(Part):
     labelling: Labelling = Labelling()
     pseudo_labels: PseudoLabels = PseudoLabels()
     refit: bool = True
+    forecast: Forecast = Forecast()
 
     @property
     def run_seconds(self) -> float:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -25,6 +25,8 @@ from service.conclusion import ended
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.facts import gather
+from service.forecasts.kind import is_forecasting
+from service.forecasts.watch import ForecastWatch
 from service.metrics import Metrics
 from service.policy import Policy
 from service.probation import ProbationWatch
@@ -39,6 +41,12 @@ from service.workshop import Workshop
 logger = logging.getLogger(__name__)
 
 _TICK = "tick"
+
+
+class Watch(Protocol):
+    """Looks at one side of a project in a thread of its own."""
+
+    def look_at(self, project: Project, policy: Policy) -> None: ...
 
 
 class Scheduler:
@@ -56,6 +64,7 @@ class Scheduler:
         quality_watch: QualityWatch,
         probation_watch: ProbationWatch,
         estimate_watch: EstimateWatch,
+        forecast_watch: ForecastWatch,
         maintain: Callable[[], None],
     ) -> None:
         self._registry = registry
@@ -67,6 +76,7 @@ class Scheduler:
         self._quality_watch = quality_watch
         self._probation_watch = probation_watch
         self._estimate_watch = estimate_watch
+        self._forecast_watch = forecast_watch
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}
         self._ticking = threading.Lock()
@@ -104,6 +114,7 @@ class Scheduler:
         self._quality_watch.stop()
         self._probation_watch.stop()
         self._estimate_watch.stop()
+        self._forecast_watch.stop()
 
     def nudge(self) -> None:
         """Tick now instead of later. Cheap; may be called from any thread."""
@@ -142,7 +153,7 @@ class Scheduler:
         policy = Policy.model_validate(project.policy)
         rest = self._rests
         self._keep_due_time(project, policy, now)
-        for watch in (self._drift_watch, self._quality_watch, self._probation_watch, self._estimate_watch):
+        for watch in self._watches(project):
             rest()
             watch.look_at(project, policy)
         rest()
@@ -158,6 +169,12 @@ class Scheduler:
         if answer.uses_up_schedule and (move := self._used_up(project, policy, now)) is not None:
             self._registry.due.set(project.id, move.trigger, move.due_at, expected=move.expected)
         self._refuse(project, answer)
+
+    def _watches(self, project: Project) -> tuple[Watch, ...]:
+        """Of a forecasting project only its forecasts are watched: see :mod:`service.forecasts.kind`."""
+        if is_forecasting(project):
+            return (self._forecast_watch,)
+        return (self._drift_watch, self._quality_watch, self._probation_watch, self._estimate_watch)
 
     def _refuse(self, project: Project, refusal: Refusal) -> None:
         told = (refusal.guard, refusal.reason)

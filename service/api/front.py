@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from registry.records import Decision, Project, Promotion
 from service.api.context import Context, context_of
+from service.forecasts.kind import is_forecasting
 
 router = APIRouter()
 
@@ -58,6 +59,8 @@ def _project(context: Context, project: Project) -> str:
     active = context.registry.runs.active(project.id)
     if project.champion is None:
         state = "no champion yet"
+    elif is_forecasting(project):
+        state = f"champion v{project.champion} forecasts when it is asked"
     elif served is None or served.version != project.champion:
         state = f"champion v{project.champion}, not loaded in this process"
     else:
