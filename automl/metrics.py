@@ -238,7 +238,9 @@ _ALL = (
     _classification("average_precision", _ranked("average_precision"), per_class=True),
     _error("rmse", _squared, _mean(_squared, np.sqrt)),
     _error("mae", _absolute, _mean(_absolute)),
-    _error("mase", _absolute, _mean(_absolute)),  # of values in units of their series (automl.forecasting.histories)
+    _error(
+        "mase", _absolute, _mean(_absolute)
+    ),  # of values in units of their series (automl.forecasting.histories)
     Metric(name="r2", greater_is_better=True, needs="values", _prepare=_r2),
 )
 

@@ -108,9 +108,7 @@ class Forecasts:
             rows = connection.execute(query.order_by(forecasts.c.number.desc()).limit(limit)).mappings()
             return tuple(_record(row) for row in rows)
 
-    def score(
-        self, project_id: int, actuals: Mapping[int, Sequence[float | None]], *, at: datetime
-    ) -> None:
+    def score(self, project_id: int, actuals: Mapping[int, Sequence[float | None]], *, at: datetime) -> None:
         """Write what came, by number of the forecast. One whose every step has come is closed."""
         with self._db.write() as connection:
             for number, came in actuals.items():

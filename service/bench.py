@@ -110,7 +110,9 @@ class Bench:
         name = "+".join(engine for engine, _ in plan.allotments()) + arm
         self._room.specify(searches={name: search_order(self._policy, plan)})
         before = self._log.trials
-        ended = self._room.child(f"{self.SEARCH}-{name}", DEADLINE_FACTOR * plan.budget_seconds + DEADLINE_MORE)
+        ended = self._room.child(
+            f"{self.SEARCH}-{name}", DEADLINE_FACTOR * plan.budget_seconds + DEADLINE_MORE
+        )
         found = Challenger(**self._room.read(f"{name}.json")) if self._room.has(f"{name}.json") else None
         told = self._room.read(f"{name}.parts.json") if self._room.has(f"{name}.parts.json") else None
         outcomes = engine_outcomes(plan, told, ended, trials=self._log.trials - before)

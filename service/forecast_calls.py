@@ -33,7 +33,9 @@ class ForecastCalls(ABC):
 
     def forecasts(self, project: str, *, limit: int = 50) -> Sequence[Mapping[str, Any]]:
         """The newest stored forecasts with the actual values that came."""
-        return cast(list[Mapping[str, Any]], self._get(f"{_path(project)}/forecasts?limit={limit}")["forecasts"])
+        return cast(
+            list[Mapping[str, Any]], self._get(f"{_path(project)}/forecasts?limit={limit}")["forecasts"]
+        )
 
 
 def _path(project: str) -> str:

@@ -21,7 +21,9 @@ Values = npt.NDArray[np.float64]
 
 KIND = "flaml"
 ENGINE = "flaml"
-ESTIMATORS = ("sarimax", "holt-winters", "arima", "lgbm", "extra_tree")
+ESTIMATORS = ("holt-winters", "lgbm", "extra_tree", "arima", "sarimax")
+_OVERRUN = 0.4
+"""It takes up to twice its time, and what it names has to be tried yet: so much of what is left is given to it."""
 SERIES = 2
 """Series that FLAML searches on, one after the other: the longest."""
 LONGEST = 400
@@ -30,8 +32,10 @@ _FREQUENCIES = {12: "MS", 4: "QS", 7: "D", 24: "h", 52: "W", 5: "B"}
 _TIME, _VALUE = "time", "value"
 
 
-def proposer(seconds: float, seed: int) -> Callable[[Panel, int], Sequence[Recipe]]:
-    """Names the best configuration of each estimator that FLAML finds in so many seconds."""
+def proposer(
+    seconds: float, seed: int, left: Callable[[], float] = lambda: float("inf")
+) -> Callable[[Panel, int], Sequence[Recipe]]:
+    """Names the best configuration of each estimator that FLAML finds in so many seconds, within those that are ``left``."""
 
     def propose(panel: Panel, horizon: int) -> Sequence[Recipe]:
         from flaml import AutoML
@@ -49,8 +53,9 @@ def proposer(seconds: float, seed: int) -> Callable[[Panel, int], Sequence[Recip
                     label=_VALUE,
                     task="ts_forecast",
                     period=horizon,
-                    time_budget=max(1.0, seconds / len(chosen)),
+                    time_budget=max(1.0, min(seconds, _OVERRUN * left()) / len(chosen)),
                     estimator_list=list(ESTIMATORS),
+                    starting_points=_starts(panel.season),
                     eval_method="holdout",
                     metric="mae",
                     seed=seed,
@@ -59,11 +64,21 @@ def proposer(seconds: float, seed: int) -> Callable[[Panel, int], Sequence[Recip
                 )
             for name, config in (automl.best_config_per_estimator or {}).items():
                 if config is not None:
-                    recipe = Recipe(kind=KIND, engine=ENGINE, config={"estimator": name, "settings": _plain(config)})
+                    recipe = Recipe(
+                        kind=KIND, engine=ENGINE, config={"estimator": name, "settings": _plain(config)}
+                    )
                     found[recipe.key] = recipe
         return tuple(found.values())
 
     return propose
+
+
+def _starts(season: int) -> dict[str, dict[str, Any]]:
+    """Small ARIMAs: FLAML's own first one has dozens of coefficients and takes seconds a fit."""
+    found: dict[str, dict[str, Any]] = {"arima": {"p": 2, "d": 1, "q": 1}}
+    if season > 1:
+        found["sarimax"] = {"p": 1, "d": 1, "q": 1, "P": 0, "D": 1, "Q": 1, "s": season}
+    return found
 
 
 def forecaster(left: Callable[[], float]) -> Foreign:
@@ -92,12 +107,14 @@ def _forecast(past: History, horizon: int, name: str, settings: dict[str, Any]) 
     with _quiet():
         data = TimeSeriesDataset(frame, time_col=_TIME, target_names=_VALUE)
         estimator = task.estimator_class_from_str(name)(task=task, **settings)
-        estimator.fit(data, period=horizon)
+        estimator.fit(data, None, period=horizon)
         ahead = pd.date_range(frame[_TIME].iloc[-1], periods=horizon + 1, freq=_frequency(past))[1:]
         told = estimator.predict(data.add_test_data(pd.DataFrame({_TIME: ahead, _VALUE: np.nan})))
     values = np.asarray(told, dtype=np.float64).reshape(-1)
     if values.shape != (horizon,) or not np.all(np.isfinite(values)):
-        raise ValueError(f"FLAML's {name} gave {values.shape} values for {horizon} steps, or some that are not finite")
+        raise ValueError(
+            f"FLAML's {name} gave {values.shape} values for {horizon} steps, or some that are not finite"
+        )
     return values
 
 

@@ -75,7 +75,11 @@ class Bench:
     """Carries out recipes on the origins of one panel."""
 
     def __init__(
-        self, panel: Panel, horizon: int, positions: Sequence[int], foreign: Mapping[str, Foreign] | None = None
+        self,
+        panel: Panel,
+        horizon: int,
+        positions: Sequence[int],
+        foreign: Mapping[str, Foreign] | None = None,
     ) -> None:
         self._horizon = horizon
         self._foreign = foreign
@@ -113,7 +117,9 @@ class Bench:
             if not cells:
                 continue
             histories = [self._cells[cell] for cell in cells]
-            for cell, row in zip(cells, forecast(recipe, histories, self._horizon, self._foreign), strict=True):
+            for cell, row in zip(
+                cells, forecast(recipe, histories, self._horizon, self._foreign), strict=True
+            ):
                 told[cell] = row
         return told
 

@@ -90,8 +90,10 @@ def _own(losses: Values) -> tuple[Values, npt.NDArray[np.int64]]:
     newness = 0.5 ** (_HALF_LIFE * age / max(1, losses.shape[2]))
     shares = np.where(there, newness, 0.0)
     whole = np.maximum(shares.sum(axis=1), 1e-12)
-    sums = np.sum(np.where(there[None], np.nan_to_num(losses, nan=0.0, posinf=np.inf), 0.0) * shares[None], axis=2)
-    return sums / whole, there.sum(axis=1)
+    sums = np.sum(
+        np.where(there[None], np.nan_to_num(losses, nan=0.0, posinf=np.inf), 0.0) * shares[None], axis=2
+    )
+    return np.asarray(sums / whole), there.sum(axis=1)
 
 
 def _everywhere(own: Values, counts: npt.NDArray[np.int64]) -> Values:
@@ -120,7 +122,7 @@ def _shares(losses: Values, members: int) -> Values:
         shares[at] = 1.0 / max(float(losses[at]), 1e-12) ** 2
     if not chosen:
         shares[0] = 1.0
-    return shares / shares.sum()
+    return np.asarray(shares / shares.sum())
 
 
 def _used(recipes: tuple[Recipe, ...], usual: Values, weights: Mapping[str, Values]) -> Blend:

@@ -50,9 +50,7 @@ def lag_trees(
     return _stepwise(prepared, lags, model, horizon)
 
 
-def _prepared(
-    one: History, lags: LagSet, differences: tuple[int, ...], horizon: int
-) -> _Prepared:
+def _prepared(one: History, lags: LagSet, differences: tuple[int, ...], horizon: int) -> _Prepared:
     shape = shaped(one.values, lags=differences)
     lost = len(one) - len(shape.values)
     places = one.start + lost + np.arange(len(shape.values) + horizon)
@@ -76,7 +74,9 @@ def _stepwise(prepared: Sequence[_Prepared], lags: LagSet, model: Any, horizon: 
     return np.stack([one.shape.back(row[reach:]) for row, one in zip(tails, prepared, strict=True)])
 
 
-def lightgbm(*, trees: int, leaves: int, rate: float, least: int, seed: int) -> Callable[[Values, Values], Any]:
+def lightgbm(
+    *, trees: int, leaves: int, rate: float, least: int, seed: int
+) -> Callable[[Values, Values], Any]:
     """A LightGBM regression of the mean absolute error's smooth kin; one thread."""
 
     def fit(features: Values, targets: Values) -> Any:

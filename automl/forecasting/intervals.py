@@ -1,9 +1,9 @@
-"""Prediction intervals by conformal calibration: for each series and each step, from what the mix missed at past origins.
+"""Prediction intervals by conformal calibration: for each series and each step, from what was missed at past origins.
 
-Split conformal prediction (Vovk et al. 2005; Lei et al. 2018) with weights for age (Barber et al. 2023, *Conformal prediction
-beyond exchangeability*): misses are measured in a unit that may move with the series, put on one footing over the steps, and
-the interval reaches as far as the weighted quantile of them. One origin counts once however many steps it has, and the
-origin to come counts as one that missed by more than all.
+Split conformal prediction (Vovk et al. 2005; Lei et al. 2018) with weights for age (Barber et al. 2023, *Conformal
+prediction beyond exchangeability*): misses are measured in a unit that may move with the series, put on one footing over
+the steps, and the interval reaches as far as the weighted quantile of them. One origin counts once however many steps it
+has, and the origin to come counts as one that missed by more than all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
 UNITS = ("constant", "recent", "level")
-_HALF_LIFE = 16.0
+_HALF_LIFE = 32.0
 """Origins after which a miss counts half."""
 _FLOOR = 1e-9
 
@@ -94,7 +94,10 @@ def recent_movement(values: Values, season: int) -> float:
 def _units(unit: str, misses: Misses, told: Values, recent: float) -> tuple[Values, Values]:
     """The unit of each past miss (origins, steps), and now (steps)."""
     if unit == "recent":
-        past, now = np.repeat(misses.recent[:, None], misses.errors.shape[1], axis=1), np.full(len(told), recent)
+        past, now = (
+            np.repeat(misses.recent[:, None], misses.errors.shape[1], axis=1),
+            np.full(len(told), recent),
+        )
     elif unit == "level":
         past, now = np.abs(misses.told), np.abs(told)
     else:
@@ -107,7 +110,7 @@ def _units(unit: str, misses: Misses, told: Values, recent: float) -> tuple[Valu
 
 def _calibrated(misses: Values, units: Values, coverage: float) -> tuple[Values, float]:
     """The reach of each step in units, and what intervals of that reach would have cost (Winkler 1972)."""
-    count, steps = misses.shape
+    count = len(misses)
     newness = 0.5 ** (np.arange(count)[::-1] / _HALF_LIFE)
     shape = np.maximum(_shape(misses, newness), _FLOOR)
     there = np.isfinite(misses)
@@ -116,7 +119,9 @@ def _calibrated(misses: Values, units: Values, coverage: float) -> tuple[Values,
     reach = _quantile(ratios, shares, unseen=float(newness.max(initial=0.0)), share=coverage) * shape
     over = np.where(there, np.maximum(misses - reach, 0.0), 0.0)
     cost = np.where(there, (2 * reach + over * 2 / (1 - coverage)) * units, 0.0)
-    return reach, float(np.sum(cost * newness[:, None])) / max(float(np.sum(there * newness[:, None])), _FLOOR)
+    return reach, float(np.sum(cost * newness[:, None])) / max(
+        float(np.sum(there * newness[:, None])), _FLOOR
+    )
 
 
 def _shape(misses: Values, newness: Values) -> Values:

@@ -87,6 +87,7 @@ def judged(
     cut: int,
     coverage: float,
     seed: int,
+    size_bytes: int | None = None,
     foreign: Mapping[str, Foreign] | None = None,
 ) -> Judged:
     """Compare forecasts made at later origins, each from what was known there; one series at one origin is a unit.
@@ -107,7 +108,7 @@ def judged(
 
     verdict = judge(
         None if rival is None else Scored(predictions=scored(rival)),
-        Scored(predictions=scored(told)),
+        Scored(predictions=scored(told), size_bytes=size_bytes),
         scored(actual),
         rules,
         seed=seed,

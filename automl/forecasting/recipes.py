@@ -1,7 +1,7 @@
 """Recipes: a forecaster's name and settings, as JSON, and what it forecasts from histories.
 
-A recipe holds nothing fitted. Whoever forecasts fits anew to the histories as they are then, so that the newest values always
-count; what is learnt by a search is which recipes to mix, and how far off the mix is.
+A recipe holds nothing fitted. Whoever forecasts fits anew to the histories as they are then, so that the newest values
+always count; what is learnt by a search is which recipes to mix, and how far off the mix is.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class Recipe:
     @property
     def name(self) -> str:
         """Kind and settings in one word."""
-        said = [f"{key}={_short(value)}" for key, value in self.config.items() if value not in (False, (), [])]
+        said = [
+            f"{key}={_short(value)}" for key, value in self.config.items() if value not in (False, (), [])
+        ]
         return self.kind + (f"({', '.join(said)})" if said else "")
 
     @property

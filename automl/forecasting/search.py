@@ -45,10 +45,12 @@ def search(
     report: Callable[[Tried], None] = lambda tried: None,
     proposals: Sequence[Proposals] = (),
     foreign: Mapping[str, Foreign] | None = None,
+    offer: Callable[[ForecastModel], None] = lambda model: None,
 ) -> ForecastModel:
     """The mix of recipes that forecasts this panel best, from origins within it, while seconds are ``left``.
 
-    The seasonal naive forecast is always tried. Raises SearchFailed when the series are too short for a single origin.
+    The seasonal naive forecast is always tried; ``offer`` is handed what is there before the engines' proposals are
+    waited for. Raises SearchFailed when the series are too short for a single origin.
     """
     positions = origins(panel, horizon, most=_count(len(panel.series)))
     if not positions:
@@ -72,6 +74,8 @@ def search(
     sample = _sampled(panel, seed, len(positions))
     bench = Bench(sample, horizon, positions, foreign)
     tried = backtest(bench, wanted, report=note(bench), left=left)
+    if proposals and tried.recipes and sample is panel:
+        offer(model_of(panel, tried, horizon))
     more = [recipe for propose in proposals if left() > 0 for recipe in propose(sample, horizon)]
     tried = joined(tried, backtest(bench, more, report=note(bench), left=left))
     if sample is not panel:

@@ -30,8 +30,12 @@ def season_of(step: Step, series: Sequence[Values]) -> int:
     if step.unit != "number":
         return 1
     most = min(_LONGEST, max((len(one) for one in long), default=0) // 3)
-    found = {m: _mean([_autocorrelation(one, m) for one in long if len(one) >= 3 * m]) for m in range(2, most + 1)}
-    peaks = [m for m in found if found[m] > _CLEAR and found[m] >= max(found.get(m - 1, 1), found.get(m + 1, -1))]
+    found = {
+        m: _mean([_autocorrelation(one, m) for one in long if len(one) >= 3 * m]) for m in range(2, most + 1)
+    }
+    peaks = [
+        m for m in found if found[m] > _CLEAR and found[m] >= max(found.get(m - 1, 1), found.get(m + 1, -1))
+    ]
     return max(peaks, key=lambda m: found[m], default=1)
 
 

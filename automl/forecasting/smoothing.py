@@ -51,7 +51,9 @@ def smoothing(histories: Sequence[History], horizon: int, *, trend: str, seasona
 
 def _grid(trend: str, seasonal: bool) -> _Grid:
     trends, dampings = _TRENDS, {"none": (0.0,), "linear": (1.0,), "damped": _DAMPINGS}[trend]
-    points = product(_LEVELS, trends if trend != "none" else (0.0,), dampings, _SEASONS if seasonal else (0.0,))
+    points = product(
+        _LEVELS, trends if trend != "none" else (0.0,), dampings, _SEASONS if seasonal else (0.0,)
+    )
     # a season takes its part of the error that the level leaves
     table = np.array([(a, a * b, p, g * (1 - a)) for a, b, p, g in points])
     return _Grid(*table.T)

@@ -102,14 +102,16 @@ class Step:
             return int(number) if float(number).is_integer() else number
         return f"{np.datetime_as_string(self._moment(position), unit='s')}+00:00"
 
-    def _moment(self, position: int) -> np.datetime64:
+    def _moment(self, position: int) -> Any:
         offset = np.timedelta64(self.offset, "us")
         if self.unit == "months":
             month = np.datetime64(int(self.phase) + position * int(self.size), "M")
             if self.month_end:
-                return (month + 1).astype("datetime64[D]").astype("datetime64[us]") - np.timedelta64(
-                    DAY, "us"
-                ) + offset
+                return (
+                    (month + 1).astype("datetime64[D]").astype("datetime64[us]")
+                    - np.timedelta64(DAY, "us")
+                    + offset
+                )
             return month.astype("datetime64[us]") + offset
         if self.unit == "business_days":
             day = np.busday_offset("1970-01-01", position, roll="forward")

@@ -22,7 +22,9 @@ class Asked(Body):
     horizon: int | None = Field(default=None, ge=1, description="steps ahead, at most the project's")
     series: list[str | int | float] | None = Field(default=None, min_length=1, max_length=10_000)
     covariates: list[dict[str, Any]] = Field(
-        default=[], max_length=200_000, description="rows without value: time, series and what is known of them"
+        default=[],
+        max_length=200_000,
+        description="rows without value: time, series and what is known of them",
     )
 
 
@@ -52,9 +54,7 @@ def list_forecasts(
     before: int | None = None,
 ) -> dict[str, Any]:
     """Stored forecasts, newest first, each with the actual values that came."""
-    found = context.registry.forecasts.list(
-        project.id, series=series, open=open, limit=limit, before=before
-    )
+    found = context.registry.forecasts.list(project.id, series=series, open=open, limit=limit, before=before)
     return {"forecasts": [shown(one) for one in found]}
 
 

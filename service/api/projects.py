@@ -28,7 +28,8 @@ def create(body: NewProject, context: Ctx, response: Response) -> dict[str, Any]
         body.distinct()
         body.complete()
     except ValueError as error:
-        raise Problem(422, "invalid_request", str(error), remedy="Give each part that the task has, and each column one part.") from None
+        remedy = "Give each part that the task has, and each column one part."
+        raise Problem(422, "invalid_request", str(error), remedy=remedy) from None
     task = Task(
         kind=TaskKind(body.task),
         target=body.target,

@@ -45,7 +45,9 @@ class NewProject(Body):
     sensitive: list[ColumnName] = []
     horizon: int | None = Field(default=None, ge=1, le=1000, description="forecasting: steps ahead")
     series_column: ColumnName | None = Field(default=None, description="forecasting: whose value it is")
-    covariates: list[ColumnName] = Field(default=[], description="forecasting: columns known ahead of their time")
+    covariates: list[ColumnName] = Field(
+        default=[], description="forecasting: columns known ahead of their time"
+    )
     policy: Policy = Policy()
 
     @field_validator("name")

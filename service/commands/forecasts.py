@@ -23,7 +23,9 @@ def forecast(
     ] = None,
     covariates: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="CSV, JSON Lines or Parquet: time, series and what is known ahead."),
+        typer.Option(
+            metavar="FILE", help="CSV, JSON Lines or Parquet: time, series and what is known ahead."
+        ),
     ] = None,
     stored: Annotated[bool, typer.Option("--stored", help="Show the stored ones instead of asking.")] = False,
     url: Url = None,

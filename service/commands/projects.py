@@ -23,9 +23,7 @@ Metric = Annotated[str | None, typer.Option(help="roc_auc, log_loss, accuracy, r
 def create(
     name: ProjectName,
     target: Annotated[str, typer.Option(help="Column to predict.")],
-    task: Annotated[
-        str, typer.Option(help="classification, regression or forecasting.")
-    ] = "classification",
+    task: Annotated[str, typer.Option(help="classification, regression or forecasting.")] = "classification",
     metric: Metric = None,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows.")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column with the rows' own ids.")] = None,

@@ -40,6 +40,10 @@ class ForecastBench(Bench):
         self._room.specify(coverage=self._policy.forecast.coverage)
         return snapshot
 
+    def _rules(self, challenger: Challenger) -> dict[str, Any]:
+        """No latency is asked of a model that is fitted anew for each call."""
+        return {**super()._rules(challenger), "max_latency_ms": None}
+
     def _models(
         self, judgement: Judgement, pseudo_labels: Mapping[str, Any] | None, refit: Refit | None
     ) -> Sequence[NewModel]:

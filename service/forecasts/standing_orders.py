@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from automl.task import Task
 from service.policy import NewLabels, Policy
 
@@ -33,10 +35,12 @@ def forecasting_policy(policy: Policy, task: Task) -> Policy:
         "search": policy.search.model_copy(update=_untold(policy.search, {"first_seconds": None})),
     }
     merged = {"triggers", "search"}
-    update = {name: value for name, value in parts.items() if name in merged or name not in policy.model_fields_set}
+    update = {
+        name: value for name, value in parts.items() if name in merged or name not in policy.model_fields_set
+    }
     return policy.model_copy(update=update)
 
 
-def _untold(part: object, defaults: dict[str, object]) -> dict[str, object]:
+def _untold(part: object, defaults: Mapping[str, object]) -> dict[str, object]:
     told: set[str] = getattr(part, "model_fields_set", set())
     return {name: value for name, value in defaults.items() if name not in told}

@@ -56,7 +56,9 @@ def _chosen(panel: Panel, names: Sequence[str] | None) -> Panel:
     if unknown:
         some = ", ".join(repr(name) for name in list(known)[:10])
         raise SeriesError(
-            f"there is no series {unknown[0]!r}", column="series", remedy=f"Name some of {some}, or leave it out."
+            f"there is no series {unknown[0]!r}",
+            column="series",
+            remedy=f"Name some of {some}, or leave it out.",
         )
     return replace(panel, series=tuple(known[name] for name in dict.fromkeys(names)))
 

@@ -19,7 +19,8 @@ from service.stages.series import known_panel
 def run(desk: Desk, detail: str) -> None:
     """Leaves ``verdict.json`` and, sealed, the challenger that has its judged misses to calibrate its intervals on too."""
     spec = desk.spec
-    challenger = model_in(unseal(desk.folder / spec["arms"]["true_only"], desk.key))
+    stored = unseal(desk.folder / spec["arms"]["true_only"], desk.key)
+    challenger = model_in(stored)
     champion = None
     if spec["champion"] is not None:
         champion = model_in(unseal(desk.folder / CHAMPION_FILE, desk.key))
@@ -35,6 +36,7 @@ def run(desk: Desk, detail: str) -> None:
         cut=json.loads((desk.folder / "snapshot.json").read_text())["position"],
         coverage=spec["coverage"],
         seed=spec["seed"],
+        size_bytes=len(stored),
         foreign=foreign_of(),
     )
     verdict = found.verdict

@@ -9,7 +9,6 @@ from collections import Counter
 from typing import Any
 
 from automl.forecasting.model import ForecastModel
-from automl.forecasting.panel import Panel
 from automl.forecasting.search import Proposals, Tried, search
 from service.desk import Desk
 from service.sealed import seal
@@ -19,7 +18,8 @@ NOT_HERE = "it searches rows, not series"
 
 
 def run(desk: Desk, detail: str) -> None:
-    """Leaves ``<detail>.json``, which names a sealed model (JSON), and ``<detail>.parts.json`` on what each engine did."""
+    """Leaves ``<detail>.json``, which names a sealed model (JSON) and is written anew for a better one, and
+    ``<detail>.parts.json`` on what each engine did."""
     asked = desk.spec["searches"][detail]
     panel, task = known_panel(desk)
     assert task.horizon is not None
@@ -56,8 +56,9 @@ def run(desk: Desk, detail: str) -> None:
         report=report,
         proposals=proposals if flaml else (),
         foreign=foreign,
+        offer=lambda best: _leave(desk, detail, best),
     )
-    _leave(desk, detail, model, tried, train)
+    _leave(desk, detail, model)
     parts = {name: _part(name, tried) for name in shares}
     (desk.folder / f"{detail}.parts.json").write_text(json.dumps({"parts": parts, "blend": {}}))
 
@@ -65,7 +66,7 @@ def run(desk: Desk, detail: str) -> None:
 def _flaml(seconds: float, seed: int, left: Any) -> tuple[tuple[Proposals, ...], dict[str, Any]]:
     from automl.engines.flaml_forecasts import KIND, forecaster, proposer
 
-    return (proposer(seconds, seed),), {KIND: forecaster(left)}
+    return (proposer(seconds, seed, left),), {KIND: forecaster(left)}
 
 
 def _part(engine: str, tried: list[Tried]) -> dict[str, Any]:
@@ -84,7 +85,7 @@ def _part(engine: str, tried: list[Tried]) -> dict[str, Any]:
     }
 
 
-def _leave(desk: Desk, detail: str, model: ForecastModel, tried: list[Tried], train: Panel) -> None:
+def _leave(desk: Desk, detail: str, model: ForecastModel) -> None:
     name = f"{detail}-{uuid.uuid4().hex}.model"
     data = json.dumps(model.to_json()).encode()
     seal(desk.folder / name, data, desk.key)
@@ -100,4 +101,6 @@ def _leave(desk: Desk, detail: str, model: ForecastModel, tried: list[Tried], tr
         "partial": False,
         "file": name,
     }
-    (desk.folder / f"{detail}.json").write_text(json.dumps(facts, default=str))
+    draft = desk.folder / f"{detail}.draft"
+    draft.write_text(json.dumps(facts, default=str))
+    draft.rename(desk.folder / f"{detail}.json")

@@ -15,7 +15,9 @@ def months(count: int, start: str = "2010-01-01") -> npt.NDArray[np.generic]:
     return pd.date_range(start, periods=count, freq="MS").to_numpy()
 
 
-def seasonal(count: int, *, seed: int = 0, noise: float = 1.0, level: float = 100.0, slope: float = 0.3) -> Values:
+def seasonal(
+    count: int, *, seed: int = 0, noise: float = 1.0, level: float = 100.0, slope: float = 0.3
+) -> Values:
     """A line with a yearly wave and noise."""
     at = np.arange(count)
     random = np.random.default_rng(seed)

@@ -32,7 +32,9 @@ def within(seconds: float):  # type: ignore[no-untyped-def]
 def found() -> tuple[ForecastModel, list[Tried]]:
     tried: list[Tried] = []
     panel = monthly_panel(120, series=2)
-    return search(panel.until(panel.series[0].end - 24), 6, seed=0, left=within(20), report=tried.append), tried
+    return search(
+        panel.until(panel.series[0].end - 24), 6, seed=0, left=within(20), report=tried.append
+    ), tried
 
 
 def test_search_tells_each_trial_and_beats_the_seasonal_naive_forecast(
@@ -50,7 +52,9 @@ def test_model_is_json_and_forecasts_the_same_when_it_is_read_again(
 ) -> None:
     model, panel = found[0], monthly_panel(120, series=2)
     again = ForecastModel.from_json(json.loads(json.dumps(model.to_json())))
-    for one, other in zip(model.forecast(panel, coverage=0.8), again.forecast(panel, coverage=0.8), strict=True):
+    for one, other in zip(
+        model.forecast(panel, coverage=0.8), again.forecast(panel, coverage=0.8), strict=True
+    ):
         assert np.allclose(one.values, other.values)
         assert np.allclose(one.upper, other.upper, rtol=1e-4)
         assert np.all((one.lower < one.values) & (one.values < one.upper))
@@ -84,7 +88,10 @@ def test_seasonal_naive_forecast_does_not_beat_itself() -> None:
     naive = blend(backtest(bench, [NAIVE]))
     model = ForecastModel(horizon=6, step=panel.step, season=12, blend=naive, misses={})
     cut = panel.series[0].end - 24
-    assert judged(panel, model, None, RULES, cut=cut, coverage=0.8, seed=0).verdict.outcome is not Outcome.PROMOTED
+    assert (
+        judged(panel, model, None, RULES, cut=cut, coverage=0.8, seed=0).verdict.outcome
+        is not Outcome.PROMOTED
+    )
 
 
 def test_judging_never_goes_back_behind_what_the_champion_was_chosen_on() -> None:

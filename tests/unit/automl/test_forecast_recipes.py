@@ -68,7 +68,9 @@ def test_regression_learns_what_a_known_covariate_does() -> None:
     shown = replace(one, values=values[:120], covariates=promotion[:, None])
     blind = replace(one, values=values[:120])
     recipe = Recipe(kind="lag_ridge", config={"differences": "season", "reach": "season", "direct": False})
-    errors = [float(np.mean(np.abs(forecast(recipe, [each], 12)[0] - values[120:]))) for each in (shown, blind)]
+    errors = [
+        float(np.mean(np.abs(forecast(recipe, [each], 12)[0] - values[120:]))) for each in (shown, blind)
+    ]
     assert errors[0] < 0.5 * errors[1]
 
 
