@@ -8,12 +8,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+import pyarrow as pa
+
 from automl.oddness import LEAST_ROWS, MOST_ROWS, Oddness, measured
 from automl.schema import Schema
 from automl.task import Task
 from registry.outliers import Look, MeasureRecord
 from registry.records import Project
 from registry.store import Registry
+from service.policy import Policy
 
 ODDNESS = "oddness"
 """The attachment of a model that holds its measure."""
@@ -69,6 +73,14 @@ class Measures:
             project.id, dataset_version=facts.version, rows=facts.rows, blob=blob, at=at
         )
         return self.of(project)
+
+    def odd(self, project: Project, rows: pa.Table) -> int | None:
+        """How many of a few typed rows are odd; None where nothing can be said yet, or the policy doesn't ask."""
+        rule = Policy.model_validate(project.policy).outliers
+        measure = None if rule is None else self.of(project)
+        if rule is None or measure is None:
+            return None
+        return int(np.sum(measure.oddness.scores(rows).score >= rule.threshold))
 
     def _read(self, digest: str) -> Oddness:
         with self._guard:
