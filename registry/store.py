@@ -22,6 +22,7 @@ from registry.ledger import Ledger
 from registry.loss_monitors import LossMonitors
 from registry.migrations import upgrade
 from registry.models import Models
+from registry.outliers import Outliers
 from registry.probations import Probations
 from registry.projects import Projects
 from registry.quality import QualityReports
@@ -49,6 +50,7 @@ class Registry:
         self.drift = DriftReports(db)
         self.quality = QualityReports(db)
         self.loss_monitors = LossMonitors(db)
+        self.outliers = Outliers(db)
         self.probations = Probations(db)
         self.forecasts = Forecasts(db)
         self.replays = Replays(db)

@@ -26,6 +26,7 @@ from service.api import (
     models,
     monitoring,
     open_inference,
+    outliers,
     predictions,
     probation,
     projects,
@@ -43,6 +44,8 @@ from service.forecasts.watch import ForecastWatch
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
+from service.outlier_watch import OutlierWatch
+from service.outliers import Measures
 from service.probation import ProbationWatch
 from service.problems import install_problems
 from service.quality_watch import QualityWatch
@@ -133,6 +136,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         runs,
         models,
         monitoring,
+        outliers,
         probation,
         replays,
     ):
@@ -186,6 +190,8 @@ def compose(settings: Settings, clock: Clock) -> Context:
     forecast_watch = ForecastWatch(
         registry, clock=clock, metrics=metrics, on_report=lambda: scheduler.nudge()
     )
+    measures = Measures(registry)
+    outlier_watch = OutlierWatch(registry, measures, clock=clock, metrics=metrics)
     workshop = Workshop(
         registry,
         settings,
@@ -206,6 +212,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         probation_watch=probation_watch,
         estimate_watch=estimate_watch,
         forecast_watch=forecast_watch,
+        outlier_watch=outlier_watch,
         maintain=maintenance.run,
     )
     observation = Observation(
@@ -225,6 +232,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         scheduler=scheduler,
         metrics=metrics,
         keys_required=settings.require_keys or not settings.on_loopback,
+        measures=measures,
         replays=ReplayRoom(registry, settings, clock=clock),
         forecasting=Forecasting(registry, settings, clock=clock),
     )

@@ -28,6 +28,7 @@ from service.facts import gather
 from service.forecasts.kind import is_forecasting
 from service.forecasts.watch import ForecastWatch
 from service.metrics import Metrics
+from service.outlier_watch import OutlierWatch
 from service.policy import Policy
 from service.probation import ProbationWatch
 from service.quality_watch import QualityWatch
@@ -48,6 +49,8 @@ class Watch(Protocol):
 
     def look_at(self, project: Project, policy: Policy) -> None: ...
 
+    def stop(self) -> None: ...
+
 
 class Scheduler:
     """Looks at every project's triggers, queues runs and hands queued runs to the workshop."""
@@ -65,6 +68,7 @@ class Scheduler:
         probation_watch: ProbationWatch,
         estimate_watch: EstimateWatch,
         forecast_watch: ForecastWatch,
+        outlier_watch: OutlierWatch,
         maintain: Callable[[], None],
     ) -> None:
         self._registry = registry
@@ -72,11 +76,8 @@ class Scheduler:
         self._clock = clock
         self._metrics = metrics
         self._workshop = workshop
-        self._drift_watch = drift_watch
-        self._quality_watch = quality_watch
-        self._probation_watch = probation_watch
-        self._estimate_watch = estimate_watch
         self._forecast_watch = forecast_watch
+        self._row_watches = (drift_watch, quality_watch, probation_watch, estimate_watch, outlier_watch)
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}
         self._ticking = threading.Lock()
@@ -110,11 +111,8 @@ class Scheduler:
         if self._timer.running:
             self._timer.shutdown(wait=True)
         self._workshop.stop()
-        self._drift_watch.stop()
-        self._quality_watch.stop()
-        self._probation_watch.stop()
-        self._estimate_watch.stop()
-        self._forecast_watch.stop()
+        for watch in (*self._row_watches, self._forecast_watch):
+            watch.stop()
 
     def nudge(self) -> None:
         """Tick now instead of later. Cheap; may be called from any thread."""
@@ -174,7 +172,7 @@ class Scheduler:
         """Of a forecasting project only its forecasts are watched: see :mod:`service.forecasts.kind`."""
         if is_forecasting(project):
             return (self._forecast_watch,)
-        return (self._drift_watch, self._quality_watch, self._probation_watch, self._estimate_watch)
+        return self._row_watches
 
     def _refuse(self, project: Project, refusal: Refusal) -> None:
         told = (refusal.guard, refusal.reason)

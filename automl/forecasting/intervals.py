@@ -16,10 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.float64]
-UNITS = ("constant", "recent", "level")
+UNITS = (("constant", 0.0), ("recent", 0.5), ("level", 0.5), ("level", 1.0))
+"""What a miss is measured in, and the power by which that moves: by half where a quiet moment must not make an interval
+vanish."""
 _HALF_LIFE = 32.0
 """Origins after which a miss counts half."""
 _FLOOR = 1e-9
+_SMALLEST = 0.05
+"""Units are at least so large a part of their median."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +74,8 @@ def radius(misses: Misses, told: Values, recent: float, *, coverage: float) -> V
     ``coverage`` of cases. ``recent`` is the series' movement now."""
     best: Values | None = None
     best_score = np.inf
-    for unit in UNITS:
-        past, now = _units(unit, misses, told, recent)
+    for unit, power in UNITS:
+        past, now = _units(unit, power, misses, told, recent)
         reach, score = _calibrated(np.abs(misses.errors) / past, past, coverage)
         if score < best_score:
             best, best_score = reach * now, score
@@ -91,21 +95,19 @@ def recent_movement(values: Values, season: int) -> float:
     return float(changes.mean()) if len(changes) else 0.0
 
 
-def _units(unit: str, misses: Misses, told: Values, recent: float) -> tuple[Values, Values]:
+def _units(unit: str, power: float, misses: Misses, told: Values, recent: float) -> tuple[Values, Values]:
     """The unit of each past miss (origins, steps), and now (steps)."""
+    if unit == "constant":
+        return np.ones_like(misses.errors), np.ones(len(told))
     if unit == "recent":
         past, now = (
             np.repeat(misses.recent[:, None], misses.errors.shape[1], axis=1),
             np.full(len(told), recent),
         )
-    elif unit == "level":
-        past, now = np.abs(misses.told), np.abs(told)
     else:
-        return np.ones_like(misses.errors), np.ones(len(told))
-    # half of the unit moves: a quiet moment doesn't make an interval vanish
-    middle = float(np.nanmedian(past)) if np.isfinite(past).any() else 1.0
-    middle = max(middle, _FLOOR)
-    return np.sqrt(np.maximum(past, 0.05 * middle) * middle), np.sqrt(np.maximum(now, 0.05 * middle) * middle)
+        past, now = np.abs(misses.told), np.abs(told)
+    middle = max(float(np.nanmedian(past)) if np.isfinite(past).any() else 1.0, _FLOOR)
+    return np.maximum(past / middle, _SMALLEST) ** power, np.maximum(now / middle, _SMALLEST) ** power
 
 
 def _calibrated(misses: Values, units: Values, coverage: float) -> tuple[Values, float]:

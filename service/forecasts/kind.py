@@ -11,6 +11,7 @@ NOT_WATCHED = {
     "estimated_decay": "it estimates from a classifier's or regression's answers; forecasts are scored as their truth comes",
     "prediction_drift": "it compares the answers to many rows; forecasts move with their series",
     "probation": "it compares two models on the same live rows; forecasts of both would have to be stored for a horizon",
+    "outliers": "it measures rows by their columns; whether a value is odd for its moment, its interval tells",
     "replay": "it plays rows past a policy one by one; the run's rolling origins say what a model would have forecast",
     "labelling": "the truth of a forecast comes with time, and no person has to give it",
 }

@@ -30,6 +30,7 @@ def forecasting_policy(policy: Policy, task: Task) -> Policy:
         "min_fresh_share": 0.0,
         "probation": None,
         "shadow": None,
+        "outliers": None,
         "refit": False,
         "triggers": policy.triggers.model_copy(update=_untold(policy.triggers, triggers)),
         "search": policy.search.model_copy(update=_untold(policy.search, {"first_seconds": None})),

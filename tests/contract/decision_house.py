@@ -229,6 +229,7 @@ class House:
             probation_watch=self.watch,
             estimate_watch=cast(Any, Idle()),
             forecast_watch=cast(Any, Idle()),
+            outlier_watch=cast(Any, Idle()),
             maintain=lambda: None,
         )
         self.context = cast(

@@ -51,6 +51,7 @@ def scheduler(registry: Registry, clock: Clock) -> Scheduler:
         probation_watch=cast(Any, Idle()),
         estimate_watch=cast(Any, Idle()),
         forecast_watch=cast(Any, Idle()),
+        outlier_watch=cast(Any, Idle()),
         maintain=lambda: None,
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0060"
-down_revision = "0050"
+revision = "0090"
+down_revision = "0080"
 branch_labels = None
 depends_on = None
 
@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("scored_at", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("id", name="pk_forecasts"),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name="fk_forecasts_project_id"),
-        sa.UniqueConstraint("project_id", "number", name="uq_forecasts_project_id"),
+        sa.UniqueConstraint("project_id", "number", name="uq_forecasts_project_id_number"),
     )
     op.create_index("ix_forecasts_project_id_open", "forecasts", ["project_id", "open"])
 
