@@ -21,6 +21,7 @@ from registry.ledger import Ledger
 from registry.loss_monitors import LossMonitors
 from registry.migrations import upgrade
 from registry.models import Models
+from registry.outliers import Outliers
 from registry.probations import Probations
 from registry.projects import Projects
 from registry.pulse import Pulse
@@ -51,6 +52,7 @@ class Registry:
         self.drift = DriftReports(db)
         self.quality = QualityReports(db)
         self.loss_monitors = LossMonitors(db)
+        self.outliers = Outliers(db)
         self.probations = Probations(db)
         self.replays = Replays(db)
         self.traffic = Traffic(db)

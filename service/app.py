@@ -24,6 +24,7 @@ from service.api import (
     models,
     monitoring,
     open_inference,
+    outliers,
     predictions,
     probation,
     projects,
@@ -40,6 +41,8 @@ from service.explaining import Explaining
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
+from service.outlier_watch import OutlierWatch
+from service.outliers import Measures
 from service.probation import ProbationWatch
 from service.problems import install_problems
 from service.quality_watch import QualityWatch
@@ -126,6 +129,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         runs,
         models,
         monitoring,
+        outliers,
         probation,
         replays,
     ):
@@ -176,6 +180,8 @@ def compose(settings: Settings, clock: Clock) -> Context:
         served=lambda name: serving.champions.get(name),
         on_report=lambda: scheduler.nudge(),
     )
+    measures = Measures(registry)
+    outlier_watch = OutlierWatch(registry, measures, clock=clock, metrics=metrics)
     workshop = Workshop(
         registry,
         settings,
@@ -195,6 +201,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         quality_watch=quality_watch,
         probation_watch=probation_watch,
         estimate_watch=estimate_watch,
+        outlier_watch=outlier_watch,
         maintain=maintenance.run,
     )
     observation = Observation(
@@ -214,5 +221,6 @@ def compose(settings: Settings, clock: Clock) -> Context:
         scheduler=scheduler,
         metrics=metrics,
         keys_required=settings.require_keys or not settings.on_loopback,
+        measures=measures,
         replays=ReplayRoom(registry, settings, clock=clock),
     )
