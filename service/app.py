@@ -18,7 +18,6 @@ from service.api import (
     data,
     docs,
     forecasts,
-    front,
     health,
     label_sources,
     labeling,
@@ -35,6 +34,7 @@ from service.api import (
 )
 from service.api.context import Context
 from service.clock import Clock
+from service.dashboard import site as dashboard
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
@@ -120,9 +120,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         redoc_url=None,
     )
     install_problems(app)
-    app.include_router(front.router)
+    dashboard.install(app)
     app.include_router(docs.router)
-    docs.mount_files(app)
     app.include_router(health.router, tags=["health"])
     app.include_router(open_inference.router, prefix="/v2", tags=["open inference protocol"])
     for module in (

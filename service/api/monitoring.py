@@ -10,7 +10,7 @@ from registry.loss_monitors import LOSS_CHANGE
 from registry.records import DriftRecord, QualityRecord
 from service.api.context import Ctx, ProjectInPath, require
 from service.facts import gather
-from service.forecasts.kind import NOT_WATCHED, is_forecasting
+from service.forecasts.kind import NOT_WATCHED, is_forecasting, served_version
 from service.forecasts.view import forecast_performance
 from service.performance import performance, side_by_side
 from service.policy import Policy
@@ -81,7 +81,7 @@ def monitoring(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
     on_probation = context.registry.probations.current(project.id)
     return {
         "champion": project.champion,
-        "served": None if served is None else served.version,
+        "served": served_version(project, None if served is None else served.version),
         "rows": facts.rows,
         "labelled": facts.truths,
         "predictions": facts.predictions,

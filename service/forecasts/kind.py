@@ -22,6 +22,12 @@ def is_forecasting(project: Project) -> bool:
     return bool(project.task["kind"] == TaskKind.FORECASTING.value)
 
 
+def served_version(project: Project, loaded: int | None) -> int | None:
+    """The version that answers: the one loaded in this process, or of a forecasting project the champion, which is
+    fitted anew whenever it is asked."""
+    return project.champion if is_forecasting(project) else loaded
+
+
 def refuse(project: Project, part: str) -> None:
     """Raises a problem where the project forecasts, for which ``part`` of the service has no use."""
     if is_forecasting(project):

@@ -99,6 +99,8 @@ def _told(desk: Desk, table: pa.Table, panel: Panel, cut: int) -> dict[str, Any]
         "train_rows": before,
         "holdout_rows": steps - before,
         "left_out_rows": 0,
+        "embargo_seconds": None,
+        "labels": None,
         "cut": time(cut),
         "trained_until": time(cut),
         "position": cut,

@@ -70,6 +70,16 @@ def test_series_are_forecast_scored_and_searched_anew_when_their_forecasts_fail(
     assert run["snapshot"]["series"] == 3
     assert {trial["engine"] for trial in server.get(f"{PATH}/runs/1")["trials"]} == {"portfolio"}
 
+    for page in (
+        "/",
+        "/projects/shops",
+        "/projects/shops/models",
+        "/projects/shops/models/1",
+        "/projects/shops/runs/1",
+    ):
+        assert server.http.get(page).status_code == 200, page
+    assert server.get(f"{PATH}/champion")["served"] == 1
+
     refused = server.post(f"{PATH}/predict", 409, json={"rows": [{"month": "2023-01-01", "shop": "east"}]})
     assert refused["code"] == "forecasting_project"
     assert "/forecast" in refused["remedy"]
