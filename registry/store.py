@@ -24,9 +24,11 @@ from registry.models import Models
 from registry.outliers import Outliers
 from registry.probations import Probations
 from registry.projects import Projects
+from registry.pulse import Pulse
 from registry.quality import QualityReports
 from registry.replays import Replays
 from registry.runs import Runs
+from registry.traffic import Traffic
 
 _KEY_BYTES = 32
 
@@ -43,6 +45,7 @@ class Registry:
         self.db = db
         self.signing_key = signing_key
         self.projects = Projects(db)
+        self.pulse = Pulse(db)
         self.runs = Runs(db)
         self.models = Models(db)
         self.ledger = Ledger(db)
@@ -52,6 +55,7 @@ class Registry:
         self.outliers = Outliers(db)
         self.probations = Probations(db)
         self.replays = Replays(db)
+        self.traffic = Traffic(db)
         self.keys = Keys(db)
         self.leases = Leases(db)
         self.due = DueTimes(db)

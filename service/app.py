@@ -17,7 +17,6 @@ from registry.store import Registry
 from service.api import (
     data,
     docs,
-    front,
     health,
     label_sources,
     labeling,
@@ -34,6 +33,7 @@ from service.api import (
 )
 from service.api.context import Context
 from service.clock import Clock
+from service.dashboard import site as dashboard
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
@@ -115,9 +115,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         redoc_url=None,
     )
     install_problems(app)
-    app.include_router(front.router)
+    dashboard.install(app)
     app.include_router(docs.router)
-    docs.mount_files(app)
     app.include_router(health.router, tags=["health"])
     app.include_router(open_inference.router, prefix="/v2", tags=["open inference protocol"])
     for module in (
