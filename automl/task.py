@@ -23,7 +23,8 @@ class Task:
     """One prediction problem.
 
     ``classes`` are the known classes in ascending order; a model is trained on their positions
-    (0 .. K-1). Empty for regression, and before the first labelled upload.
+    (0 .. K-1). Empty for regression, and before the first labelled upload; ``declared`` where their owner named them
+    beforehand, so that rows may come before any label.
     ``time_column`` orders rows (else arrival does), ``entity_column`` names what a split must never
     divide (a customer, a machine), ``sensitive`` columns are kept for auditing and are not features.
     Forecasting looks ``horizon`` steps ahead; ``series_column`` names the series a row belongs to (one where there is
@@ -45,6 +46,7 @@ class Task:
     entity_column: str | None = None
     sensitive: tuple[str, ...] = ()
     horizon: int | None = None
+    declared: bool = False
     series_column: str | None = None
     covariates: tuple[str, ...] = ()
 
@@ -92,6 +94,7 @@ class Task:
             "horizon": self.horizon,
             "series_column": self.series_column,
             "covariates": list(self.covariates),
+            "declared": self.declared,
         }
 
     @classmethod
@@ -109,4 +112,5 @@ class Task:
             horizon=data.get("horizon"),
             series_column=data.get("series_column"),
             covariates=tuple(data.get("covariates") or ()),
+            declared=bool(data.get("declared", False)),
         )

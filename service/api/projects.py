@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import ValidationError
 
-from automl.task import Task, TaskKind
+from automl.errors import SchemaError
+from automl.targets import declared_target
+from automl.task import Label, Task, TaskKind
 from registry.records import Project
 from service.api.context import Ctx, ProjectInPath, require
 from service.api.schemas import NewProject, ProjectChange
@@ -30,17 +33,20 @@ def create(body: NewProject, context: Ctx, response: Response) -> dict[str, Any]
     except ValueError as error:
         remedy = "Give each part that the task has, and each column one part."
         raise Problem(422, "invalid_request", str(error), remedy=remedy) from None
-    task = Task(
-        kind=TaskKind(body.task),
-        target=body.target,
-        metric=body.metric or "auto",
-        time_column=body.time_column,
-        id_column=body.id_column,
-        entity_column=body.entity_column,
-        sensitive=tuple(body.sensitive),
-        horizon=body.horizon,
-        series_column=body.series_column,
-        covariates=tuple(body.covariates),
+    task = _with_classes(
+        Task(
+            kind=TaskKind(body.task),
+            target=body.target,
+            metric=body.metric or "auto",
+            time_column=body.time_column,
+            id_column=body.id_column,
+            entity_column=body.entity_column,
+            sensitive=tuple(body.sensitive),
+            horizon=body.horizon,
+            series_column=body.series_column,
+            covariates=tuple(body.covariates),
+        ),
+        body.classes,
     )
     policy = forecasting_policy(body.policy, task) if task.is_forecasting else body.policy
     project = context.registry.projects.create(
@@ -87,6 +93,17 @@ def delete(project: ProjectInPath, context: Ctx) -> None:
     context.registry.datasets.drop(project)
     context.registry.outliers.drop(project.id)
     context.serving.nudge()
+
+
+def _with_classes(task: Task, classes: Sequence[Label] | None) -> Task:
+    """The task with the classes that its owner named, each as labels will have it. Raises a problem."""
+    if classes is None:
+        return task
+    named = replace(task, classes=tuple(classes), declared=True)
+    try:
+        return replace(named, classes=declared_target(named).classes)
+    except SchemaError as error:
+        raise Problem(422, error.code, f"{error}.", field="classes", remedy=error.remedy) from None
 
 
 def show(project: Project) -> dict[str, Any]:
