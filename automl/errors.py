@@ -27,3 +27,11 @@ class SplitError(AutoMLError):
 
 class SearchFailed(AutoMLError):
     """An engine ended without a usable pipeline; the message says why."""
+
+
+class NoSuchEngine(AutoMLError):
+    """No installed distribution has an engine of that name; the message names those there are."""
+
+
+class BrokenEngine(AutoMLError):
+    """An engine is installed and can't be used; the message says whose it is and what is wrong."""

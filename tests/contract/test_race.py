@@ -9,14 +9,13 @@ import time
 from dataclasses import replace
 from typing import Any
 
-import engine_problems as problems
 import numpy as np
 import pandas as pd
 import pytest
 
 from automl.candidate import Candidate
-from automl.engines import ENGINES
 from automl.engines.blending import BlendRule
+from automl.engines.contract import problems
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.race import Raced, RaceRule, race
 from automl.errors import SearchFailed
