@@ -1,8 +1,8 @@
 """AutoGluon chooses, in a process of its own; what it chose is built again here.
 
-A champion is served from a signed pipeline that needs nothing of its engine (decision 006), so AutoGluon's predictor can't be
-what is served. Its models of LightGBM, XGBoost and scikit-learn can: each is tried here with the parameters and the
-rounds that AutoGluon arrived at, on the folds all engines share, those of its weighted ensemble first. That
+A champion is served from a signed pipeline that needs nothing of its engine (decision 006), so AutoGluon's predictor
+can't be what is served. Its models of LightGBM, XGBoost and scikit-learn can: each is tried here with the parameters
+and the rounds that AutoGluon arrived at, on the folds all engines share, those of its weighted ensemble first. That
 ensemble itself is left to the search's own blend.
 """
 
@@ -51,7 +51,17 @@ _READ: Mapping[str, tuple[str, Mapping[str, str]]] = {
 }
 """AutoGluon's kind to ours, and its names of parameters to ours."""
 _PASSING = frozenset(
-    {"seed", "seed_value", "random_state", "n_jobs", "num_threads", "objective", "metric", "verbose", "verbosity"}
+    {
+        "seed",
+        "seed_value",
+        "random_state",
+        "n_jobs",
+        "num_threads",
+        "objective",
+        "metric",
+        "verbose",
+        "verbosity",
+    }
     | {"booster", "enable_categorical", "proc.max_category_levels", "two_round", "tree_method", "max_bin"}
 )
 """Parameters that don't make another model of it on a matrix of numbers."""

@@ -48,8 +48,7 @@ class Listing:
 
 def listed() -> tuple[Listing, ...]:
     """All engines, our own first, each looked at anew."""
-    checks = {point.name: point for point in _points(CHECKS)}
-    return tuple(_checked(listing, checks) for listing in _found().values())
+    return tuple(_checked(listing) for listing in _found().values())
 
 
 def names() -> tuple[str, ...]:
@@ -65,6 +64,7 @@ def load(name: str, *, max_trials: int | None = None) -> Searcher:
     listing = _found().get(name)
     if listing is None:
         raise NoSuchEngine(f"no engine {name!r} is installed; there are {', '.join(names()) or 'none'}")
+    listing = _checked(listing)
     whose = f"engine {name!r} of {listing.distribution} {listing.version}"
     if listing.reason is not None:
         raise BrokenEngine(f"{whose} can't be used: {listing.reason}")
@@ -124,13 +124,14 @@ def _listing(point: EntryPoint) -> Listing:
     )
 
 
-def _checked(listing: Listing, checks: Mapping[str, EntryPoint]) -> Listing:
+def _checked(listing: Listing) -> Listing:
     if listing.reason is not None:
         return listing
     reason = lacking(listing.target.partition(":")[0].strip())
-    point = checks.get(listing.name)
-    if reason is None and point is not None and _whose(point)[0] == listing.distribution:
-        reason = _asked(point)
+    if reason is None:
+        checks = [point for point in _points(CHECKS) if point.name == listing.name]
+        reasons = [_asked(point) for point in checks if _whose(point)[0] == listing.distribution]
+        reason = next((said for said in reasons if said is not None), None)
     return replace(listing, reason=reason)
 
 
@@ -140,5 +141,3 @@ def _asked(point: EntryPoint) -> str | None:
     except (Exception, SystemExit) as error:  # another's code
         return f"its check {point.value} failed: {type(error).__name__}: {error}"
     return None if said is None else str(said)
-
-

@@ -88,9 +88,7 @@ def _screened(drawn: list[Setting], trials: Trials, seed: int) -> list[Setting]:
     return [drawn[at] for at in order if math.isfinite(losses[at])] or drawn[:_GO_ON]
 
 
-def _loss(
-    setting: Setting, prepared: Prepared, fold: Fold, few: Sample, seed: int, seconds: float
-) -> float:
+def _loss(setting: Setting, prepared: Prepared, fold: Fold, few: Sample, seed: int, seconds: float) -> float:
     made = settings.model(setting, n_classes=prepared.n_classes, seed=seed)
     try:
         fitted = _within(seconds, made.fit, few.X, few.y, **few.fit_params)

@@ -73,15 +73,17 @@ class Setting:
 
 def from_config(config: Mapping[str, Any]) -> Setting | None:
     """The setting, or None where it is none of ours."""
-    kind, params = config.get("kind"), config.get("params")
+    kind, params = str(config.get("kind")), config.get("params")
     if kind not in _RANGES or not isinstance(params, Mapping) or not set(params) <= set(_RANGES[kind]):
         return None
-    return Setting(kind=str(kind), params=dict(params))
+    return Setting(kind=kind, params=dict(params))
 
 
 def defaults(rows: int) -> tuple[Setting, ...]:
     """Each kind as it is good on most tables, the likeliest first; linear ones where they are quick."""
-    return tuple(Setting(kind=kind, params=params) for kind, params in _DEFAULTS.items() if _quick(kind, rows))
+    return tuple(
+        Setting(kind=kind, params=params) for kind, params in _DEFAULTS.items() if _quick(kind, rows)
+    )
 
 
 def draws(rows: int, seed: int) -> Iterator[Setting]:

@@ -20,6 +20,7 @@ from automl.metrics import metric
 from automl.schema import check, frame, infer
 from automl.task import Task, TaskKind
 
+
 def problem_of(
     rows: pd.DataFrame,
     labels: npt.NDArray[Any],

@@ -260,7 +260,8 @@ class EngineContract:
         self, tmp_path: Path
     ) -> None:
         problem = problems.mixed()
-        asked = [(start,) for start in self.kinds(problem)] or [()]
+        kinds = self.kinds(problem)
+        asked: Sequence[tuple[Start, ...]] = [(start,) for start in kinds] if kinds else [()]
         found = [self.search(problem, trials=1, budget=60, starts=starts) for starts in asked]
         for (_, trials), starts in zip(found, asked, strict=True):
             assert all(start.estimator in ("", trials[0].estimator) for start in starts)
@@ -283,9 +284,7 @@ class EngineContract:
     def test_it_races_beside_another_engine_and_trains_what_won(self) -> None:
         problem, trials = problems.mixed(), list[Trial]()
         rule = RaceRule(shares={"portfolio": 0.2, self.name: 0.8}, at_once=2)
-        found = race(
-            problem, rule, budget_seconds=2 * self.budget_seconds + 4, seed=3, report=trials.append
-        )
+        found = race(problem, rule, budget_seconds=2 * self.budget_seconds + 4, seed=3, report=trials.append)
         part = found.parts[self.name]
         assert part.error is None
         assert part.score is not None
