@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,15 @@ class Datasets:
         return reading.recent(
             self.tables_of(project_id), self._upto(project_id), batches_with_rows, n, source
         )
+
+    def arrived(self, project_id: int, *, after: int, most: int) -> tuple[pa.Table, int, int]:
+        """The newest ``most`` rows of the batches after ``after``, oldest of them first; the batch up to which that is;
+        and how many rows came before them since ``after``. Raises Damaged."""
+        upto = self._upto(project_id)
+        since = takewhile(lambda each: each[0] > after, held(self._db, project_id, "rows"))
+        came = [(number, count) for number, count in since if number <= upto]
+        found = reading.recent(self.tables_of(project_id), upto, came, most, None)
+        return found, upto, sum(count for _, count in came) - found.num_rows
 
     def rows(self, project_id: int, row_ids: Iterable[str]) -> pa.Table:
         """The rows with these ids, those that exist, in no order. Raises Damaged."""

@@ -20,7 +20,6 @@ from service.api import (
     data,
     docs,
     engines,
-    front,
     health,
     label_sources,
     labeling,
@@ -28,6 +27,7 @@ from service.api import (
     models,
     monitoring,
     open_inference,
+    outliers,
     predictions,
     probation,
     projects,
@@ -36,6 +36,7 @@ from service.api import (
 )
 from service.api.context import Context
 from service.clock import Clock
+from service.dashboard import site as dashboard
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
@@ -43,6 +44,8 @@ from service.explaining import Explaining
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
+from service.outlier_watch import OutlierWatch
+from service.outliers import Measures
 from service.probation import ProbationWatch
 from service.problems import install_problems
 from service.quality_watch import QualityWatch
@@ -118,9 +121,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         redoc_url=None,
     )
     install_problems(app)
-    app.include_router(front.router)
+    dashboard.install(app)
     app.include_router(docs.router)
-    docs.mount_files(app)
     app.include_router(health.router, tags=["health"])
     app.include_router(engines.router, prefix="/v1", tags=["engines"])
     app.include_router(open_inference.router, prefix="/v2", tags=["open inference protocol"])
@@ -134,6 +136,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         runs,
         models,
         monitoring,
+        outliers,
         probation,
         replays,
     ):
@@ -184,6 +187,8 @@ def compose(settings: Settings, clock: Clock) -> Context:
         served=lambda name: serving.champions.get(name),
         on_report=lambda: scheduler.nudge(),
     )
+    measures = Measures(registry)
+    outlier_watch = OutlierWatch(registry, measures, clock=clock, metrics=metrics)
     workshop = Workshop(
         registry,
         settings,
@@ -203,6 +208,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         quality_watch=quality_watch,
         probation_watch=probation_watch,
         estimate_watch=estimate_watch,
+        outlier_watch=outlier_watch,
         maintain=maintenance.run,
     )
     observation = Observation(
@@ -222,5 +228,6 @@ def compose(settings: Settings, clock: Clock) -> Context:
         scheduler=scheduler,
         metrics=metrics,
         keys_required=settings.require_keys or not settings.on_loopback,
+        measures=measures,
         replays=ReplayRoom(registry, settings, clock=clock),
     )

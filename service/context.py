@@ -13,6 +13,7 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from service.observation import Observation
+    from service.outliers import Measures
     from service.replay.room import ReplayRoom
     from service.scheduler import Scheduler
     from service.serving import Serving
@@ -33,6 +34,7 @@ class Context:
     metrics: Metrics
     keys_required: bool
     replays: ReplayRoom | None = None
+    measures: Measures | None = None
 
 
 def authorise(context: Context, authorization: str | None, x_api_key: str | None, scope: str) -> None:

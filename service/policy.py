@@ -229,6 +229,16 @@ class Shadow(Part):
     mode: Literal["previous", "challenger"] = "previous"
 
 
+class Outliers(Part):
+    """Rows that come in are measured against those that were trained on (or, before there is a champion, against
+    each other). A row is odd whose distance at least ``threshold`` of these keep below; new rows are looked at
+    every ``pause`` at the soonest.
+    """
+
+    threshold: float = Field(default=0.99, ge=0.5, lt=1)
+    pause: timedelta = Field(default=timedelta(seconds=20), ge=timedelta(0))
+
+
 class Policy(Part):
     """A project's standing orders.
 
@@ -257,6 +267,7 @@ class Policy(Part):
     label_sources: dict[str, LabelSourceRule] = Field(default={})
     labelling: Labelling = Labelling()
     pseudo_labels: PseudoLabels = PseudoLabels()
+    outliers: Outliers | None = Outliers()
     refit: bool = True
 
     @property

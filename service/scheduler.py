@@ -26,6 +26,7 @@ from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.facts import gather
 from service.metrics import Metrics
+from service.outlier_watch import OutlierWatch
 from service.policy import Policy
 from service.probation import ProbationWatch
 from service.quality_watch import QualityWatch
@@ -56,6 +57,7 @@ class Scheduler:
         quality_watch: QualityWatch,
         probation_watch: ProbationWatch,
         estimate_watch: EstimateWatch,
+        outlier_watch: OutlierWatch,
         maintain: Callable[[], None],
     ) -> None:
         self._registry = registry
@@ -63,10 +65,7 @@ class Scheduler:
         self._clock = clock
         self._metrics = metrics
         self._workshop = workshop
-        self._drift_watch = drift_watch
-        self._quality_watch = quality_watch
-        self._probation_watch = probation_watch
-        self._estimate_watch = estimate_watch
+        self._watches = (drift_watch, quality_watch, probation_watch, estimate_watch, outlier_watch)
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}
         self._ticking = threading.Lock()
@@ -100,10 +99,8 @@ class Scheduler:
         if self._timer.running:
             self._timer.shutdown(wait=True)
         self._workshop.stop()
-        self._drift_watch.stop()
-        self._quality_watch.stop()
-        self._probation_watch.stop()
-        self._estimate_watch.stop()
+        for watch in self._watches:
+            watch.stop()
 
     def nudge(self) -> None:
         """Tick now instead of later. Cheap; may be called from any thread."""
@@ -142,7 +139,7 @@ class Scheduler:
         policy = Policy.stored(project.policy)
         rest = self._rests
         self._keep_due_time(project, policy, now)
-        for watch in (self._drift_watch, self._quality_watch, self._probation_watch, self._estimate_watch):
+        for watch in self._watches:
             rest()
             watch.look_at(project, policy)
         rest()

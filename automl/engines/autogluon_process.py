@@ -176,7 +176,9 @@ def _parquet(path: Path, X: Any, y: Any, weights: Any) -> None:
 
 
 def _ordered(events: list[Event]) -> list[Model]:
-    shares: Mapping[str, float] = next((event["weights"] for event in events if event["event"] == "ensemble"), {})
+    shares: Mapping[str, float] = next(
+        (event["weights"] for event in events if event["event"] == "ensemble"), {}
+    )
     models = [
         Model(
             name=event["name"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, create_engine
 
-from registry import label_tables, probation_tables  # noqa: F401  (they add their tables to the metadata)
+from registry import label_tables, outlier_tables, probation_tables  # noqa: F401  (they add their tables to the metadata)
 from registry.tables import metadata
 
 

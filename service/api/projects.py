@@ -76,6 +76,7 @@ def delete(project: ProjectInPath, context: Ctx) -> None:
     """Forget the project, its rows and its models. Its ledgers stay in the database."""
     context.registry.projects.delete(project.name, at=context.clock())
     context.registry.datasets.drop(project)
+    context.registry.outliers.drop(project.id)
     context.serving.nudge()
 
 

@@ -44,7 +44,9 @@ def found(name: str) -> Listing:
 def test_our_own_engines_are_entry_points_too() -> None:
     assert names()[:5] == OWN
     assert {listing.distribution for listing in listed()} == {"incumbent"}
-    assert [listing.name for listing in listed() if listing.name != "autogluon" and not listing.available] == []
+    assert [
+        listing.name for listing in listed() if listing.name != "autogluon" and not listing.available
+    ] == []
 
 
 def test_a_plug_in_is_found_loaded_and_named_with_its_distribution(
@@ -153,7 +155,9 @@ def test_imports_inside_of_functions_and_conditions_are_not_asked_for() -> None:
 def test_listing_engines_loads_no_engine_and_nothing_that_learns() -> None:
     code = "from automl.engines.catalogue import listed; listed(); import sys, json; print(json.dumps(list(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    loaded = {"flaml", "tpot", "sklearn", "pandas", "numpy", "lightgbm", "xgboost"} & set(json.loads(done.stdout))
+    loaded = {"flaml", "tpot", "sklearn", "pandas", "numpy", "lightgbm", "xgboost"} & set(
+        json.loads(done.stdout)
+    )
     assert loaded == set()
 
 
