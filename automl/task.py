@@ -23,7 +23,8 @@ class Task:
     """One prediction problem.
 
     ``classes`` are the known classes in ascending order; a model is trained on their positions
-    (0 .. K-1). Empty for regression, and before the first labelled upload.
+    (0 .. K-1). Empty for regression, and before the first labelled upload; ``declared`` where their owner named them
+    beforehand, so that rows may come before any label.
     ``time_column`` orders rows (else arrival does), ``entity_column`` names what a split must never
     divide (a customer, a machine), ``sensitive`` columns are kept for auditing and are not features.
 
@@ -43,6 +44,7 @@ class Task:
     entity_column: str | None = None
     sensitive: tuple[str, ...] = ()
     horizon: int | None = None
+    declared: bool = False
 
     @property
     def is_classification(self) -> bool:
@@ -77,6 +79,7 @@ class Task:
             "entity_column": self.entity_column,
             "sensitive": list(self.sensitive),
             "horizon": self.horizon,
+            "declared": self.declared,
         }
 
     @classmethod
@@ -92,4 +95,5 @@ class Task:
             entity_column=data.get("entity_column"),
             sensitive=tuple(data.get("sensitive") or ()),
             horizon=data.get("horizon"),
+            declared=bool(data.get("declared", False)),
         )

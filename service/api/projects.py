@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import ValidationError
 
-from automl.task import Task, TaskKind
+from automl.errors import SchemaError
+from automl.targets import declared_target
+from automl.task import Label, Task, TaskKind
 from registry.records import Project
 from service.api.context import Ctx, ProjectInPath, require
 from service.api.schemas import NewProject, ProjectChange
@@ -25,14 +28,17 @@ def create(body: NewProject, context: Ctx, response: Response) -> dict[str, Any]
         body.distinct()
     except ValueError as error:
         raise Problem(422, "invalid_request", str(error), remedy="Give each column one part.") from None
-    task = Task(
-        kind=TaskKind(body.task),
-        target=body.target,
-        metric=body.metric or "auto",
-        time_column=body.time_column,
-        id_column=body.id_column,
-        entity_column=body.entity_column,
-        sensitive=tuple(body.sensitive),
+    task = _with_classes(
+        Task(
+            kind=TaskKind(body.task),
+            target=body.target,
+            metric=body.metric or "auto",
+            time_column=body.time_column,
+            id_column=body.id_column,
+            entity_column=body.entity_column,
+            sensitive=tuple(body.sensitive),
+        ),
+        body.classes,
     )
     project = context.registry.projects.create(
         body.name,
@@ -78,6 +84,17 @@ def delete(project: ProjectInPath, context: Ctx) -> None:
     context.registry.datasets.drop(project)
     context.registry.outliers.drop(project.id)
     context.serving.nudge()
+
+
+def _with_classes(task: Task, classes: Sequence[Label] | None) -> Task:
+    """The task with the classes that its owner named, each as labels will have it. Raises a problem."""
+    if classes is None:
+        return task
+    named = replace(task, classes=tuple(classes), declared=True)
+    try:
+        return replace(named, classes=declared_target(named).classes)
+    except SchemaError as error:
+        raise Problem(422, error.code, f"{error}.", field="classes", remedy=error.remedy) from None
 
 
 def show(project: Project) -> dict[str, Any]:

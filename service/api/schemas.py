@@ -38,6 +38,11 @@ class NewProject(Body):
     task: Literal["classification", "regression"]
     target: ColumnName
     metric: str | None = None
+    classes: list[str | bool | int] | None = Field(
+        default=None,
+        max_length=1000,
+        description="of a classification: all labels there may be. Rows may then come before any label does",
+    )
     time_column: ColumnName | None = None
     id_column: ColumnName | None = None
     entity_column: ColumnName | None = None
@@ -57,6 +62,13 @@ class NewProject(Body):
         task = info.data.get("task")
         if value is not None and task is not None and value not in METRICS[task]:
             raise ValueError(f"{value!r} is not a metric of {task}; choose from {', '.join(METRICS[task])}")
+        return value
+
+    @field_validator("classes")
+    @classmethod
+    def _of_classification(cls, value: list[Any] | None, info: Any) -> list[Any] | None:
+        if value is not None and info.data.get("task") == "regression":
+            raise ValueError("a regression predicts a number and has no classes; leave them out")
         return value
 
     def distinct(self) -> None:
