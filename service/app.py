@@ -20,6 +20,7 @@ from service.api import (
     data,
     docs,
     engines,
+    forecasts,
     health,
     label_sources,
     labeling,
@@ -41,6 +42,8 @@ from service.deployment import Deployment
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.explaining import Explaining
+from service.forecasts.asking import Forecasting
+from service.forecasts.watch import ForecastWatch
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
@@ -105,6 +108,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
                 await run_in_threadpool(context.replays.stop)
             await run_in_threadpool(context.scheduler.stop)
             await run_in_threadpool(context.serving.stop)
+            if context.forecasting is not None:
+                context.forecasting.stop()
             app.front.lanes = None
             await run_in_threadpool(app.state.lanes.close)
             await run_in_threadpool(app.state.explaining.close)
@@ -130,6 +135,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         projects,
         data,
         predictions,
+        forecasts,
         labels,
         labeling,
         label_sources,
@@ -187,6 +193,9 @@ def compose(settings: Settings, clock: Clock) -> Context:
         served=lambda name: serving.champions.get(name),
         on_report=lambda: scheduler.nudge(),
     )
+    forecast_watch = ForecastWatch(
+        registry, clock=clock, metrics=metrics, on_report=lambda: scheduler.nudge()
+    )
     measures = Measures(registry)
     outlier_watch = OutlierWatch(registry, measures, clock=clock, metrics=metrics)
     workshop = Workshop(
@@ -208,6 +217,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         quality_watch=quality_watch,
         probation_watch=probation_watch,
         estimate_watch=estimate_watch,
+        forecast_watch=forecast_watch,
         outlier_watch=outlier_watch,
         maintain=maintenance.run,
     )
@@ -230,4 +240,5 @@ def compose(settings: Settings, clock: Clock) -> Context:
         keys_required=settings.require_keys or not settings.on_loopback,
         measures=measures,
         replays=ReplayRoom(registry, settings, clock=clock),
+        forecasting=Forecasting(registry, settings, clock=clock),
     )

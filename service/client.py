@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
+from service.forecast_calls import ForecastCalls
 from service.transport import IncumbentError, Transport
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class RunState(TypedDict, total=False):
     error: str | None
 
 
-class Incumbent:
+class Incumbent(ForecastCalls):
     """One server, spoken to synchronously; safe to share between threads. A context manager.
 
     ``url`` and ``key`` fall back on ``INCUMBENT_URL`` and ``INCUMBENT_KEY``. A request that certainly did
