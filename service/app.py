@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,10 +14,12 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from automl.engines import catalogue
 from registry.store import Registry
 from service.api import (
     data,
     docs,
+    engines,
     forecasts,
     health,
     label_sources,
@@ -93,11 +96,14 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         context.observation.start()
         context.shadow.start()
         context.scheduler.start()
+        # What is installed is read beside the first calls, so that no policy waits for it on the loop.
+        looked = asyncio.create_task(run_in_threadpool(catalogue.names))
         if context.replays is not None:
             context.replays.start()
         try:
             yield
         finally:
+            await looked
             if context.replays is not None:
                 await run_in_threadpool(context.replays.stop)
             await run_in_threadpool(context.scheduler.stop)
@@ -123,6 +129,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
     dashboard.install(app)
     app.include_router(docs.router)
     app.include_router(health.router, tags=["health"])
+    app.include_router(engines.router, prefix="/v1", tags=["engines"])
     app.include_router(open_inference.router, prefix="/v2", tags=["open inference protocol"])
     for module in (
         projects,

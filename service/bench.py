@@ -56,7 +56,7 @@ class Bench:
         self._registry = registry
         self._log = log
         self._room = Room(folder, registry=registry, settings=settings, log=log, cancelled=cancelled)
-        self._policy = Policy.model_validate(run.plan["policy"])
+        self._policy = Policy.stored(run.plan["policy"])
         self._champion = (
             registry.models.get(project.id, project.champion) if project.champion is not None else None
         )

@@ -138,7 +138,7 @@ class Scheduler:
         self, project: Project, *, reason: str, budget_seconds: float | None, engines: dict[str, float] | None
     ) -> Run:
         """Queue a run on somebody's word. Raises Conflict when one is active."""
-        policy = Policy.model_validate(project.policy)
+        policy = Policy.stored(project.policy)
         evidence = {"truths": self._registry.datasets.facts(project.id).truths}
         trigger = Trigger(kind="manual", reason=reason, fired=("manual",), evidence=evidence)
         run = self._enqueue(project, policy, trigger, budget_seconds=budget_seconds, engines=engines)
@@ -148,7 +148,7 @@ class Scheduler:
     def _look_at(self, project: Project, now: datetime) -> None:
         if project.schema is None:
             return
-        policy = Policy.model_validate(project.policy)
+        policy = Policy.stored(project.policy)
         rest = self._rests
         self._keep_due_time(project, policy, now)
         for watch in self._watches(project):

@@ -138,7 +138,7 @@ def export(
     if state == "answered":
         found = answered(context.registry, project, limit)
     else:
-        lease = Policy.model_validate(project.policy).labelling.export_lease
+        lease = Policy.stored(project.policy).labelling.export_lease
         found = sheets(
             context.registry, project, _hand_out(request, context, project, annotator, limit, lease)
         )

@@ -73,7 +73,7 @@ def live_quality(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
 def monitoring(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
     """One page: what is served, what the data look like, and what the triggers would say now."""
     now = context.clock()
-    policy = Policy.model_validate(project.policy)
+    policy = Policy.stored(project.policy)
     facts = context.registry.datasets.facts(project.id)
     answer = due(policy, gather(context.registry, project, policy, now), now)
     served = context.serving.champions.get(project.name)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from service.policy import Policy
-from service.search_policy import ENGINES
+from service.search_policy import known_engines
 
 METRICS = {
     "classification": (
@@ -131,13 +131,7 @@ class NewRun(Body):
     def _known(cls, value: dict[str, float] | list[str] | None) -> dict[str, float] | None:
         if value is None:
             return None
-        shares = dict.fromkeys(value, 1.0) if isinstance(value, list) else value
-        unknown = sorted(set(shares) - set(ENGINES))
-        if unknown:
-            raise ValueError(f"unknown engine {unknown[0]!r}; choose from {', '.join(ENGINES)}")
-        if not any(share > 0 for share in shares.values()):
-            raise ValueError("at least one engine needs a share above 0")
-        return shares
+        return known_engines(dict.fromkeys(value, 1.0) if isinstance(value, list) else value)
 
     @property
     def shares(self) -> dict[str, float] | None:

@@ -64,7 +64,7 @@ class Glance:
 def glance(context: Context, project: Project) -> Glance:
     """Everything at once, in some twenty small queries."""
     registry, now = context.registry, context.clock()
-    policy = Policy.model_validate(project.policy)
+    policy = Policy.stored(project.policy)
     facts = registry.datasets.facts(project.id)
     runs = registry.runs.list(project.id, limit=_RECENT_RUNS)
     champion = None if project.champion is None else registry.models.get(project.id, project.champion)
