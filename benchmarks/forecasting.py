@@ -95,7 +95,8 @@ def house(case: Case, made: Panel, budget: float, *, flaml: bool) -> Result:
         case.horizon,
         seed=0,
         left=left,
-        proposals=(proposer(0.5 * budget, 0, left),) if flaml else (),
+        proposals={"flaml": proposer(0.5 * budget, 0, left)} if flaml else {},
+        reserved=0.5 * budget if flaml else 0.0,
         foreign=foreign,
     )
     searched = time.monotonic() - began
