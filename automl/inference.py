@@ -73,7 +73,8 @@ def _check_names(table: pa.Table, task: Task) -> None:
         if problem := _name_problem(name):
             code, message, remedy = problem
             raise SchemaError(message, code=code, column=name, remedy=remedy)
-    for name in (task.time_column, task.id_column, task.entity_column, *task.sensitive):
+    parts = (task.time_column, task.id_column, task.entity_column, task.series_column)
+    for name in (*parts, *task.covariates, *task.sensitive):
         if name is not None and name not in names:
             raise SchemaError(
                 f"the task names column {name!r}, which the table lacks",

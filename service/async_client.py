@@ -127,6 +127,19 @@ class AsyncIncumbent:
     ) -> pd.DataFrame:
         return await self._send(calls.predict_frame(project, frame, log=log, errors=errors))
 
+    async def forecast(
+        self,
+        project: str,
+        *,
+        horizon: int | None = None,
+        series: Sequence[str] | None = None,
+        covariates: Iterable[Row] | pd.DataFrame = (),
+    ) -> Json:
+        return await self._send(calls.forecast(project, horizon, series, covariates))
+
+    async def forecasts(self, project: str, *, limit: int = 50) -> list[Json]:
+        return await self._send(calls.listed(path(project, f"forecasts?limit={limit}"), "forecasts"))
+
     async def score_table(
         self, project: str, table: pa.Table, *, log: bool = True, errors: OnError = "refuse"
     ) -> pa.Table:

@@ -123,6 +123,16 @@ def _scored(project: str, table: pa.Table, log: bool, errors: OnError, read: Cal
     return Call(method="POST", url=url, content=stream_of(table), media_type=ARROW, read=read, safe=not log)
 
 
+def forecast(
+    project: str,
+    horizon: int | None,
+    series: Sequence[str] | None,
+    covariates: Iterable[Row] | pd.DataFrame,
+) -> Call[Json]:
+    known = rows_of(covariates) or None
+    return post(path(project, "forecast"), given(horizon=horizon, series=series, covariates=known), _json)
+
+
 def feedback(
     project: str,
     labels: Mapping[str, Any] | Iterable[tuple[str, Any]] | pd.Series[Any],

@@ -164,6 +164,22 @@ class Incumbent:
         prediction log."""
         return self._send(calls.predict_frame(project, frame, log=log, errors=errors))
 
+    def forecast(
+        self,
+        project: str,
+        *,
+        horizon: int | None = None,
+        series: Sequence[str] | None = None,
+        covariates: Iterable[Row] | pd.DataFrame = (),
+    ) -> Json:
+        """Forecasts of the champion, with intervals, for the steps after the end of each series (of all, where none is
+        named); ``covariates`` are rows that tell what is known of these steps."""
+        return self._send(calls.forecast(project, horizon, series, covariates))
+
+    def forecasts(self, project: str, *, limit: int = 50) -> list[Json]:
+        """The newest stored forecasts with the actual values that came."""
+        return self._send(calls.listed(path(project, f"forecasts?limit={limit}"), "forecasts"))
+
     def score_table(
         self, project: str, table: pa.Table, *, log: bool = True, errors: OnError = "refuse"
     ) -> pa.Table:

@@ -57,8 +57,8 @@ class _Remote(BaseEstimator):  # type: ignore[misc]
             return server.predict_frame(self.project, self._frame(X), log=self.log)
 
     def _frame(self, X: Any) -> pd.DataFrame:
-        """A frame goes as it is, without the target; a matrix gets the names of the features, in the schema's order. Columns that no model
-        learns from (ids, entities, sensitive ones) may be left out, and are sent empty."""
+        """A frame goes as it is, without the target; a matrix gets the names of the features, in the schema's order.
+        Columns that no model learns from (ids, entities, sensitive ones) may be left out, and are sent empty."""
         if isinstance(X, pd.DataFrame):
             asked = X.drop(columns=self.target_, errors="ignore")
             return asked.assign(**{name: None for name in self.beside_ if name not in X.columns})

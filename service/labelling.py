@@ -69,7 +69,7 @@ class LabellingDesk:
         lease: timedelta | None = None,
     ) -> Handed:
         """Up to ``limit`` rows for this person, theirs for the policy's ``lease`` (or another)."""
-        policy = Policy.model_validate(project.policy).labelling
+        policy = Policy.stored(project.policy).labelling
         if project.schema is None:
             return Handed(reason="the project has no rows yet")
         self.book.settle(project, at=at)

@@ -77,7 +77,7 @@ class Measures:
 
     def odd(self, project: Project, rows: pa.Table) -> npt.NDArray[np.bool_] | None:
         """Which of some typed rows are odd; None where nothing can be said yet, or the policy doesn't ask."""
-        rule = Policy.model_validate(project.policy).outliers
+        rule = Policy.stored(project.policy).outliers
         measure = None if rule is None else self.of(project)
         if rule is None or measure is None:
             return None

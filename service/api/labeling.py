@@ -19,6 +19,7 @@ from registry.records import LabelSource, Project
 from service.answers import LONGEST_NAME, MOST_LABELS, is_name
 from service.api.context import Context, Ctx, ProjectInPath, require
 from service.api.schemas import Body
+from service.forecasts.kind import refuse
 from service.labelling import Handed, LabellingDesk
 from service.labelling_answers import Answered
 from service.labelling_formats import (
@@ -137,7 +138,7 @@ def export(
     if state == "answered":
         found = answered(context.registry, project, limit)
     else:
-        lease = Policy.model_validate(project.policy).labelling.export_lease
+        lease = Policy.stored(project.policy).labelling.export_lease
         found = sheets(
             context.registry, project, _hand_out(request, context, project, annotator, limit, lease)
         )
@@ -223,6 +224,7 @@ def _hand_out(
     limit: int,
     lease: timedelta | None,
 ) -> Handed:
+    refuse(project, "labelling")
     served = context.serving.champions.get(project.name) if context.serving is not None else None
     if served is not None and served.project_id != project.id:
         served = None
