@@ -222,7 +222,7 @@ def test_a_row_is_predicted_and_explained_by_form(house: Site) -> None:
         "/projects/plain/predict",
         token=house.token(),
         headers={"hx-request": "true"},
-        **{"column:size": "tall"},
+        **{"column:size": "tall", "column:colour": "red"},
     )
     assert wrong.status_code == 422
     assert "size" in wrong.text
