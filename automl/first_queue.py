@@ -46,10 +46,10 @@ def _spread(worth: Values, tie: Values, count: int, around: Surroundings) -> Pos
     nearest = np.full(len(worth), np.inf)
     chosen: list[int] = []
     for _ in range(count):
-        value = left if not chosen else left * nearest
+        value = left if not chosen else np.where(left < 0, -1.0, left * nearest)
         best = int(value.argmax())
         chosen.append(best)
         apart = np.square(around.scaled - around.scaled[best]).sum(axis=1)
         nearest = np.minimum(nearest, np.sqrt(apart))
-        left[best] = 0.0
+        left[best] = -1.0
     return np.array(chosen, dtype=np.intp)

@@ -145,6 +145,10 @@ class Datasets:
         """The known ones of ``row_ids``, each with its truth (canonical text) or None."""
         return row_index.truths(self._db, project_id, list(row_ids))
 
+    def truth_counts(self, project_id: int) -> dict[str, int]:
+        """How many rows have each truth (canonical text)."""
+        return row_index.truth_counts(self._db, project_id)
+
     # Records
 
     def batch(self, project_id: int, number: int) -> Batch:

@@ -13,6 +13,7 @@ from registry.database import Database
 from registry.datasets import Datasets
 from registry.drift import DriftReports
 from registry.errors import Damaged
+from registry.forecasts import Forecasts
 from registry.keys import Keys
 from registry.label_ledger import LabelLedger
 from registry.labeling import Labeling
@@ -54,6 +55,7 @@ class Registry:
         self.loss_monitors = LossMonitors(db)
         self.outliers = Outliers(db)
         self.probations = Probations(db)
+        self.forecasts = Forecasts(db)
         self.replays = Replays(db)
         self.traffic = Traffic(db)
         self.keys = Keys(db)

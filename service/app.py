@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,10 +14,13 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from automl.engines import catalogue
 from registry.store import Registry
 from service.api import (
     data,
     docs,
+    engines,
+    forecasts,
     health,
     label_sources,
     labeling,
@@ -38,6 +42,8 @@ from service.deployment import Deployment
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.explaining import Explaining
+from service.forecasts.asking import Forecasting
+from service.forecasts.watch import ForecastWatch
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
@@ -90,15 +96,20 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         context.observation.start()
         context.shadow.start()
         context.scheduler.start()
+        # What is installed is read beside the first calls, so that no policy waits for it on the loop.
+        looked = asyncio.create_task(run_in_threadpool(catalogue.names))
         if context.replays is not None:
             context.replays.start()
         try:
             yield
         finally:
+            await looked
             if context.replays is not None:
                 await run_in_threadpool(context.replays.stop)
             await run_in_threadpool(context.scheduler.stop)
             await run_in_threadpool(context.serving.stop)
+            if context.forecasting is not None:
+                context.forecasting.stop()
             app.front.lanes = None
             await run_in_threadpool(app.state.lanes.close)
             await run_in_threadpool(app.state.explaining.close)
@@ -118,11 +129,13 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
     dashboard.install(app)
     app.include_router(docs.router)
     app.include_router(health.router, tags=["health"])
+    app.include_router(engines.router, prefix="/v1", tags=["engines"])
     app.include_router(open_inference.router, prefix="/v2", tags=["open inference protocol"])
     for module in (
         projects,
         data,
         predictions,
+        forecasts,
         labels,
         labeling,
         label_sources,
@@ -180,6 +193,9 @@ def compose(settings: Settings, clock: Clock) -> Context:
         served=lambda name: serving.champions.get(name),
         on_report=lambda: scheduler.nudge(),
     )
+    forecast_watch = ForecastWatch(
+        registry, clock=clock, metrics=metrics, on_report=lambda: scheduler.nudge()
+    )
     measures = Measures(registry)
     outlier_watch = OutlierWatch(registry, measures, clock=clock, metrics=metrics)
     workshop = Workshop(
@@ -201,6 +217,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         quality_watch=quality_watch,
         probation_watch=probation_watch,
         estimate_watch=estimate_watch,
+        forecast_watch=forecast_watch,
         outlier_watch=outlier_watch,
         maintain=maintenance.run,
     )
@@ -223,4 +240,5 @@ def compose(settings: Settings, clock: Clock) -> Context:
         keys_required=settings.require_keys or not settings.on_loopback,
         measures=measures,
         replays=ReplayRoom(registry, settings, clock=clock),
+        forecasting=Forecasting(registry, settings, clock=clock),
     )

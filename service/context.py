@@ -12,6 +12,7 @@ from service.problems import Problem
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from service.forecasts.asking import Forecasting
     from service.observation import Observation
     from service.outliers import Measures
     from service.replay.room import ReplayRoom
@@ -34,6 +35,7 @@ class Context:
     metrics: Metrics
     keys_required: bool
     replays: ReplayRoom | None = None
+    forecasting: Forecasting | None = None
     measures: Measures | None = None
 
 

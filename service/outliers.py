@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from automl.oddness import LEAST_ROWS, MOST_ROWS, Oddness, measured
@@ -74,13 +75,14 @@ class Measures:
         )
         return self.of(project)
 
-    def odd(self, project: Project, rows: pa.Table) -> int | None:
-        """How many of a few typed rows are odd; None where nothing can be said yet, or the policy doesn't ask."""
-        rule = Policy.model_validate(project.policy).outliers
+    def odd(self, project: Project, rows: pa.Table) -> npt.NDArray[np.bool_] | None:
+        """Which of some typed rows are odd; None where nothing can be said yet, or the policy doesn't ask."""
+        rule = Policy.stored(project.policy).outliers
         measure = None if rule is None else self.of(project)
         if rule is None or measure is None:
             return None
-        return int(np.sum(measure.oddness.scores(rows).score >= rule.threshold))
+        ids = rows["_row_id"].to_pylist() if "_row_id" in rows.column_names else ()
+        return np.asarray(measure.oddness.scores(rows, ids).score >= rule.threshold, dtype=bool)
 
     def _read(self, digest: str) -> Oddness:
         with self._guard:

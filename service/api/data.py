@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import pyarrow as pa
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 from anyio.to_thread import run_sync
@@ -162,9 +163,14 @@ def _store(context: Context, project: Project, received: Upload, folder: Path, k
     return receipt
 
 
-def _odd_of(context: Context, project: Project) -> CountOdd | None:
+def _odd_of(context: Context, project: Project) -> CountOdd:
     measures = context.measures
-    return None if measures is None else lambda rows: measures.odd(project, rows)
+
+    def count(rows: pa.Table) -> int | None:
+        odd = None if measures is None else measures.odd(project, rows)
+        return None if odd is None else int(odd.sum())
+
+    return count
 
 
 def _source(context: Context, project: Project, received: Upload, folder: Path) -> Source:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from registry.records import Model, NewPromotion, Project, Promotion, PromotionKind
 from service.api.context import Context, Ctx, ProjectInPath, require
 from service.api.schemas import Reason
+from service.forecasts.kind import served_version
 from service.problems import Problem
 
 router = APIRouter()
@@ -86,7 +87,7 @@ def champion(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
         "champion": project.champion,
         "previous": project.previous,
         "epoch": project.epoch,
-        "served": None if served is None else served.version,
+        "served": served_version(project, None if served is None else served.version),
         "compiled": None if served is None or served.compiled is None else served.compiled.description,
         "not_compiled": None if served is None else served.not_compiled,
         "model": None if model is None else shown(model, project),

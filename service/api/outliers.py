@@ -34,7 +34,7 @@ def outliers(
     """
     registry = context.registry
     looks = registry.outliers.looks(project.id, limit=LOOKS)
-    rule = Policy.model_validate(project.policy).outliers
+    rule = Policy.stored(project.policy).outliers
     share = newest_share(looks)
     rows = registry.outliers.list(project.id, limit=limit, source=source, batch=batch)
     return {

@@ -23,6 +23,7 @@ from registry.traffic import Slice
 from service.api.context import Context
 from service.dashboard.health import Health, Signs, health
 from service.facts import gather, may_retry
+from service.forecasts.kind import served_version
 from service.policy import Policy
 from service.quality_windows import WINDOW
 from service.triggers import Refusal, Trigger, due
@@ -63,7 +64,7 @@ class Glance:
 def glance(context: Context, project: Project) -> Glance:
     """Everything at once, in some twenty small queries."""
     registry, now = context.registry, context.clock()
-    policy = Policy.model_validate(project.policy)
+    policy = Policy.stored(project.policy)
     facts = registry.datasets.facts(project.id)
     runs = registry.runs.list(project.id, limit=_RECENT_RUNS)
     champion = None if project.champion is None else registry.models.get(project.id, project.champion)
@@ -84,7 +85,7 @@ def glance(context: Context, project: Project) -> Glance:
         name=project.name,
         target=str(project.task["target"]),
         champion=project.champion,
-        served=None if served is None else served.version,
+        served=served_version(project, None if served is None else served.version),
         load_error=_load_error(context, project),
         has_schema=project.schema is not None,
         truths=facts.truths,

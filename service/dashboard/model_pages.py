@@ -15,6 +15,7 @@ from service.dashboard import words
 from service.dashboard.access import Admin, Looks
 from service.dashboard.frame import PageRoute, known, page, to
 from service.dashboard.sessions import say
+from service.forecasts.kind import served_version
 from service.problems import Problem
 from service.quality_windows import WINDOW
 
@@ -57,7 +58,7 @@ def models_page(
         projects=known(context),
         models=[api.shown(model, project) for model in made],
         older=made[-1].version if len(made) == _MODELS and made[-1].version > 1 else None,
-        served=None if served is None else served.version,
+        served=served_version(project, None if served is None else served.version),
         promotions=registry.ledger.promotions(project.id, limit=30),
     )
 

@@ -93,7 +93,7 @@ def plan_of(registry: Registry, project: Project, policy: Policy) -> ReplayPlan:
     truths = registry.datasets.facts(project.id).truths
     return ReplayPlan(
         policies=["never", NEW],
-        more={CURRENT: Policy.model_validate(project.policy)},
+        more={CURRENT: Policy.stored(project.policy)},
         policy=policy,
         window=_window(registry, project, truths),
         looks=2,
