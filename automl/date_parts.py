@@ -46,3 +46,24 @@ PARTS: Mapping[str, Callable[[Times], Numbers]] = {
     "month": _month,
 }
 """In UTC: days since 1970 and hour of the day with their fractions, weekday (Monday is 0), day, month."""
+
+_CYCLE_DAYS: Mapping[str, float] = {"elapsed": np.inf, "hour": 1, "weekday": 7, "day": 31, "month": 366}
+
+
+def useful_parts(times: Times, *, is_order: bool) -> list[tuple[str, float]]:
+    """The parts that vary, each with what stands for a missing one: NaN in the first, the median in the others, so
+    that one indicator of it is made later. Of times that are an order, only those parts whose cycle was seen twice.
+    """
+    known = times[~np.isnat(times)]
+    if known.size == 0:
+        return []
+    span = float((known.max() - known.min()) / DAY)
+    kept: list[tuple[str, float]] = []
+    for part, read in PARTS.items():
+        values = read(known)
+        recurs = span >= 2 * _CYCLE_DAYS[part] or not is_order
+        if recurs and values.min() < values.max():
+            kept.append((part, float(np.median(values)) if kept else np.nan))
+    if not kept and not is_order:
+        kept.append(("elapsed", np.nan))  # one day only, but sometimes missing
+    return kept

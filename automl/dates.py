@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from automl.date_parts import DAY, PARTS, Numbers, Times
-
-_CYCLE_DAYS: Mapping[str, float] = {"elapsed": np.inf, "hour": 1, "weekday": 7, "day": 31, "month": 366}
+from automl.date_parts import PARTS, Numbers, Times, useful_parts
 
 
 class DateParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -33,7 +30,8 @@ class DateParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.parts_: list[tuple[str, str, float]] = []
         for name in X.columns:
             if name not in self.numbers_:
-                self.parts_ += _useful(str(name), _times(X, name), is_order=name == self.time_column)
+                found = useful_parts(_times(X, name), is_order=name == self.time_column)
+                self.parts_ += [(str(name), part, fill) for part, fill in found]
         if not self.numbers_ and not self.parts_:
             self.parts_ = [(str(name), "elapsed", np.nan) for name in X.columns]
         return self
@@ -53,22 +51,6 @@ class DateParts(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 def _times(X: pd.DataFrame, name: Any) -> Times:
     return np.asarray(X[name].to_numpy(dtype="datetime64[us]"))
-
-
-def _useful(name: str, times: Times, *, is_order: bool) -> list[tuple[str, str, float]]:
-    known = times[~np.isnat(times)]
-    if known.size == 0:
-        return []
-    span = float((known.max() - known.min()) / DAY)
-    kept: list[tuple[str, str, float]] = []
-    for part, read in PARTS.items():
-        values = read(known)
-        recurs = span >= 2 * _CYCLE_DAYS[part] or not is_order
-        if recurs and values.min() < values.max():
-            kept.append((name, part, float(np.median(values)) if kept else np.nan))
-    if not kept and not is_order:
-        kept.append((name, "elapsed", np.nan))  # one day only, but sometimes missing
-    return kept
 
 
 def _filled(numbers: Numbers, fill: float) -> Numbers:

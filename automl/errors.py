@@ -27,3 +27,20 @@ class SplitError(AutoMLError):
 
 class SearchFailed(AutoMLError):
     """An engine ended without a usable pipeline; the message says why."""
+
+
+class NoSuchEngine(AutoMLError):
+    """No installed distribution has an engine of that name; the message names those there are."""
+
+
+class BrokenEngine(AutoMLError):
+    """An engine is installed and can't be used; the message says whose it is and what is wrong."""
+
+
+class SeriesError(AutoMLError):
+    """Rows can't become regular series, or series can't be forecast; ``column`` is at fault where one is."""
+
+    def __init__(self, message: str, *, column: str | None = None, remedy: str = "") -> None:
+        super().__init__(message)
+        self.column = column
+        self.remedy = remedy

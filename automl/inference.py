@@ -16,7 +16,7 @@ from automl.coercion import ISO_TIME, NUMBER, coerce, plain
 from automl.columns import Column, ColumnKind, Schema, short
 from automl.errors import SchemaError
 from automl.metrics import default_metric
-from automl.targets import READABLE_SHARE, target_spec
+from automl.targets import READABLE_SHARE, declared_target, target_spec
 from automl.task import Task
 
 KEPT_CATEGORIES = 1_000
@@ -30,7 +30,8 @@ _CODE = r"^0\d{4,}$"
 
 
 def infer(table: pa.Table, task: Task) -> tuple[Schema, Task]:
-    """The schema of a first table, and the task with its classes and metric made definite.
+    """The schema of a first table, and the task with its classes and metric made definite. Where the task's classes
+    are declared, the table need not have the target.
 
     Raises SchemaError when no schema can be made: ``empty``, ``duplicate_columns``, ``empty_column_name``,
     ``reserved_column``, ``column_name_too_long``,
@@ -48,7 +49,7 @@ def infer(table: pa.Table, task: Task) -> tuple[Schema, Task]:
             remedy="send at least one row below the header",
         )
     columns = tuple(_column(table, name, task) for name in table.column_names if name != task.target)
-    target = target_spec(table.column(task.target), task)
+    target = declared_target(task) if task.declared else target_spec(table.column(task.target), task)
     schema = Schema(columns=columns, target=target)
     if not schema.feature_names(task):
         raise SchemaError(
@@ -66,13 +67,14 @@ def _check_names(table: pa.Table, task: Task) -> None:
     if not names:
         raise SchemaError("the table has no columns", code="empty", remedy="send a header and rows")
     refuse_duplicates(names)
-    if task.target not in names:
+    if task.target not in names and not task.declared:
         raise _missing_target(names, task)
     for name in names:
         if problem := _name_problem(name):
             code, message, remedy = problem
             raise SchemaError(message, code=code, column=name, remedy=remedy)
-    for name in (task.time_column, task.id_column, task.entity_column, *task.sensitive):
+    parts = (task.time_column, task.id_column, task.entity_column, task.series_column)
+    for name in (*parts, *task.covariates, *task.sensitive):
         if name is not None and name not in names:
             raise SchemaError(
                 f"the task names column {name!r}, which the table lacks",
@@ -83,7 +85,9 @@ def _check_names(table: pa.Table, task: Task) -> None:
 
 
 def _missing_target(names: list[str], task: Task) -> SchemaError:
-    remedy = f"send the target column with the first upload; the columns are {_listed(names)}"
+    remedy = (
+        f"send the target column with the first upload{_or_declare(task)}; the columns are {_listed(names)}"
+    )
     if len(names) == 1 and (found := re.search(r"[;\t|,:~^]", names[0])):
         remedy = f"the header was read as one column: is the delimiter {found.group()!r}? Use one of , ; | or tab; {remedy}"
     return SchemaError(
@@ -91,6 +95,12 @@ def _missing_target(names: list[str], task: Task) -> SchemaError:
         code="missing_target",
         column=task.target,
         remedy=remedy,
+    )
+
+
+def _or_declare(task: Task) -> str:
+    return (
+        ', or make the project with its "classes" where labels come later' if task.is_classification else ""
     )
 
 

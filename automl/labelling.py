@@ -1,7 +1,8 @@
 """Which unlabelled rows are most worth a person's label?
 
 Those the candidates are unsure of (small margin) or disagree on (query by committee), each worth more where rows
-are dense and where the inputs have drifted, and less beside one already chosen. A share of the queue is
+are dense and where the inputs have drifted, and less beside one already chosen. Rows unlike all training rows are few
+of them, and those first that came in company: a new group is worth a look, garbage is not. A share of the queue is
 drawn at random with known probabilities: chosen rows are the hard ones, and a quality measured on them
 alone would be too low.
 """
@@ -24,6 +25,7 @@ __all__ = ["Estimate", "Queue", "QueueRule", "Why", "horvitz_thompson", "queue"]
 _AHEAD = 5
 """So many times the rows asked for are looked at when similar ones are passed over."""
 _MOST = 5_000
+_MOST_ODD = 500
 
 
 class Why(StrEnum):
@@ -32,6 +34,8 @@ class Why(StrEnum):
     UNCERTAIN = "uncertain"
     DISPUTED = "disputed"
     DRIFTED = "drifted"
+    NEW = "new"
+    TYPICAL = "typical"
     DRAWN = "drawn"
 
 
@@ -42,6 +46,7 @@ class QueueRule:
     ``uncertainty`` and ``disagreement`` weigh against each other. ``density`` is the part of its worth that the
     loneliest row loses, ``drift`` the part that a row wholly in the drifted region gains. ``variety`` passes
     over rows like those chosen before. ``random_share`` of the queue is drawn, one row at least unless it is 0.
+    ``odd_rows`` is the share of the chosen rows that may be odd ones; at 1 they are chosen as any other.
     """
 
     uncertainty: float = 1.0
@@ -50,12 +55,15 @@ class QueueRule:
     drift: float = 1.0
     variety: bool = True
     random_share: float = 0.1
+    odd_rows: float = 0.05
 
     def __post_init__(self) -> None:
         if min(self.uncertainty, self.disagreement, self.drift) < 0 or not 0 <= self.density <= 1:
             raise ValueError("weights must be zero or more, and density at most 1")
         if not 0 <= self.random_share <= 1:
             raise ValueError(f"random_share must lie between 0 and 1, not {self.random_share}")
+        if not 0 <= self.odd_rows <= 1:
+            raise ValueError(f"odd_rows must lie between 0 and 1, not {self.odd_rows}")
 
     def drawn(self, wanted: int) -> int:
         """How many of ``wanted`` rows are drawn at random."""
@@ -112,22 +120,23 @@ def queue(
     seed: int,
     features: npt.NDArray[Any] | None = None,
     drift: npt.NDArray[Any] | None = None,
+    odd: npt.NDArray[np.bool_] | None = None,
 ) -> Queue:
     """The ``wanted`` rows of a pool of n most worth a label (all n where there are fewer).
 
     ``candidates`` are the predictions of the last M models, the champion among them: probabilities (M, n, K)
     or numbers (M, n). ``features`` (n, d) is a numeric matrix without gaps, for density and variety; without
     it neither counts. ``drift`` (n,) from 0 to 1 says how much a row belongs to the drifted region
-    (a domain classifier's probability). The same arguments give the same queue. Raises ValueError on shapes
-    that don't fit.
+    (a domain classifier's probability), ``odd`` (n,) which rows lie far from all training rows. The same arguments
+    give the same queue. Raises ValueError on shapes that don't fit.
     """
     predicted = np.asarray(candidates, dtype=np.float64)
     if predicted.ndim not in (2, 3) or not np.isfinite(predicted).all():
         raise ValueError(f"finite predictions of shape (M, n, K) or (M, n) were expected: {predicted.shape}")
     n = predicted.shape[1]
     moved = np.zeros(n) if drift is None else np.clip(np.asarray(drift, dtype=np.float64), 0.0, 1.0)
-    if len(moved) != n or (features is not None and len(features) != n):
-        raise ValueError(f"features and drift must have a row for each of the {n:,} in the pool")
+    if any(len(each) != n for each in (moved, features, odd) if each is not None):
+        raise ValueError(f"features, drift and odd must have a row for each of the {n:,} in the pool")
     wanted = min(wanted, n)
     random = np.random.default_rng(seed)
     around = None if features is None else Surroundings.of(np.asarray(features, dtype=np.float64), random)
@@ -140,17 +149,67 @@ def queue(
     tie = np.asarray(
         random.random(size=(n,)), dtype=np.float64
     )  # equal rows must not be asked for in the order of the table
-    chosen = _chosen(raised, tie, wanted - rule.drawn(wanted), around if rule.variety else None)
+    count = wanted - rule.drawn(wanted)
+    # Where the rows have moved, being unlike the old ones is no fault.
+    strange = None if odd is None else np.asarray(odd, dtype=bool) & (moved < 0.5)
+    new, apart = company(strange, around, tie, rule, count)
+    usual = min(count - len(new), int(np.sum(~apart)))
+    chosen = _chosen(np.where(apart, -1.0, raised), tie, usual, around if rule.variety else None)
+    reasons = [_why(parts[:, row], rule.drift * moved[row]) for row in chosen]
+    chosen, reasons = with_new(chosen, reasons, new)
+    return together(chosen, reasons, raised, wanted, random)
+
+
+def company(
+    odd: npt.NDArray[np.bool_] | None,
+    around: Surroundings | None,
+    tie: Values,
+    rule: QueueRule,
+    count: int,
+) -> tuple[Positions, npt.NDArray[np.bool_]]:
+    """The few odd rows among ``count`` to choose, those with most company among the odd first and each group once as
+    far as it goes; and which rows are not to be chosen otherwise."""
+    apart = (
+        np.zeros(len(tie), dtype=bool) if odd is None or rule.odd_rows == 1 else np.asarray(odd, dtype=bool)
+    )
+    places = np.flatnonzero(apart)
+    few = min(round(rule.odd_rows * count + 0.5 * (rule.odd_rows > 0)), len(places), count)
+    if few == 0 or around is None:
+        return places[np.argsort(tie[places])][:few], apart
+    places = places[:_MOST_ODD]
+    alike = np.stack([around.likeness(places, int(row)) for row in places])
+    worth = alike.sum(axis=1) - 1.0 + 1e-6 * tie[places]
+    new = []
+    for _ in range(few):
+        best = int(worth.argmax())
+        new.append(places[best])
+        worth = np.where(worth >= 0, worth * (1.0 - alike[best]), worth)
+        worth[best] = -1.0
+    return np.array(new, dtype=np.intp), apart
+
+
+def with_new(chosen: Positions, reasons: list[Why], new: Positions) -> tuple[Positions, list[Why]]:
+    """The chosen rows with the new ones spread evenly among them."""
+    order = _interleaved(len(chosen), len(new))
+    both = [*reasons, *[Why.NEW] * len(new)]
+    return np.concatenate([chosen, new])[order].astype(np.intp), [both[at] for at in order]
+
+
+def together(
+    chosen: Positions, reasons: list[Why], worth: Values, wanted: int, random: np.random.Generator
+) -> Queue:
+    """The queue of chosen rows, filled up to ``wanted`` with rows drawn from all others."""
+    n = len(worth)
     others = np.setdiff1d(np.arange(n), chosen)
     lots = random.permutation(others)[: wanted - len(chosen)]
     order = _interleaved(len(chosen), len(lots))
     rows = np.concatenate([chosen, lots])[order].astype(np.intp)
-    reasons = [_why(parts[:, row], rule.drift * moved[row]) for row in chosen] + [Why.DRAWN] * len(lots)
+    both = [*reasons, *[Why.DRAWN] * len(lots)]
     chances = np.concatenate([np.ones(len(chosen)), np.full(len(lots), len(lots) / max(len(others), 1))])
     return Queue(
         rows=rows,
-        values=raised[rows],
-        reasons=tuple(reasons[i] for i in order),
+        values=worth[rows],
+        reasons=tuple(both[i] for i in order),
         probabilities=chances[order],
         pool=n,
     )

@@ -238,8 +238,13 @@ _ALL = (
     _classification("average_precision", _ranked("average_precision"), per_class=True),
     _error("rmse", _squared, _mean(_squared, np.sqrt)),
     _error("mae", _absolute, _mean(_absolute)),
+    _error(
+        "mase", _absolute, _mean(_absolute)
+    ),  # of values in units of their series (automl.forecasting.histories)
     Metric(name="r2", greater_is_better=True, needs="values", _prepare=_r2),
 )
+
+_OF_SERIES = ("mase",)
 
 METRICS: Mapping[str, Metric] = MappingProxyType({each.name: each for each in _ALL})
 
@@ -253,12 +258,16 @@ def metric(name: str) -> Metric:
 
 def metrics_for(kind: TaskKind) -> tuple[str, ...]:
     """The names of the metrics that a kind of task can be judged by."""
+    if kind is TaskKind.FORECASTING:
+        return _OF_SERIES
     needs = "probabilities" if kind is TaskKind.CLASSIFICATION else "values"
-    return tuple(name for name, each in METRICS.items() if each.needs == needs)
+    return tuple(name for name, each in METRICS.items() if each.needs == needs and name not in _OF_SERIES)
 
 
 def default_metric(kind: TaskKind, classes: int) -> str:
-    """``roc_auc`` for two classes, ``log_loss`` for more, ``rmse`` for numbers."""
+    """``roc_auc`` for two classes, ``log_loss`` for more, ``rmse`` for numbers, ``mase`` for series."""
+    if kind is TaskKind.FORECASTING:
+        return "mase"
     if kind is not TaskKind.CLASSIFICATION:
         return "rmse"
     return "roc_auc" if classes == 2 else "log_loss"

@@ -18,7 +18,32 @@ READABLE_SHARE = 0.98
 """Where so many of a column's values can be read as numbers or times, the rest are faults of their rows."""
 
 
+def declared_target(task: Task) -> TargetSpec:
+    """The target of a task whose classes its owner named. Raises SchemaError (``one_class``, ``too_many_classes``,
+    ``empty_class``)."""
+    for label in task.classes:
+        if isinstance(label, str) and not label.strip():
+            raise SchemaError(
+                "a class has an empty name",
+                code="empty_class",
+                column=task.target,
+                remedy="give each class a name; a row without a label is left empty instead",
+            )
+    spec = _class_spec(list(task.classes))
+    if len(spec.classes) > MAX_CLASSES:
+        raise _too_many(len(spec.classes), task)
+    if len(spec.classes) < 2:
+        raise SchemaError(
+            f"{len(spec.classes)} class is too few: a class needs another",
+            code="one_class",
+            column=task.target,
+            remedy='name at least two classes, as they stand in the labels: ["yes", "no"]',
+        )
+    return spec
+
+
 def target_spec(raw: pa.ChunkedArray, task: Task) -> TargetSpec:
+    """What the labels of a first table say. Raises SchemaError."""
     labels = plain(raw)
     if pa.types.is_floating(labels.type):
         labels = pa.array(labels.to_numpy(zero_copy_only=False), from_pandas=True)
@@ -28,7 +53,12 @@ def target_spec(raw: pa.ChunkedArray, task: Task) -> TargetSpec:
             f"no row has a value in the target column {task.target!r}",
             code="no_labels",
             column=task.target,
-            remedy="the first upload needs labelled rows; later ones may come without",
+            remedy="the first upload needs labelled rows; later ones may come without"
+            + (
+                ', and all of them where the project is made with its "classes"'
+                if task.is_classification
+                else ""
+            ),
         )
     return _class_target(labels, task) if task.is_classification else _number_target(labels, task)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -23,9 +23,12 @@ class Task:
     """One prediction problem.
 
     ``classes`` are the known classes in ascending order; a model is trained on their positions
-    (0 .. K-1). Empty for regression, and before the first labelled upload.
+    (0 .. K-1). Empty for regression, and before the first labelled upload; ``declared`` where their owner named them
+    beforehand, so that rows may come before any label.
     ``time_column`` orders rows (else arrival does), ``entity_column`` names what a split must never
     divide (a customer, a machine), ``sensitive`` columns are kept for auditing and are not features.
+    Forecasting looks ``horizon`` steps ahead; ``series_column`` names the series a row belongs to (one where there is
+    none), ``covariates`` are columns that are known ahead of their time.
 
     >>> task = Task(kind=TaskKind.CLASSIFICATION, target="late", metric="roc_auc", classes=(False, True))
     >>> task.encode(True), task.decode(0)
@@ -43,6 +46,13 @@ class Task:
     entity_column: str | None = None
     sensitive: tuple[str, ...] = ()
     horizon: int | None = None
+    declared: bool = False
+    series_column: str | None = None
+    covariates: tuple[str, ...] = ()
+
+    @property
+    def is_forecasting(self) -> bool:
+        return self.kind is TaskKind.FORECASTING
 
     @property
     def is_classification(self) -> bool:
@@ -57,6 +67,11 @@ class Task:
         """Columns that no model may learn from."""
         named = (self.target, self.id_column, self.entity_column, *self.sensitive)
         return frozenset(name for name in named if name is not None)
+
+    @property
+    def without_ids(self) -> Task:
+        """The same problem whose rows need no id of their own."""
+        return replace(self, id_column=None)
 
     def encode(self, label: Label) -> int:
         """The position of a class. Raises ValueError when the class is unknown."""
@@ -77,6 +92,9 @@ class Task:
             "entity_column": self.entity_column,
             "sensitive": list(self.sensitive),
             "horizon": self.horizon,
+            "series_column": self.series_column,
+            "covariates": list(self.covariates),
+            "declared": self.declared,
         }
 
     @classmethod
@@ -92,4 +110,7 @@ class Task:
             entity_column=data.get("entity_column"),
             sensitive=tuple(data.get("sensitive") or ()),
             horizon=data.get("horizon"),
+            series_column=data.get("series_column"),
+            covariates=tuple(data.get("covariates") or ()),
+            declared=bool(data.get("declared", False)),
         )

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,10 @@ class Datasets:
         """The known ones of ``row_ids``, each with its truth (canonical text) or None."""
         return row_index.truths(self._db, project_id, list(row_ids))
 
+    def truth_counts(self, project_id: int) -> dict[str, int]:
+        """How many rows have each truth (canonical text)."""
+        return row_index.truth_counts(self._db, project_id)
+
     # Records
 
     def batch(self, project_id: int, number: int) -> Batch:
@@ -230,6 +235,15 @@ class Datasets:
         return reading.recent(
             self.tables_of(project_id), self._upto(project_id), batches_with_rows, n, source
         )
+
+    def arrived(self, project_id: int, *, after: int, most: int) -> tuple[pa.Table, int, int]:
+        """The newest ``most`` rows of the batches after ``after``, oldest of them first; the batch up to which that is;
+        and how many rows came before them since ``after``. Raises Damaged."""
+        upto = self._upto(project_id)
+        since = takewhile(lambda each: each[0] > after, held(self._db, project_id, "rows"))
+        came = [(number, count) for number, count in since if number <= upto]
+        found = reading.recent(self.tables_of(project_id), upto, came, most, None)
+        return found, upto, sum(count for _, count in came) - found.num_rows
 
     def rows(self, project_id: int, row_ids: Iterable[str]) -> pa.Table:
         """The rows with these ids, those that exist, in no order. Raises Damaged."""

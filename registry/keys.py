@@ -53,6 +53,13 @@ class Keys:
             return None
         return _record(row)
 
+    def find(self, prefix: str) -> ApiKey | None:
+        """The key of this prefix; None when it is unknown or revoked."""
+        query = select(t.api_keys).where(t.api_keys.c.prefix == prefix, t.api_keys.c.revoked_at.is_(None))
+        with self._db.read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else _record(row)
+
     def list(self) -> tuple[ApiKey, ...]:
         """All keys, revoked ones too, oldest first."""
         with self._db.read() as connection:

@@ -35,10 +35,12 @@ class Models:
         with self._db.read() as connection:
             return _one(connection, project_id, version)
 
-    def list(self, project_id: int) -> tuple[Model, ...]:
-        """All models of the project, newest first."""
+    def list(self, project_id: int, limit: int | None = None, before: int | None = None) -> tuple[Model, ...]:
+        """All models of the project, or the newest ``limit`` (with a version below ``before``), newest first."""
         with self._db.read() as connection:
-            query = _models(project_id).order_by(t.models.c.version.desc())
+            query = _models(project_id).order_by(t.models.c.version.desc()).limit(limit)
+            if before is not None:
+                query = query.where(t.models.c.version < before)
             return tuple(_record(row) for row in connection.execute(query).mappings())
 
 

@@ -73,6 +73,16 @@ def set_truths(db: Database, project_id: int, ids: pa.Array, truths: pa.Array) -
     return fresh
 
 
+def truth_counts(db: Database, project_id: int) -> dict[str, int]:
+    """How many rows have each truth."""
+    table = row_index
+    query = select(table.c.truth, func.count()).where(
+        table.c.project_id == project_id, table.c.truth.is_not(None)
+    )
+    with db.read() as connection:
+        return {truth: int(count) for truth, count in connection.execute(query.group_by(table.c.truth))}
+
+
 def replace_truths(connection: Connection, project_id: int, ids: pa.Array, truths: pa.Array) -> int:
     """Give rows another truth or, with null, none, all in one transaction. How many have none now that had one."""
     kind = connection.dialect.name

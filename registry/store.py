@@ -13,6 +13,7 @@ from registry.database import Database
 from registry.datasets import Datasets
 from registry.drift import DriftReports
 from registry.errors import Damaged
+from registry.forecasts import Forecasts
 from registry.keys import Keys
 from registry.label_ledger import LabelLedger
 from registry.labeling import Labeling
@@ -21,11 +22,14 @@ from registry.ledger import Ledger
 from registry.loss_monitors import LossMonitors
 from registry.migrations import upgrade
 from registry.models import Models
+from registry.outliers import Outliers
 from registry.probations import Probations
 from registry.projects import Projects
+from registry.pulse import Pulse
 from registry.quality import QualityReports
 from registry.replays import Replays
 from registry.runs import Runs
+from registry.traffic import Traffic
 
 _KEY_BYTES = 32
 
@@ -42,14 +46,18 @@ class Registry:
         self.db = db
         self.signing_key = signing_key
         self.projects = Projects(db)
+        self.pulse = Pulse(db)
         self.runs = Runs(db)
         self.models = Models(db)
         self.ledger = Ledger(db)
         self.drift = DriftReports(db)
         self.quality = QualityReports(db)
         self.loss_monitors = LossMonitors(db)
+        self.outliers = Outliers(db)
         self.probations = Probations(db)
+        self.forecasts = Forecasts(db)
         self.replays = Replays(db)
+        self.traffic = Traffic(db)
         self.keys = Keys(db)
         self.leases = Leases(db)
         self.due = DueTimes(db)

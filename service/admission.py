@@ -103,7 +103,7 @@ class Admission:
         names = [*system, *rows.column_names]
         self._stage.write_rows(pa.table([*system.values(), *rows.columns], names=names))
         self._stage_labels(row_id, labels)
-        tally.stored += count
+        tally.admitted(rows)
 
     def _stage_labels(self, row_id: pa.Array, labels: pa.Array) -> None:
         if isinstance(labels, pa.ChunkedArray):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,11 +14,13 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from automl.engines import catalogue
 from registry.store import Registry
 from service.api import (
     data,
     docs,
-    front,
+    engines,
+    forecasts,
     health,
     label_sources,
     labeling,
@@ -25,6 +28,7 @@ from service.api import (
     models,
     monitoring,
     open_inference,
+    outliers,
     predictions,
     probation,
     projects,
@@ -33,13 +37,18 @@ from service.api import (
 )
 from service.api.context import Context
 from service.clock import Clock
+from service.dashboard import site as dashboard
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.explaining import Explaining
+from service.forecasts.asking import Forecasting
+from service.forecasts.watch import ForecastWatch
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
+from service.outlier_watch import OutlierWatch
+from service.outliers import Measures
 from service.probation import ProbationWatch
 from service.problems import install_problems
 from service.quality_watch import QualityWatch
@@ -87,15 +96,20 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         context.observation.start()
         context.shadow.start()
         context.scheduler.start()
+        # What is installed is read beside the first calls, so that no policy waits for it on the loop.
+        looked = asyncio.create_task(run_in_threadpool(catalogue.names))
         if context.replays is not None:
             context.replays.start()
         try:
             yield
         finally:
+            await looked
             if context.replays is not None:
                 await run_in_threadpool(context.replays.stop)
             await run_in_threadpool(context.scheduler.stop)
             await run_in_threadpool(context.serving.stop)
+            if context.forecasting is not None:
+                context.forecasting.stop()
             app.front.lanes = None
             await run_in_threadpool(app.state.lanes.close)
             await run_in_threadpool(app.state.explaining.close)
@@ -112,21 +126,23 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         redoc_url=None,
     )
     install_problems(app)
-    app.include_router(front.router)
+    dashboard.install(app)
     app.include_router(docs.router)
-    docs.mount_files(app)
     app.include_router(health.router, tags=["health"])
+    app.include_router(engines.router, prefix="/v1", tags=["engines"])
     app.include_router(open_inference.router, prefix="/v2", tags=["open inference protocol"])
     for module in (
         projects,
         data,
         predictions,
+        forecasts,
         labels,
         labeling,
         label_sources,
         runs,
         models,
         monitoring,
+        outliers,
         probation,
         replays,
     ):
@@ -177,6 +193,11 @@ def compose(settings: Settings, clock: Clock) -> Context:
         served=lambda name: serving.champions.get(name),
         on_report=lambda: scheduler.nudge(),
     )
+    forecast_watch = ForecastWatch(
+        registry, clock=clock, metrics=metrics, on_report=lambda: scheduler.nudge()
+    )
+    measures = Measures(registry)
+    outlier_watch = OutlierWatch(registry, measures, clock=clock, metrics=metrics)
     workshop = Workshop(
         registry,
         settings,
@@ -196,6 +217,8 @@ def compose(settings: Settings, clock: Clock) -> Context:
         quality_watch=quality_watch,
         probation_watch=probation_watch,
         estimate_watch=estimate_watch,
+        forecast_watch=forecast_watch,
+        outlier_watch=outlier_watch,
         maintain=maintenance.run,
     )
     observation = Observation(
@@ -215,5 +238,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         scheduler=scheduler,
         metrics=metrics,
         keys_required=settings.require_keys or not settings.on_loopback,
+        measures=measures,
         replays=ReplayRoom(registry, settings, clock=clock),
+        forecasting=Forecasting(registry, settings, clock=clock),
     )

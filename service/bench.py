@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 from automl.search import Plan, SearchResult, concluded
 from automl.task import Task
-from registry.records import NewPromotion, Project, PromotionKind, Run, RunStatus
+from registry.records import NewModel, NewPromotion, Project, PromotionKind, Run, RunStatus
 from registry.store import Registry
 from service.arms import ThirdArm, keep_labels, third_arm, verdict_of
 from service.children import End
@@ -37,6 +37,9 @@ REFIT_SECONDS = 600.0
 class Bench:
     """The work on one run. Methods raise Interruption; an engine's failure is an outcome, not an exception."""
 
+    SNAPSHOT, SEARCH, JUDGE = "snapshot", "search", "judge"
+    """The stages that children carry out."""
+
     def __init__(
         self,
         *,
@@ -53,7 +56,7 @@ class Bench:
         self._registry = registry
         self._log = log
         self._room = Room(folder, registry=registry, settings=settings, log=log, cancelled=cancelled)
-        self._policy = Policy.model_validate(run.plan["policy"])
+        self._policy = Policy.stored(run.plan["policy"])
         self._champion = (
             registry.models.get(project.id, project.champion) if project.champion is not None else None
         )
@@ -95,7 +98,7 @@ class Bench:
             if "pseudo_labels" in champion.attachments:
                 taught = open_blob(champion.attachments["pseudo_labels"].digest)
                 self._room.bring("champion-pseudo.parquet", taught)
-        self._room.stage("snapshot", SNAPSHOT_SECONDS)
+        self._room.stage(self.SNAPSHOT, SNAPSHOT_SECONDS)
         self._snapshot = self._room.read("snapshot.json")
         self._log.describe(snapshot=self._snapshot)
         return self._snapshot
@@ -107,7 +110,9 @@ class Bench:
         name = "+".join(engine for engine, _ in plan.allotments()) + arm
         self._room.specify(searches={name: search_order(self._policy, plan)})
         before = self._log.trials
-        ended = self._room.child(f"search-{name}", DEADLINE_FACTOR * plan.budget_seconds + DEADLINE_MORE)
+        ended = self._room.child(
+            f"{self.SEARCH}-{name}", DEADLINE_FACTOR * plan.budget_seconds + DEADLINE_MORE
+        )
         found = Challenger(**self._room.read(f"{name}.json")) if self._room.has(f"{name}.json") else None
         told = self._room.read(f"{name}.parts.json") if self._room.has(f"{name}.parts.json") else None
         outcomes = engine_outcomes(plan, told, ended, trials=self._log.trials - before)
@@ -130,7 +135,7 @@ class Bench:
         asked = {arm: self._rules(one) for arm, one in arms.items() if one is not None}
         factors = {arm: rule["required_effect_factor"] for arm, rule in asked.items()}
         self._room.specify(arms=files, rules=asked["true_only"], effect_factors=factors)
-        self._room.stage("judge", JUDGE_SECONDS)
+        self._room.stage(self.JUDGE, JUDGE_SECONDS)
         verdict = verdict_of(self._room.read("verdict.json"), self._third)
         if verdict["outcome"] == "promoted" and self._policy.promote_mode == "manual":
             verdict["outcome"] = "awaiting_approval"
@@ -199,17 +204,7 @@ class Bench:
         kept = None
         if judgement.with_pseudo_labels:
             kept = keep_labels(self._room, self._registry, self._project, self._run, self._log)
-        models = models_of(
-            self._room,
-            self._registry,
-            self._run,
-            self._project,
-            self._log,
-            judgement=judgement,
-            snapshot=self._snapshot,
-            pseudo_labels=kept,
-            refit=refit,
-        )
+        models = tuple(self._models(judgement, kept, refit))
         verdict = dict(judgement.verdict)
         if refit is not None:
             verdict["refit"] = {**refit.report, "promoted": refit.passed and promotion is not None}
@@ -224,6 +219,22 @@ class Bench:
                 *self._ended_event(judgement.outcome, judgement.reason),
                 *self._model_events(judgement, promotion, len(models)),
             ),
+        )
+
+    def _models(
+        self, judgement: Judgement, pseudo_labels: Mapping[str, Any] | None, refit: Refit | None
+    ) -> Sequence[NewModel]:
+        """What is to be registered: the judged model, and after it the refitted one where there is one."""
+        return models_of(
+            self._room,
+            self._registry,
+            self._run,
+            self._project,
+            self._log,
+            judgement=judgement,
+            snapshot=self._snapshot,
+            pseudo_labels=pseudo_labels,
+            refit=refit,
         )
 
     def _model_events(

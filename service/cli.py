@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from service.commands import keys, models, projects, replay, rows
+from service.commands import forecasts, keys, models, projects, replay, rows
 from service.commands.console import CommandError, Exit, show_fault, show_json, show_refusal, show_table
 from service.commands.options import AsJson, Home, Key, Url
 
@@ -92,6 +92,7 @@ def doctor(url: Url = None, key: Key = None, home: Home = None, as_json: AsJson 
 app.add_typer(projects.app, name="project")
 app.command()(rows.upload)
 app.command()(rows.predict)
+app.command()(forecasts.forecast)
 app.command()(rows.feedback)
 app.command()(models.retrain)
 app.command()(models.runs)

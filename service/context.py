@@ -12,7 +12,9 @@ from service.problems import Problem
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from service.forecasts.asking import Forecasting
     from service.observation import Observation
+    from service.outliers import Measures
     from service.replay.room import ReplayRoom
     from service.scheduler import Scheduler
     from service.serving import Serving
@@ -33,6 +35,8 @@ class Context:
     metrics: Metrics
     keys_required: bool
     replays: ReplayRoom | None = None
+    forecasting: Forecasting | None = None
+    measures: Measures | None = None
 
 
 def authorise(context: Context, authorization: str | None, x_api_key: str | None, scope: str) -> None:

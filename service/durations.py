@@ -56,6 +56,11 @@ class Durations(Collector):
         self._tallies: dict[str, Tally] = {}
         registry.register(self)
 
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The upper ends of the buckets; one more, without an end, follows them."""
+        return self._bounds
+
     def of(self, value: str) -> Tally:
         """The tally of a label value; to be kept by who adds often."""
         return self._tallies.setdefault(value, Tally(self._bounds))

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from automl.schema import Schema
+from automl.task import Task
 from registry.loss_monitors import LOSS_CHANGE
 from registry.records import BatchKind, Project, QualityRecord, Run, RunStatus
 from registry.store import Registry
@@ -41,6 +43,7 @@ def gather(registry: Registry, project: Project, policy: Policy, now: datetime) 
         estimate=_estimate(registry, project, last),
         prediction_drift=_prediction_drift(registry, project, last),
         quick_start=last is not None and bool(last.plan.get("quick")),
+        without_label=_without_label(registry, project) if last is None else (),
         broken=_broken(registry, project, policy),
     )
 
@@ -57,6 +60,16 @@ def may_retry(run: Run) -> bool:
 
 def _counts(run: Run) -> bool:
     return not run.status.is_active and not may_retry(run)
+
+
+def _without_label(registry: Registry, project: Project) -> tuple[str, ...]:
+    """Classes that their owner declared and of which there is no label yet; looked for until there is a champion."""
+    task = Task.from_json(project.task)
+    if not task.declared or project.champion is not None or project.schema is None:
+        return ()
+    text = Schema.from_json(project.schema).target.text
+    known = registry.datasets.truth_counts(project.id)
+    return tuple(text(label) for label in task.classes if text(label) not in known)
 
 
 def _drift(registry: Registry, project: Project, last: Run | None) -> DriftFact | None:

@@ -26,7 +26,7 @@ def first_schema(source: Source, task: Task) -> tuple[Schema, Task]:
     """
     chunks = read(source, chunk_rows=SAMPLE_ROWS)
     sample = _sample(chunks)
-    if task.target in sample.column_names:
+    if task.target in sample.column_names and not task.declared:
         _refuse_nul(sample.column(task.target), task.target)
         more = _other_labels(chunks, sample.column(task.target), task.target)
         if more:

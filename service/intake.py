@@ -5,8 +5,10 @@ Everything is staged first; whatever ends early leaves no rows, no schema and no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -22,6 +24,8 @@ from service.readers import Format, Source, read
 from service.tally import Tally
 
 ATTEMPTS = 5
+
+CountOdd: TypeAlias = Callable[[pa.Table], int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +54,11 @@ def take_in(
     digest: str,
     key: str | None,
     origin: str | None = None,
+    odd: CountOdd | None = None,
     at: datetime,
 ) -> Receipt:
-    """Stores an upload and returns its batch; ``origin`` (``given:crm``) names who gave its labels.
+    """Stores an upload and returns its batch; ``origin`` (``given:crm``) names who gave its labels, ``odd`` counts the
+    odd among the rows of a small upload.
 
     With an idempotency ``key`` the same file is stored once. Raises a problem or SchemaError when the upload
     as a whole is at fault, Conflict (``idempotency_mismatch``) when the key was used for another file.
@@ -61,7 +67,7 @@ def take_in(
         if key is not None and (earlier := registry.datasets.replay(project.id, key, digest)) is not None:
             return Receipt(batch=earlier, replayed=True)
         try:
-            return Receipt(batch=_attempt(registry, project, source, digest, key, origin, at))
+            return Receipt(batch=_attempt(registry, project, source, digest, key, origin, odd, at))
         except DuplicateRows:
             # Another upload stored some of these rows meanwhile: they are duplicates now.
             continue
@@ -90,6 +96,7 @@ def answer(batch: Batch) -> dict[str, object]:
         "quarantined": batch.quarantined,
         "dataset_version": batch.dataset_version,
         **{name: value for name, value in found.items() if value},
+        **({"odd": batch.details["odd"]} if "odd" in batch.details else {}),
     }
 
 
@@ -100,6 +107,7 @@ def _attempt(
     digest: str,
     key: str | None,
     origin: str | None,
+    odd: CountOdd | None,
     at: datetime,
 ) -> Batch:
     contract = _contract(project, source)
@@ -117,11 +125,18 @@ def _attempt(
                 **_delimiter(source),
                 **({} if origin is None else {"origin": origin}),
                 **tally.details(),
+                **_odd(tally, odd),
             },
             idempotency_key=key,
             request_digest=digest if key is not None else None,
             at=at,
         )
+
+
+def _odd(tally: Tally, count: CountOdd | None) -> dict[str, int]:
+    rows = tally.few
+    found = None if count is None or rows is None else count(rows)
+    return {} if found is None else {"odd": found}
 
 
 def _contract(project: Project, source: Source) -> _Contract:

@@ -22,7 +22,8 @@ class Labelling(Part):
     """The labelling queue.
 
     The newest ``pool`` rows without a truth are ranked; ``round_rows`` of them are handed out before they are
-    ranked anew, which also happens after ``refresh`` and with each champion. A person has a row for ``lease``, an
+    ranked anew, which also happens after ``refresh`` and with each champion. At most ``odd_rows`` of them, as a share, lie
+    far from all training rows (1: they are ranked as any other). A person has a row for ``lease``, an
     exported one for ``export_lease``. A row needs ``annotators_per_row`` answers, one more as long as they are
     tied; ``most_skips`` people who skip it take it out.
     """
@@ -33,6 +34,7 @@ class Labelling(Part):
     pool: int = Field(default=5_000, ge=10, le=50_000)
     round_rows: int = Field(default=200, ge=1, le=10_000)
     random_share: float = Field(default=0.1, ge=0, le=1)
+    odd_rows: float = Field(default=0.05, ge=0, le=1)
     refresh: timedelta = Field(default=timedelta(minutes=10), gt=timedelta(0))
     most_skips: int = Field(default=2, ge=1)
 

@@ -34,7 +34,7 @@ def label_sources(registry: Registry, project: Project, *, audit: bool = True) -
     gone = registry.labels.entries(project.id, revoked=True)
     truth = entries.filter(pc.not_equal(entries["source"], LabelSource.PSEUDO.value))
     holds = winners(entries)
-    each = _Sources(entries, gone, holds, truth, Policy.model_validate(project.policy))
+    each = _Sources(entries, gone, holds, truth, Policy.stored(project.policy))
     found = audit_of(registry, project, truth) if audit else None
     bad = {one.source: one.to_json() for one in found.sources} if found is not None else {}
     return {

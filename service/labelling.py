@@ -16,13 +16,17 @@ from registry.store import Registry
 from service.deployment import Deployment
 from service.label_policy import Labelling
 from service.labelling_answers import AnswerBook
-from service.labelling_pool import Committee, rank, unlabelled
+from service.labelling_pool import Committee, Ranked, rank, rank_first, unlabelled
+from service.outliers import Measure, Measures
 from service.policy import Policy
+
+NO_MODEL = 0
+"""The version in rounds that were ranked before there was a model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handed:
-    """What somebody is asked. ``reason`` says why there is nothing; ``model`` ranked the rows."""
+    """What somebody is asked. ``reason`` says why there is nothing; ``model`` ranked the rows, if there is one."""
 
     rows: tuple[Leased, ...] = ()
     reason: str | None = None
@@ -30,11 +34,26 @@ class Handed:
     model: Deployment | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judges:
+    """Who ranks the rows of a round: models, or, while there are none, what is known of the rows themselves."""
+
+    committee: Sequence[Deployment]
+    measure: Measure | None
+
+    @property
+    def version(self) -> int:
+        return self.committee[0].version if self.committee else NO_MODEL
+
+
 class LabellingDesk:
     """Thread-safe. ``book`` takes the answers; ``flush`` is for it."""
 
-    def __init__(self, registry: Registry, flush: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, registry: Registry, flush: Callable[[], None] | None = None, measures: Measures | None = None
+    ) -> None:
         self._registry = registry
+        self._measures = measures or Measures(registry)
         self.book = AnswerBook(registry, flush)
         self._committee = Committee(registry)
         self._ranking = threading.Lock()
@@ -50,39 +69,45 @@ class LabellingDesk:
         lease: timedelta | None = None,
     ) -> Handed:
         """Up to ``limit`` rows for this person, theirs for the policy's ``lease`` (or another)."""
-        policy = Policy.model_validate(project.policy).labelling
+        policy = Policy.stored(project.policy).labelling
         if project.schema is None:
             return Handed(reason="the project has no rows yet")
-        if project.champion is None:
-            return Handed(reason="the project has no trained model yet, and only a model tells rows apart")
         self.book.settle(project, at=at)
-        with self._ranking:
-            committee = self._committee.of(project, served)
-        if not committee:
+        judges = self._judges(project, served, at)
+        if judges is None:
             return Handed(reason=f"model {project.champion} can't be loaded to rank rows")
         rule = LeaseRule(
             per_row=policy.annotators_per_row,
             most_skips=policy.most_skips,
             seconds=(lease or policy.lease).total_seconds(),
         )
-        current = self._round(project, policy, committee, limit, None, at)
+        current = self._round(project, policy, judges, limit, None, at)
         rows: tuple[Leased, ...] = ()
         while current is not None:
             rows = self._registry.labeling.lease(project.id, annotator, limit, rule, at=at)
             if len(rows) >= limit:
                 break
-            following = self._round(project, policy, committee, limit, current, at)
+            following = self._round(project, policy, judges, limit, current, at)
             if following is None or following.number <= current.number:
                 break
             current = following
         reason = None if rows else self._why_nothing(project, at)
-        return Handed(rows=rows, reason=reason, round=current, model=committee[0])
+        model = judges.committee[0] if judges.committee else None
+        return Handed(rows=rows, reason=reason, round=current, model=model)
+
+    def _judges(self, project: Project, served: Deployment | None, at: datetime) -> _Judges | None:
+        """None where there is a champion that can't be loaded."""
+        with self._ranking:
+            if project.champion is None:
+                return _Judges(committee=(), measure=self._measures.made(project, at))
+            committee = self._committee.of(project, served)
+            return _Judges(committee=committee, measure=None) if committee else None
 
     def _round(
         self,
         project: Project,
         policy: Labelling,
-        committee: Sequence[Deployment],
+        judges: _Judges,
         limit: int,
         used_up: Round | None,
         at: datetime,
@@ -94,18 +119,18 @@ class LabellingDesk:
             if current is not None:
                 if used_up is not None and current.number > used_up.number:
                     return current
-                is_in_force = current.model_version == committee[0].version
+                is_in_force = current.model_version == judges.version
                 is_in_force &= at - current.created_at < policy.refresh
                 is_all = current.pool <= policy.round_rows and current.dataset_version == version
                 if is_in_force and (used_up is None or is_all):
                     return current
-            return self._next(project, policy, committee, limit, current, version, at)
+            return self._next(project, policy, judges, limit, current, version, at)
 
     def _next(
         self,
         project: Project,
         policy: Labelling,
-        committee: Sequence[Deployment],
+        judges: _Judges,
         limit: int,
         current: Round | None,
         version: int,
@@ -120,18 +145,26 @@ class LabellingDesk:
             return current
         number = 0 if current is None else current.number
         seed = project.id * 1_000_003 + number
-        wanted = max(policy.round_rows, limit)
-        ranked = rank(self._registry, project, committee, pool, policy, wanted=wanted, seed=seed)
+        ranked = self._ranked(project, policy, judges, pool, max(policy.round_rows, limit), seed)
         return self._registry.labeling.open_round(
             project.id,
             ranked.items,
             after=number,
-            model_version=committee[0].version,
+            model_version=judges.version,
             dataset_version=version,
             pool=ranked.pool,
             seed=seed,
             at=at,
         )
+
+    def _ranked(
+        self, project: Project, policy: Labelling, judges: _Judges, pool: pa.Table, wanted: int, seed: int
+    ) -> Ranked:
+        odd = self._measures.odd(project, pool)
+        if not judges.committee:
+            return rank_first(pool, judges.measure, policy, wanted=wanted, seed=seed, odd=odd)
+        registry, committee = self._registry, judges.committee
+        return rank(registry, project, committee, pool, policy, wanted=wanted, seed=seed, odd=odd)
 
     def _busy(self, project: Project, policy: Labelling, at: datetime) -> set[str]:
         """Rows not to be ranked now: on somebody's desk, answered and waiting, or skipped too often."""

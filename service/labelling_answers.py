@@ -96,7 +96,7 @@ class AnswerBook:
         if project.schema is None:
             return None, set(), set()
         with self._settling:
-            policy = Policy.model_validate(project.policy).labelling
+            policy = Policy.stored(project.policy).labelling
             by_row: dict[str, list[RowAnswer]] = defaultdict(list)
             for answer in self._registry.labeling.answers(project.id, waiting=True):
                 if answer.label is not None:

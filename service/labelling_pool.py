@@ -1,4 +1,4 @@
-"""The unlabelled rows and what each is worth: ranked by the champion and the newest other models."""
+"""The unlabelled rows and what each is worth: ranked by the champion and the newest other models, or by the rows alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from automl.drift_region import moved
-from automl.labelling import QueueRule, queue
+from automl.first_queue import first_queue
+from automl.labelling import Queue, QueueRule, queue
 from automl.schema import frame
 from automl.scoring import aligned
 from registry.labeling import QueueItem
@@ -21,6 +22,7 @@ from registry.records import Project
 from registry.store import Registry
 from service.deployment import CannotDeploy, Deployment, load
 from service.label_policy import Labelling
+from service.outliers import Measure
 
 logger = logging.getLogger(__name__)
 
@@ -103,18 +105,44 @@ def rank(
     *,
     wanted: int,
     seed: int,
+    odd: npt.NDArray[np.bool_] | None,
 ) -> Ranked:
-    """The ``wanted`` rows of the pool most worth a label, a share of them drawn at random."""
+    """The ``wanted`` rows of the pool most worth a label, a share of them drawn at random; few that are ``odd``."""
     champion = committee[0]
     features = _matrix(champion, pool)
     found = queue(
         np.stack([_answers(model, champion, pool) for model in committee]),
         wanted,
-        QueueRule(random_share=policy.random_share),
+        _rule(policy),
         seed=seed,
         features=features,
         drift=None if features is None else _moved(registry, project, champion, features, seed),
+        odd=odd,
     )
+    return _ranked(pool, found)
+
+
+def rank_first(
+    pool: pa.Table,
+    measure: Measure | None,
+    policy: Labelling,
+    *,
+    wanted: int,
+    seed: int,
+    odd: npt.NDArray[np.bool_] | None,
+) -> Ranked:
+    """The ``wanted`` rows to label before there is a model: typical ones, unlike each other, in the coordinates of
+    ``measure``. Drawn at random where even that can't be told yet."""
+    features = np.zeros((pool.num_rows, 1)) if measure is None else measure.oddness.points(pool)
+    rule = QueueRule(random_share=1.0) if measure is None else _rule(policy)
+    return _ranked(pool, first_queue(features, wanted, rule, seed=seed, odd=odd))
+
+
+def _rule(policy: Labelling) -> QueueRule:
+    return QueueRule(random_share=policy.random_share, odd_rows=policy.odd_rows)
+
+
+def _ranked(pool: pa.Table, found: Queue) -> Ranked:
     ids = pool["_row_id"].take(pa.array(found.rows)).to_pylist()
     return Ranked(
         items=tuple(

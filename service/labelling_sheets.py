@@ -19,10 +19,10 @@ from service.problems import MOST_ERRORS, Problem
 def sheets(registry: Registry, project: Project, handed: Handed) -> list[Sheet]:
     """The rows on somebody's desk, in their order, with the model's guess."""
     ids = [leased.item.row_id for leased in handed.rows]
-    if not ids or handed.model is None:
+    if not ids:
         return []
     rows = _rows(registry, project, ids)
-    guesses = guesses_of(registry, project, handed.model, ids)
+    guesses = {} if handed.model is None else guesses_of(registry, project, handed.model, ids)
     return [
         Sheet(
             row_id=leased.item.row_id,

@@ -16,6 +16,7 @@ from registry.store import Registry
 from service.clock import Clock
 from service.performance import answers_and_truths
 from service.policy import LossRule, Policy
+from service.quality_windows import keep_windows
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class LossWatch:
         """Take in what came since the last look, in a thread, at most every ten seconds. Returns at once."""
         rule = None if policy.triggers.decay is None else policy.triggers.decay.loss
         busy = self._thread is not None and self._thread.is_alive()
-        if rule is None or project.champion is None or busy:
+        if project.champion is None or busy:
             return
         truths, now = self._registry.datasets.facts(project.id).truths, self._clock()
         seen = self._looked.get(project.id)
@@ -53,7 +54,9 @@ class LossWatch:
 
         def work() -> None:
             try:
-                self.take_in(project, rule)
+                if rule is not None:
+                    self.take_in(project, rule)
+                keep_windows(self._registry, project, self._clock())
             except Exception:
                 logger.exception("the losses of %s could not be followed", project.name)
 

@@ -51,6 +51,12 @@ class Metrics:
         self.drift_share = Gauge(
             "incumbent_drift_share", "Share of features that moved.", ["project"], registry=self.registry
         )
+        self.outlier_share = Gauge(
+            "incumbent_outlier_share",
+            "Share of the newest rows that lie far from all rows trained on.",
+            ["project"],
+            registry=self.registry,
+        )
         self.shadow_scored = Counter(
             "incumbent_shadow_scored_total", "Rows scored in shadow.", ["project"], registry=self.registry
         )

@@ -229,6 +229,24 @@ class Shadow(Part):
     mode: Literal["previous", "challenger"] = "previous"
 
 
+class Forecast(Part):
+    """Of a forecasting project: the share of actual values that a prediction interval is to hold, and how many actual
+    values must have come before live quality is looked at (null: as many as the horizon)."""
+
+    coverage: float = Field(default=0.8, ge=0.5, le=0.99)
+    min_steps: int | None = Field(default=None, ge=1)
+
+
+class Outliers(Part):
+    """Rows that come in are measured against those that were trained on (or, before there is a champion, against
+    each other). A row is odd whose distance at least ``threshold`` of these keep below; new rows are looked at
+    every ``pause`` at the soonest.
+    """
+
+    threshold: float = Field(default=0.99, ge=0.5, lt=1)
+    pause: timedelta = Field(default=timedelta(seconds=20), ge=timedelta(0))
+
+
 class Policy(Part):
     """A project's standing orders.
 
@@ -257,7 +275,9 @@ class Policy(Part):
     label_sources: dict[str, LabelSourceRule] = Field(default={})
     labelling: Labelling = Labelling()
     pseudo_labels: PseudoLabels = PseudoLabels()
+    outliers: Outliers | None = Outliers()
     refit: bool = True
+    forecast: Forecast = Forecast()
 
     @property
     def run_seconds(self) -> float:

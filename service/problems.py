@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from automl.errors import AutoMLError, SchemaError, SplitError
+from automl.errors import AutoMLError, SchemaError, SeriesError, SplitError
 from registry.errors import (
     Conflict,
     Damaged,
@@ -173,6 +173,8 @@ def _of_registry(error: RegistryError) -> Problem:
 def _of_automl(error: AutoMLError) -> Problem:
     if isinstance(error, SchemaError):
         return Problem(422, error.code, str(error), field=error.column, remedy=error.remedy)
+    if isinstance(error, SeriesError):
+        return Problem(422, "no_series", str(error), field=error.column, remedy=error.remedy)
     if isinstance(error, SplitError):
         return Problem(422, "too_few_labels", str(error), remedy="Send more labelled rows.")
     return _unexpected(error)

@@ -11,6 +11,7 @@ from registry.store import Registry
 from service.arms import ROWS
 from service.conclusion import Judgement
 from service.kept_forms import FORM, FORM_FILE, REFIT_FORM_FILE
+from service.outliers import ODDNESS
 from service.room import Room
 from service.run_log import RunLog
 
@@ -49,6 +50,8 @@ def models_of(
         "reference": put(room.raw("reference.parquet")),
         "expectation": put(room.raw("expectation.json")),
     }
+    if room.has("oddness.npz"):
+        attachments[ODDNESS] = put(room.raw("oddness.npz"))
     if room.has("rivalry.json"):
         attachments["rivalry"] = put(room.raw("rivalry.json"))
     if pseudo_labels is not None:
@@ -83,6 +86,8 @@ def models_of(
         return (judged,)
     report = refit.report
     shared = {name: ref for name, ref in attachments.items() if name != FORM}
+    if room.has("refit-oddness.npz"):
+        shared[ODDNESS] = put(room.raw("refit-oddness.npz"))
     if room.has(REFIT_FORM_FILE):
         shared[FORM] = put(room.unsealed(REFIT_FORM_FILE))
     refitted = NewModel(

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -25,7 +25,10 @@ from service.conclusion import ended
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.facts import gather
+from service.forecasts.kind import is_forecasting
+from service.forecasts.watch import ForecastWatch
 from service.metrics import Metrics
+from service.outlier_watch import OutlierWatch
 from service.policy import Policy
 from service.probation import ProbationWatch
 from service.quality_watch import QualityWatch
@@ -39,6 +42,14 @@ from service.workshop import Workshop
 logger = logging.getLogger(__name__)
 
 _TICK = "tick"
+
+
+class Watch(Protocol):
+    """Looks at one side of a project in a thread of its own."""
+
+    def look_at(self, project: Project, policy: Policy) -> None: ...
+
+    def stop(self) -> None: ...
 
 
 class Scheduler:
@@ -56,6 +67,8 @@ class Scheduler:
         quality_watch: QualityWatch,
         probation_watch: ProbationWatch,
         estimate_watch: EstimateWatch,
+        forecast_watch: ForecastWatch,
+        outlier_watch: OutlierWatch,
         maintain: Callable[[], None],
     ) -> None:
         self._registry = registry
@@ -63,10 +76,8 @@ class Scheduler:
         self._clock = clock
         self._metrics = metrics
         self._workshop = workshop
-        self._drift_watch = drift_watch
-        self._quality_watch = quality_watch
-        self._probation_watch = probation_watch
-        self._estimate_watch = estimate_watch
+        self._forecast_watch = forecast_watch
+        self._row_watches = (drift_watch, quality_watch, probation_watch, estimate_watch, outlier_watch)
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}
         self._ticking = threading.Lock()
@@ -100,10 +111,8 @@ class Scheduler:
         if self._timer.running:
             self._timer.shutdown(wait=True)
         self._workshop.stop()
-        self._drift_watch.stop()
-        self._quality_watch.stop()
-        self._probation_watch.stop()
-        self._estimate_watch.stop()
+        for watch in (*self._row_watches, self._forecast_watch):
+            watch.stop()
 
     def nudge(self) -> None:
         """Tick now instead of later. Cheap; may be called from any thread."""
@@ -129,7 +138,7 @@ class Scheduler:
         self, project: Project, *, reason: str, budget_seconds: float | None, engines: dict[str, float] | None
     ) -> Run:
         """Queue a run on somebody's word. Raises Conflict when one is active."""
-        policy = Policy.model_validate(project.policy)
+        policy = Policy.stored(project.policy)
         evidence = {"truths": self._registry.datasets.facts(project.id).truths}
         trigger = Trigger(kind="manual", reason=reason, fired=("manual",), evidence=evidence)
         run = self._enqueue(project, policy, trigger, budget_seconds=budget_seconds, engines=engines)
@@ -139,10 +148,10 @@ class Scheduler:
     def _look_at(self, project: Project, now: datetime) -> None:
         if project.schema is None:
             return
-        policy = Policy.model_validate(project.policy)
+        policy = Policy.stored(project.policy)
         rest = self._rests
         self._keep_due_time(project, policy, now)
-        for watch in (self._drift_watch, self._quality_watch, self._probation_watch, self._estimate_watch):
+        for watch in self._watches(project):
             rest()
             watch.look_at(project, policy)
         rest()
@@ -158,6 +167,12 @@ class Scheduler:
         if answer.uses_up_schedule and (move := self._used_up(project, policy, now)) is not None:
             self._registry.due.set(project.id, move.trigger, move.due_at, expected=move.expected)
         self._refuse(project, answer)
+
+    def _watches(self, project: Project) -> tuple[Watch, ...]:
+        """Of a forecasting project only its forecasts are watched: see :mod:`service.forecasts.kind`."""
+        if is_forecasting(project):
+            return (self._forecast_watch,)
+        return self._row_watches
 
     def _refuse(self, project: Project, refusal: Refusal) -> None:
         told = (refusal.guard, refusal.reason)

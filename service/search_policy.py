@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from service.policy_part import Part
+from automl.engines import catalogue
+from service.policy_part import Part, is_stored
 
-ENGINES = ("portfolio", "flaml", "tpot")
 QUICK = "portfolio"
 """The engine that has a first good model within seconds."""
 
@@ -24,7 +24,8 @@ class Blend(Part):
 
 
 class Search(Part):
-    """``engines`` search at once and share the machine: weights, of which only the proportions matter.
+    """``engines`` search at once and share the machine: weights, of which only the proportions matter. There are those
+    that ``GET /v1/engines`` lists.
 
     The search ends early when nothing better came for ``patience`` of the budget (null: never). ``parallel`` is
     how many trials run at once, each in one thread (null: as many as there are cores). A project's first run takes
@@ -47,10 +48,19 @@ class Search(Part):
 
     @field_validator("engines")
     @classmethod
-    def _known(cls, value: dict[str, float]) -> dict[str, float]:
-        unknown = sorted(set(value) - set(ENGINES))
-        if unknown:
-            raise ValueError(f"unknown engine {unknown[0]!r}; choose from {', '.join(ENGINES)}")
-        if not any(share > 0 for share in value.values()):
-            raise ValueError("at least one engine needs a share above 0")
-        return value
+    def _known(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        return value if is_stored(info) else known_engines(value)
+
+
+def known_engines(shares: dict[str, float]) -> dict[str, float]:
+    """The shares as they are. Raises ValueError when an engine is not installed, or none has a share.
+
+    That an engine is installed doesn't say that it can be used: a run says so of each.
+    """
+    there = catalogue.names()
+    unknown = sorted(set(shares) - set(there))
+    if unknown:
+        raise ValueError(f"unknown engine {unknown[0]!r}; choose from {', '.join(there)}")
+    if not any(share > 0 for share in shares.values()):
+        raise ValueError("at least one engine needs a share above 0")
+    return shares

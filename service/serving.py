@@ -12,6 +12,7 @@ from registry.records import Project
 from registry.store import Registry
 from service.clock import Clock
 from service.deployment import CannotDeploy, Deployment
+from service.forecasts.kind import is_forecasting
 from service.rests import Rests
 from service.shelf import Shelf
 from service.understudies import Understudies, Understudy
@@ -22,7 +23,7 @@ RETRY_SECONDS = 60.0
 
 
 class Serving:
-    """Watches the registry and keeps the champion of each project loaded.
+    """Watches the registry and keeps the champion of each project loaded that predicts rows.
 
     A batch takes one :class:`Deployment` from :attr:`champions` and answers all its rows with it, so no answer
     mixes versions; the old model is freed when its last batch has ended. A model that fails to load leaves the
@@ -97,7 +98,7 @@ class Serving:
         for project in projects:
             current = self._champions.get(project.name)
             self._give_way()
-            if project.champion is None or not _is_behind(current, project):
+            if project.champion is None or is_forecasting(project) or not _is_behind(current, project):
                 continue
             self._swap(project, current)
         self._understudies.refresh(projects)

@@ -6,12 +6,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import pyarrow as pa
+
 from automl.schema import Checked
 from service.problems import MOST_ERRORS, Problem
 from service.readers import Chunk
 
 HOPELESS_ROWS = 100_000
 """An upload whose first rows, so many, are all at fault is given up."""
+
+FEW_ROWS = 1_000
+"""An upload of so many rows at most is small: its rows are kept at hand until it is stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,7 @@ class Tally:
     ignored: dict[str, None] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     examples: dict[tuple[str, str | None], Refused] = field(default_factory=dict)
+    _few: list[pa.Table] = field(default_factory=list)
 
     def read(self, chunk: Chunk) -> None:
         self.rows += chunk.table.num_rows + len(chunk.broken)
@@ -51,6 +57,18 @@ class Tally:
         self.unseen.update(checked.unseen)
         self.ignored.update(dict.fromkeys(checked.ignored))
         self.missing = checked.missing
+
+    def admitted(self, rows: pa.Table) -> None:
+        self.stored += rows.num_rows
+        if self.stored <= FEW_ROWS:
+            self._few.append(rows)
+        else:
+            self._few.clear()
+
+    @property
+    def few(self) -> pa.Table | None:
+        """The stored rows of a small upload; None of a larger one."""
+        return pa.concat_tables(self._few) if self._few else None
 
     def refused(self, row: Refused) -> None:
         reason = (row.code, row.column)

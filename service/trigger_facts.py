@@ -76,6 +76,7 @@ class Facts:
     the number of the last run if its process was lost and it was not tried again yet. ``spent_seconds`` are
     search seconds of the last 24 hours. ``decay_answered``: a run has already been started because this champion
     decayed. ``quick_start``: the last finished run was the quick first one.
+    ``without_label`` are declared classes of which no label has come, as long as there is no champion.
     """
 
     champion: int | None
@@ -94,6 +95,7 @@ class Facts:
     prediction_drift: PredictionDriftFact | None = None
     broken: str | None = None
     quick_start: bool = False
+    without_label: tuple[str, ...] = ()
 
     @property
     def fresh(self) -> int:

@@ -88,6 +88,10 @@ def _first(policy: Policy, facts: Facts, evidence: Mapping[str, Any]) -> Trigger
     if facts.truths < wanted:
         reason = f"{facts.truths} of the {wanted} labelled rows that a first champion needs"
         return Refusal(guard="min_fresh_labels", reason=reason, evidence=evidence)
+    if facts.without_label:
+        named = ", ".join(repr(label) for label in facts.without_label[:5])
+        reason = f"{facts.truths} labelled rows, but none of class {named}: a first champion needs every declared class"
+        return Refusal(guard="missing_classes", reason=reason, evidence=evidence)
     reason = f"{facts.truths} labelled rows and no champion yet"
     return Trigger(kind="first_champion", reason=reason, fired=("first_champion",), evidence=evidence)
 

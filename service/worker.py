@@ -26,6 +26,10 @@ STAGES = {
     "refit": "service.stages.refit",
     "drift": "service.stages.drift",
     "replay": "service.stages.replay",
+    "series": "service.stages.series",
+    "forecast_search": "service.stages.forecast_search",
+    "forecast_judge": "service.stages.forecast_judge",
+    "forecast": "service.stages.forecast",
 }
 
 

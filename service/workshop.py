@@ -14,6 +14,8 @@ from service.bench import Bench
 from service.clock import Clock
 from service.conclusion import Conclusion, ended_event
 from service.cycle import turn
+from service.forecasts.bench import ForecastBench
+from service.forecasts.kind import is_forecasting
 from service.metrics import Metrics
 from service.run_log import RunLog
 from service.settings import Settings
@@ -87,7 +89,8 @@ class Workshop:
             return Conclusion(status=RunStatus.CANCELLED, error="the project was deleted"), "?"
         folder = self._folder(run)
         try:
-            bench = Bench(
+            kind = ForecastBench if is_forecasting(project) else Bench
+            bench = kind(
                 run=run,
                 project=project,
                 registry=self._registry,

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping
-from typing import cast
+from typing import TYPE_CHECKING
 
-from automl.engines.protocol import Engine
+from automl.engines import catalogue
 
-ENGINES: Mapping[str, str] = {
-    "portfolio": "automl.engines.portfolio_engine:PortfolioEngine",
-    "flaml": "automl.engines.flaml_engine:FlamlEngine",
-    "tpot": "automl.engines.tpot_engine:TpotEngine",
-}
-"""Engine name to ``module:Class``."""
+if TYPE_CHECKING:
+    from automl.engines.searcher import Searcher
 
 
-def engine(name: str) -> Engine:
+def engine(name: str, *, max_trials: int | None = None) -> Searcher:
     """The engine of that name; imports its library, which takes seconds.
 
-    Raises ValueError, naming the known engines, when there is none.
+    Raises NoSuchEngine, naming those there are, or BrokenEngine, saying whose it is and what is wrong.
     """
-    try:
-        module, _, cls = ENGINES[name].partition(":")
-    except KeyError:
-        raise ValueError(f"no engine {name!r}; known are {', '.join(sorted(ENGINES))}") from None
-    return cast(Engine, getattr(importlib.import_module(module), cls)())
+    return catalogue.load(name, max_trials=max_trials)

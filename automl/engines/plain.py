@@ -18,7 +18,8 @@ from automl.errors import SearchFailed
 
 _NEEDED = ("scikit-learn", "numpy", "pandas")
 _BOOSTERS = {"lightgbm": "lightgbm", "xgboost": "xgboost"}
-_ENGINE_PACKAGES = frozenset({"flaml", "tpot", "dask", "distributed"})
+_SERVED = frozenset({"automl", "sklearn", "lightgbm", "xgboost"})
+"""What a server has, whichever engines are installed."""
 _PASSING = frozenset({"Passthrough", "SkipTransformer"})
 
 Array = npt.NDArray[Any]
@@ -84,11 +85,11 @@ def plain(preprocessing: Pipeline, model: Any, *, present: Array, n_classes: int
 
     ``model`` is what an engine found (an estimator or a pipeline of them), trained on class codes
     0 .. len(present)-1; ``n_classes`` is 0 for regression. It predicts in one thread. Raises SearchFailed
-    when a part belongs to an engine's package, because it could not be read without it.
+    when a part is not scikit-learn's, LightGBM's, XGBoost's or our own, because a server could not read it.
     """
     steps = list(steps_of(model))
     for part in _parts(steps):
-        if _package(part) in _ENGINE_PACKAGES:
+        if _package(part) not in _SERVED:
             raise SearchFailed(f"{type(part).__name__} of {_package(part)} can't be served without it")
         if part.get_params(deep=False).get("n_jobs") not in (None, 1):
             part.set_params(n_jobs=1)

@@ -6,15 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from lightgbm import early_stopping
 
-from automl.engines import portfolio
-from automl.engines.evaluation import Fold, Prepared
-from automl.engines.limits import XgboostWithin, lightgbm_within, unheard_timeouts, within
+from automl.engines import portfolio, setting_trials
+from automl.engines.evaluation import Prepared
 from automl.engines.portfolio import Setting
 from automl.engines.protocol import Start
 from automl.engines.searcher import Searcher
-from automl.engines.skewed import LogTarget, is_skewed
+from automl.engines.skewed import is_skewed
 from automl.engines.trials import Trials, Tried
 
 _PATIENCE = 30
@@ -34,30 +32,14 @@ class PortfolioEngine(Searcher):
         read = [portfolio.from_config(start.config) for start in starts if start.engine == self.name]
         failed = 0
         for setting in _in_turn(trials, [one for one in read if one is not None], seed):
-            used: list[dict[str, Any]] = []
-            loss = trials.run(
-                setting.kind,
-                lambda seconds, setting=setting, used=used: _attempt(setting, trials, seed, used, seconds),  # type: ignore[misc]
-                lambda setting=setting, used=used: used[-1] if used else setting.to_config(),  # type: ignore[misc]
-            )
+            loss = setting_trials.tried(setting, trials, seed=seed)
             failed = failed + 1 if loss is None else 0
             if failed >= _PATIENCE:
                 return
 
     def refit(self, tried: Tried, prepared: Prepared, seconds: float, *, seed: int) -> Any:
         """Trained on all rows, with the rounds that it stopped at on the folds."""
-        setting = portfolio.from_config(tried.config)
-        if setting is None:
-            raise AssertionError(f"a setting that was tried can't be read back: {tried.config}")
-        made = portfolio.model(setting, n_classes=prepared.n_classes, seed=seed)
-        more = {**_weights(made, prepared.full.weights)}
-        if setting.kind == "lightgbm":
-            more["callbacks"] = [lightgbm_within(seconds)]
-        elif setting.kind == "xgboost":
-            made.set_params(callbacks=[XgboostWithin(seconds)])
-        with unheard_timeouts():
-            fitted = within(1.5 * seconds, made.fit, prepared.full.X, prepared.full.y, named=more)
-        return _without_callbacks(fitted)
+        return setting_trials.trained(tried, prepared, seconds, seed=seed)
 
 
 def _in_turn(trials: Trials, starts: Sequence[Setting], seed: int) -> Iterator[Setting]:
@@ -78,73 +60,3 @@ def _in_turn(trials: Trials, starts: Sequence[Setting], seed: int) -> Iterator[S
         around = portfolio.from_config(best[int(rng.integers(len(best)))].config)
         assert around is not None
         yield portfolio.neighbour(around, rng)
-
-
-def _attempt(
-    setting: Setting, trials: Trials, seed: int, used: list[dict[str, Any]], seconds: float
-) -> tuple[float, float]:
-    prepared, rounds = trials.prepared, list[int]()
-
-    def fit(fold: Fold) -> Any:
-        made = portfolio.model(setting, n_classes=prepared.n_classes, seed=seed)
-        fitted, stopped = _early(made, setting, fold, seconds * len(fold.train.y) / prepared.fold_rows)
-        if stopped:
-            rounds.append(stopped)
-            mean = max(1, round(float(np.mean(rounds))))
-            used.append({"kind": setting.kind, "params": {**setting.params, "n_estimators": mean}})
-        return fitted
-
-    with unheard_timeouts():
-        # Boosting ends by itself when its share is used up; scoring takes time too.
-        result: tuple[float, float] = within(1.5 * seconds, prepared.cross_validate, fit, trials.keep)
-    return result
-
-
-def _early(made: Any, setting: Setting, fold: Fold, seconds: float) -> tuple[Any, int]:
-    """The model fitted on the fold, and the rounds that boosting stopped at (0 where there are none).
-
-    It stops by the fold's own validation rows, or after ``seconds``; rounds that a setting names are kept.
-    """
-    weights = _weights(made, fold.train.weights)
-    valid = _validation(fold) if setting.kind in ("lightgbm", "xgboost") else None
-    if valid is None:
-        return made.fit(fold.train.X, fold.train.y, **weights), int(setting.params.get("n_estimators", 0))
-    X, y = valid
-    free = "n_estimators" not in setting.params
-    patience = max(15, round(3.0 / float(setting.params["learning_rate"]))) if free else portfolio.MOST_ROUNDS
-    shaped = np.log1p(np.maximum(y, 0.0)) if isinstance(made, LogTarget) else y
-    given: dict[str, Any] = {"eval_set": [(X, shaped)], **weights}
-    if setting.kind == "lightgbm":
-        stops = [lightgbm_within(seconds), *([early_stopping(patience, verbose=False)] if free else ())]
-        made.fit(fold.train.X, fold.train.y, callbacks=stops, **given)
-        booster = made.regressor_ if isinstance(made, LogTarget) else made
-        return made, int(booster.best_iteration_ or booster.booster_.current_iteration())
-    made.set_params(
-        callbacks=[XgboostWithin(seconds)], **({"early_stopping_rounds": patience} if free else {})
-    )
-    made.fit(fold.train.X, fold.train.y, verbose=False, **given)
-    stopped = made.best_iteration + 1 if free else made.get_booster().num_boosted_rounds()
-    return _without_callbacks(made), int(stopped)
-
-
-def _without_callbacks(made: Any) -> Any:
-    """XGBoost keeps its callbacks as parameters; a model that is stored has none."""
-    if "callbacks" in made.get_params(deep=False):
-        made.set_params(callbacks=None)
-    return made
-
-
-def _validation(fold: Fold) -> tuple[Any, Any] | None:
-    """The fold's validation rows with labels as its models know them; None where one has a class they don't."""
-    if not len(fold.train.present):
-        return fold.X, fold.y
-    codes = np.searchsorted(fold.train.present, fold.y).clip(max=len(fold.train.present) - 1)
-    known = fold.train.present[codes] == fold.y
-    return (fold.X[known], codes[known]) if known.any() else None
-
-
-def _weights(made: Any, weights: Any) -> dict[str, Any]:
-    if weights is None:
-        return {}
-    steps = getattr(made, "steps", None)
-    return {f"{steps[-1][0]}__sample_weight" if steps else "sample_weight": weights}

@@ -7,7 +7,8 @@ once as there are cores, each in one thread; the features of the folds are compu
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from automl.engines.pool import Pool
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
 from automl.engines.turns import FairTurns
-from automl.errors import SearchFailed
+from automl.errors import BrokenEngine, NoSuchEngine, SearchFailed
 
 FIRST = "portfolio"
 _FOR_THE_END = 0.18
@@ -84,8 +85,7 @@ def race(
     ``report`` raises ends the search.
     """
     if FIRST not in rule.shares:
-        for name in rule.shares:
-            engine(name)
+        _import(rule.shares)
     begin()
     allowance = Allowance(budget_seconds=budget_seconds)
     with quiet():
@@ -106,6 +106,12 @@ def race(
             seed=seed,
         )
         return _raced(ended, runners, turns)
+
+
+def _import(names: Iterable[str]) -> None:
+    for name in names:
+        with suppress(NoSuchEngine, BrokenEngine):  # said again, and told, when it is to search
+            engine(name)
 
 
 def _run(

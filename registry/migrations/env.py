@@ -5,7 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, create_engine
 
-from registry import label_tables, probation_tables  # noqa: F401  (they add their tables to the metadata)
+# they add their tables to the metadata
+from registry import forecast_tables, label_tables, outlier_tables, probation_tables  # noqa: F401
 from registry.tables import metadata
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import pyarrow as pa
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 from anyio.to_thread import run_sync
@@ -18,7 +19,7 @@ from service.answers import LONGEST_NAME
 from service.api import schema
 from service.api.context import Context, Ctx, ProjectInPath, require
 from service.chunks import Limits
-from service.intake import Receipt, answer, take_in
+from service.intake import CountOdd, Receipt, answer, take_in
 from service.problems import Problem
 from service.readers import Format, Source, named_origin, open_source, rows_source
 from service.upload_origin import digest_of, upload_origin
@@ -149,6 +150,7 @@ def _store(context: Context, project: Project, received: Upload, folder: Path, k
                 digest=digest_of(received.digest, origin),
                 key=key,
                 origin=origin,
+                odd=_odd_of(context, project),
                 at=context.clock(),
             )
         except SchemaError as error:
@@ -159,6 +161,16 @@ def _store(context: Context, project: Project, received: Upload, folder: Path, k
             context.metrics.labels.labels(project.name, "given").inc(receipt.batch.labelled)
         _nudge(context)
     return receipt
+
+
+def _odd_of(context: Context, project: Project) -> CountOdd:
+    measures = context.measures
+
+    def count(rows: pa.Table) -> int | None:
+        odd = None if measures is None else measures.odd(project, rows)
+        return None if odd is None else int(odd.sum())
+
+    return count
 
 
 def _source(context: Context, project: Project, received: Upload, folder: Path) -> Source:

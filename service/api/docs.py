@@ -3,14 +3,10 @@ without a network, and nothing is asked of anyone else."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
-from fastapi.staticfiles import StaticFiles
 
-FILES = Path(__file__).parent.parent / "static" / "swagger-ui"
 _AT = "/static/swagger-ui"
 _POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -31,7 +27,3 @@ def docs() -> HTMLResponse:
     )
     page.headers["Content-Security-Policy"] = _POLICY
     return page
-
-
-def mount_files(app: FastAPI) -> None:
-    app.mount(_AT, StaticFiles(directory=FILES), name="swagger-ui")

@@ -19,6 +19,7 @@ from registry.records import LabelSource, Project
 from service.answers import LONGEST_NAME, MOST_LABELS, is_name
 from service.api.context import Context, Ctx, ProjectInPath, require
 from service.api.schemas import Body
+from service.forecasts.kind import refuse
 from service.labelling import Handed, LabellingDesk
 from service.labelling_answers import Answered
 from service.labelling_formats import (
@@ -77,8 +78,9 @@ def labeling(
     """The rows most worth a person's label, most useful first.
 
     They are this annotator's for a while: another one gets others, and asking again gives the same ones.
-    `why` is what raised a row (`uncertain`, `disputed`, `drifted`), or that it was `drawn` at random;
-    `probability` is the chance it had to be asked for. Without rows, `reason` says why.
+    `why` is what raised a row (`uncertain`, `disputed`, `drifted`; `new`: unlike all training rows, and not alone in
+    that; before there is a model `typical`), or that it was `drawn` at random; `probability` is the chance it had to
+    be asked for. Without rows, `reason` says why.
     """
     _check_name(annotator, "annotator")
     handed = _hand_out(request, context, project, annotator, limit, None)
@@ -88,7 +90,8 @@ def labeling(
         "rows": [_shown(leased, sheet) for leased, sheet in zip(handed.rows, found, strict=True)],
         "reason": handed.reason,
         "classes": list(Task.from_json(project.task).classes),
-        "model_version": None if handed.round is None else handed.round.model_version,
+        # 0, before there was a model, is none
+        "model_version": None if handed.round is None else handed.round.model_version or None,
         "pool": 0 if handed.round is None else handed.round.pool,
         "accuracy": None,
     }
@@ -135,7 +138,7 @@ def export(
     if state == "answered":
         found = answered(context.registry, project, limit)
     else:
-        lease = Policy.model_validate(project.policy).labelling.export_lease
+        lease = Policy.stored(project.policy).labelling.export_lease
         found = sheets(
             context.registry, project, _hand_out(request, context, project, annotator, limit, lease)
         )
@@ -221,6 +224,7 @@ def _hand_out(
     limit: int,
     lease: timedelta | None,
 ) -> Handed:
+    refuse(project, "labelling")
     served = context.serving.champions.get(project.name) if context.serving is not None else None
     if served is not None and served.project_id != project.id:
         served = None
@@ -262,7 +266,7 @@ def desk_of(request: Request, context: Context) -> LabellingDesk:
         desk: LabellingDesk | None = getattr(request.app.state, "labelling_desk", None)
         if desk is None:
             flush = context.observation.flush if context.observation is not None else None
-            desk = LabellingDesk(context.registry, flush)
+            desk = LabellingDesk(context.registry, flush, context.measures)
             request.app.state.labelling_desk = desk
         return desk
 

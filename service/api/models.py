@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from registry.records import Model, NewPromotion, Project, Promotion, PromotionKind
 from service.api.context import Context, Ctx, ProjectInPath, require
 from service.api.schemas import Reason
+from service.forecasts.kind import served_version
 from service.problems import Problem
 
 router = APIRouter()
@@ -18,7 +19,7 @@ router = APIRouter()
 @router.get("/{project}/models", dependencies=[Depends(require("data"))])
 def list_models(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
     models = context.registry.models.list(project.id)
-    return {"models": [_model(model, project) for model in models]}
+    return {"models": [shown(model, project) for model in models]}
 
 
 @router.get("/{project}/models/{version}", dependencies=[Depends(require("data"))])
@@ -26,7 +27,7 @@ def get(project: ProjectInPath, version: int, context: Ctx) -> dict[str, Any]:
     model = context.registry.models.get(project.id, version)
     details = dict(model.details)
     return {
-        **_model(model, project),
+        **shown(model, project),
         "config": dict(model.config),
         "requirements": details.get("requirements"),
         "cut": details.get("cut"),
@@ -86,10 +87,10 @@ def champion(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
         "champion": project.champion,
         "previous": project.previous,
         "epoch": project.epoch,
-        "served": None if served is None else served.version,
+        "served": served_version(project, None if served is None else served.version),
         "compiled": None if served is None or served.compiled is None else served.compiled.description,
         "not_compiled": None if served is None else served.not_compiled,
-        "model": None if model is None else _model(model, project),
+        "model": None if model is None else shown(model, project),
         "last_deployment": None
         if newest is None
         else {"version": newest.version, "status": newest.status, "reason": newest.reason, "at": newest.at},
@@ -132,7 +133,7 @@ def _promotion(entry: Promotion) -> dict[str, Any]:
     }
 
 
-def _model(model: Model, project: Project) -> dict[str, Any]:
+def shown(model: Model, project: Project) -> dict[str, Any]:
     aliases = [
         alias
         for alias, version in (("champion", project.champion), ("previous", project.previous))

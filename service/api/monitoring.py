@@ -10,6 +10,8 @@ from registry.loss_monitors import LOSS_CHANGE
 from registry.records import DriftRecord, QualityRecord
 from service.api.context import Ctx, ProjectInPath, require
 from service.facts import gather
+from service.forecasts.kind import NOT_WATCHED, is_forecasting, served_version
+from service.forecasts.view import forecast_performance
 from service.performance import performance, side_by_side
 from service.policy import Policy
 from service.probation_view import standing
@@ -62,6 +64,8 @@ def live_quality(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
             f"The project {project.name!r} has no data yet.",
             remedy=f"POST labelled rows to /v1/projects/{project.name}/data first.",
         )
+    if is_forecasting(project):
+        return forecast_performance(context.registry, project)
     return performance(context.registry, project)
 
 
@@ -69,7 +73,7 @@ def live_quality(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
 def monitoring(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
     """One page: what is served, what the data look like, and what the triggers would say now."""
     now = context.clock()
-    policy = Policy.model_validate(project.policy)
+    policy = Policy.stored(project.policy)
     facts = context.registry.datasets.facts(project.id)
     answer = due(policy, gather(context.registry, project, policy, now), now)
     served = context.serving.champions.get(project.name)
@@ -77,7 +81,7 @@ def monitoring(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
     on_probation = context.registry.probations.current(project.id)
     return {
         "champion": project.champion,
-        "served": None if served is None else served.version,
+        "served": served_version(project, None if served is None else served.version),
         "rows": facts.rows,
         "labelled": facts.truths,
         "predictions": facts.predictions,
@@ -88,6 +92,7 @@ def monitoring(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
         "quality": side_by_side(context.registry, project),
         "next_scheduled_at": context.registry.due.get(project.id, "schedule"),
         "probation": None if on_probation is None else standing(on_probation),
+        **({"not_watched": NOT_WATCHED} if is_forecasting(project) else {}),
         "due": isinstance(answer, Trigger),
         "because": answer.reason,
     }

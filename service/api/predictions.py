@@ -17,6 +17,7 @@ from service.api.explanations import explained
 from service.batching import Overloaded, TooLate
 from service.chunks import Limits
 from service.explaining import ANSWER_WITHIN
+from service.forecasts.kind import is_forecasting
 from service.problems import Problem, problem_of
 from service.uploads import receive
 from service.wire.bodies import joined, read_rows, unpacked
@@ -224,6 +225,13 @@ async def lane_of(request: Request, context: Context, project: str) -> Lane:
     if lane is not None:
         return lane
     known: Any = await run_in_threadpool(project_of, project, context)
+    if is_forecasting(known):
+        raise Problem(
+            409,
+            "forecasting_project",
+            f"The project {project!r} forecasts series: it does not predict rows.",
+            remedy=f"POST /v1/projects/{project}/forecast.",
+        )
     if known.champion is None:
         raise Problem(
             409,

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import ValidationError
 
-from automl.task import Task, TaskKind
+from automl.errors import SchemaError
+from automl.targets import declared_target
+from automl.task import Label, Task, TaskKind
 from registry.records import Project
 from service.api.context import Ctx, ProjectInPath, require
 from service.api.schemas import NewProject, ProjectChange
+from service.forecasts.standing_orders import forecasting_policy
 from service.policy import Policy
 from service.problems import Problem
 
 router = APIRouter()
+
+_OF_SERIES = ("horizon", "series_column", "covariates")
 
 
 @router.post("", status_code=201, dependencies=[Depends(require("admin"))])
@@ -23,21 +29,30 @@ def create(body: NewProject, context: Ctx, response: Response) -> dict[str, Any]
     """A new project. Its schema is inferred from the first upload."""
     try:
         body.distinct()
+        body.complete()
     except ValueError as error:
-        raise Problem(422, "invalid_request", str(error), remedy="Give each column one part.") from None
-    task = Task(
-        kind=TaskKind(body.task),
-        target=body.target,
-        metric=body.metric or "auto",
-        time_column=body.time_column,
-        id_column=body.id_column,
-        entity_column=body.entity_column,
-        sensitive=tuple(body.sensitive),
+        remedy = "Give each part that the task has, and each column one part."
+        raise Problem(422, "invalid_request", str(error), remedy=remedy) from None
+    task = _with_classes(
+        Task(
+            kind=TaskKind(body.task),
+            target=body.target,
+            metric=body.metric or "auto",
+            time_column=body.time_column,
+            id_column=body.id_column,
+            entity_column=body.entity_column,
+            sensitive=tuple(body.sensitive),
+            horizon=body.horizon,
+            series_column=body.series_column,
+            covariates=tuple(body.covariates),
+        ),
+        body.classes,
     )
+    policy = forecasting_policy(body.policy, task) if task.is_forecasting else body.policy
     project = context.registry.projects.create(
         body.name,
         task=task.to_json(),
-        policy=body.policy.model_dump(mode="json"),
+        policy=policy.model_dump(mode="json"),
         at=context.clock(),
     )
     response.headers["Location"] = f"/v1/projects/{project.name}"
@@ -76,7 +91,19 @@ def delete(project: ProjectInPath, context: Ctx) -> None:
     """Forget the project, its rows and its models. Its ledgers stay in the database."""
     context.registry.projects.delete(project.name, at=context.clock())
     context.registry.datasets.drop(project)
+    context.registry.outliers.drop(project.id)
     context.serving.nudge()
+
+
+def _with_classes(task: Task, classes: Sequence[Label] | None) -> Task:
+    """The task with the classes that its owner named, each as labels will have it. Raises a problem."""
+    if classes is None:
+        return task
+    named = replace(task, classes=tuple(classes), declared=True)
+    try:
+        return replace(named, classes=declared_target(named).classes)
+    except SchemaError as error:
+        raise Problem(422, error.code, f"{error}.", field="classes", remedy=error.remedy) from None
 
 
 def show(project: Project) -> dict[str, Any]:
@@ -91,6 +118,7 @@ def show(project: Project) -> dict[str, Any]:
         "id_column": task["id_column"],
         "entity_column": task["entity_column"],
         "sensitive": task["sensitive"],
+        **{part: task[part] for part in _OF_SERIES if task.get(part)},
         "champion": project.champion,
         "previous": project.previous,
         "epoch": project.epoch,

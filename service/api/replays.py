@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from registry.records import Project, ReplayRecord, RunStatus
 from service.api.context import Context, Ctx, ProjectInPath, require
 from service.chunks import Limits
+from service.forecasts.kind import refuse
 from service.problems import Problem
 from service.replay.chart import chart
 from service.replay.plan import ReplayPlan
@@ -58,6 +59,7 @@ async def start(
     Policies compared: `never`, `every` (n windows, judged), `always` (n windows, unjudged), `drift`, `decay`,
     `own`, and any in `more`.
     """
+    refuse(project, "replay")
     room = _room(context)
     folder = uuid.uuid4().hex
     if _has_file(request):

@@ -91,7 +91,7 @@ async def events(project: ProjectInPath, run: int, request: Request, context: Ct
 
 async def _stream(context: Context, run_id: int, request: Request) -> AsyncIterator[str]:
     last, status, quiet = 0, None, 0.0
-    while not await request.is_disconnected():
+    while not await request.is_disconnected() and not getattr(request.app.state, "closing", False):
         run = await run_in_threadpool(context.registry.runs.by_id, run_id)
         trials = await run_in_threadpool(context.registry.runs.trials, run_id, last)
         for trial in trials:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from service.policy import Policy
-from service.search_policy import ENGINES
+from service.search_policy import known_engines
 
 METRICS = {
     "classification": (
@@ -20,6 +20,7 @@ METRICS = {
         "average_precision",
     ),
     "regression": ("rmse", "mae", "r2"),
+    "forecasting": ("mase",),
 }
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -35,13 +36,23 @@ class NewProject(Body):
     """``POST /v1/projects``."""
 
     name: str = Field(description="letters, digits, '.', '_' and '-'; at most 100 characters")
-    task: Literal["classification", "regression"]
+    task: Literal["classification", "regression", "forecasting"]
     target: ColumnName
     metric: str | None = None
+    classes: list[str | bool | int] | None = Field(
+        default=None,
+        max_length=1000,
+        description="of a classification: all labels there may be. Rows may then come before any label does",
+    )
     time_column: ColumnName | None = None
     id_column: ColumnName | None = None
     entity_column: ColumnName | None = None
     sensitive: list[ColumnName] = []
+    horizon: int | None = Field(default=None, ge=1, le=1000, description="forecasting: steps ahead")
+    series_column: ColumnName | None = Field(default=None, description="forecasting: whose value it is")
+    covariates: list[ColumnName] = Field(
+        default=[], description="forecasting: columns known ahead of their time"
+    )
     policy: Policy = Policy()
 
     @field_validator("name")
@@ -59,18 +70,47 @@ class NewProject(Body):
             raise ValueError(f"{value!r} is not a metric of {task}; choose from {', '.join(METRICS[task])}")
         return value
 
+    @field_validator("classes")
+    @classmethod
+    def _of_classification(cls, value: list[Any] | None, info: Any) -> list[Any] | None:
+        if value is not None and info.data.get("task") == "regression":
+            raise ValueError("a regression predicts a number and has no classes; leave them out")
+        return value
+
     def distinct(self) -> None:
         """Raises ValueError when one column is given two parts."""
         parts = {
             "time_column": self.time_column,
             "id_column": self.id_column,
             "entity_column": self.entity_column,
+            "series_column": self.series_column,
         }
         for part, column in parts.items():
             if column is not None and column == self.target:
                 raise ValueError(f"{part} and target are both {column!r}")
         if self.target in self.sensitive:
             raise ValueError(f"the target {self.target!r} can't be a sensitive column")
+        doubled = {self.target, self.time_column, self.id_column, self.series_column} & set(self.covariates)
+        if doubled:
+            raise ValueError(f"{sorted(map(str, doubled))[0]!r} can't be a covariate: it has another part")
+
+    def complete(self) -> None:
+        """Raises ValueError when a part is missing that the task needs, or is there that it has no use for."""
+        ours = {
+            "horizon": self.horizon,
+            "series_column": self.series_column,
+            "covariates": self.covariates or None,
+        }
+        if self.task != "forecasting":
+            for part, value in ours.items():
+                if value is not None:
+                    raise ValueError(f"{part} is a part of forecasting projects, not of {self.task}")
+            return
+        for part, value in {"time_column": self.time_column, "horizon": self.horizon}.items():
+            if value is None:
+                raise ValueError(f"a forecasting project needs {part}")
+        if self.entity_column is not None:
+            raise ValueError("a forecasting project has a series_column instead of an entity_column")
 
 
 class ProjectChange(Body):
@@ -91,13 +131,7 @@ class NewRun(Body):
     def _known(cls, value: dict[str, float] | list[str] | None) -> dict[str, float] | None:
         if value is None:
             return None
-        shares = dict.fromkeys(value, 1.0) if isinstance(value, list) else value
-        unknown = sorted(set(shares) - set(ENGINES))
-        if unknown:
-            raise ValueError(f"unknown engine {unknown[0]!r}; choose from {', '.join(ENGINES)}")
-        if not any(share > 0 for share in shares.values()):
-            raise ValueError("at least one engine needs a share above 0")
-        return shares
+        return known_engines(dict.fromkeys(value, 1.0) if isinstance(value, list) else value)
 
     @property
     def shares(self) -> dict[str, float] | None:

@@ -7,12 +7,13 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.commands.console import CommandError
+from service.commands.engine_check import engines
+from service.commands.finding import Finding
 from service.commands.options import connect, opened, settings
 
 if TYPE_CHECKING:
@@ -22,27 +23,10 @@ if TYPE_CHECKING:
 NEEDED_BYTES = 2 * 1024**3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing looked at. ``ok`` is None when it is neither good nor bad."""
-
-    check: str
-    ok: bool | None
-    detail: str
-    remedy: str = ""
-
-    @property
-    def mark(self) -> str:
-        return {True: "ok", False: "FAIL", None: "–"}[self.ok]
-
-    def to_json(self) -> dict[str, Any]:
-        return {"check": self.check, "ok": self.ok, "detail": self.detail, "remedy": self.remedy or None}
-
-
 def examine(home: Path | None, url: str | None, key: str | None) -> list[Finding]:
     """All findings; looking changes nothing, a home folder that isn't there yet stays so."""
     wanted = settings(home=home)
-    return [_python(), _libraries(), *_home(wanted), _server(url, key)]
+    return [_python(), _libraries(), *engines(), *_home(wanted), _server(url, key)]
 
 
 def _python() -> Finding:

@@ -23,13 +23,18 @@ Metric = Annotated[str | None, typer.Option(help="roc_auc, log_loss, accuracy, r
 def create(
     name: ProjectName,
     target: Annotated[str, typer.Option(help="Column to predict.")],
-    task: Annotated[str, typer.Option(help="classification or regression.")] = "classification",
+    task: Annotated[str, typer.Option(help="classification, regression or forecasting.")] = "classification",
     metric: Metric = None,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows.")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column with the rows' own ids.")] = None,
     entity_column: Annotated[str | None, typer.Option(help="Column that a split never divides.")] = None,
     sensitive: Annotated[
         list[str] | None, typer.Option(help="Column kept for auditing, never learnt from; may be repeated.")
+    ] = None,
+    horizon: Annotated[int | None, typer.Option(help="Forecasting: steps ahead.")] = None,
+    series_column: Annotated[str | None, typer.Option(help="Forecasting: whose value a row is.")] = None,
+    covariate: Annotated[
+        list[str] | None, typer.Option(help="Forecasting: column known ahead of its time; may be repeated.")
     ] = None,
     policy: PolicyText = None,
     url: Url = None,
@@ -43,6 +48,9 @@ def create(
         id_column=id_column,
         entity_column=entity_column,
         sensitive=sensitive or None,
+        horizon=horizon,
+        series_column=series_column,
+        covariates=covariate or None,
         policy=policy_of(policy),
     )
     with connect(url, key) as server:

@@ -97,8 +97,13 @@ def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bo
             if self.started:
                 _announce(url, wanted.home, as_json)
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.closing = True  # streams of events end by themselves, so that nobody waits for them
+            await super().shutdown(sockets)
+
+    app = create_app(wanted.model_copy(update={"port": port}))
     config = uvicorn.Config(
-        create_app(wanted.model_copy(update={"port": port})),
+        app,
         log_level=log_level,
         log_config=None,
         access_log=False,

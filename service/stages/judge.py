@@ -29,7 +29,7 @@ from service.sealed import seal, unseal, unseal_object
 from service.stages.compiling import compiled_gate
 from service.stages.expectation import write_expectation
 from service.stages.golden import golden, golden_gap, write_golden
-from service.stages.reference import write_reference
+from service.stages.reference import write_oddness, write_reference
 from service.stages.rows import encoded_labels, entities, is_truth
 
 
@@ -57,7 +57,7 @@ class _Entrant:
 def run(desk: Desk, detail: str) -> None:
     """Judge the challengers that ``arms`` of the specification names, one or two.
 
-    Leaves ``verdict.json`` and, of the one that stands, ``golden.json``, ``reference.parquet``,
+    Leaves ``verdict.json`` and, of the one that stands, ``golden.json``, ``reference.parquet``, ``oddness.npz``,
     ``expectation.json`` and, beside a champion, ``rivalry.json``; its compiled form in ``compiled.form`` where it has one.
     """
     spec = desk.spec
@@ -80,6 +80,7 @@ def run(desk: Desk, detail: str) -> None:
         _write_rivalry(desk, y, chosen.scored, reigning)
     write_golden(desk.folder, chosen.golden)
     write_reference(desk, train, schema)
+    write_oddness(desk, train, schema, task)
     write_expectation(desk, chosen.pipeline, rows, chosen.scored.predictions, y, task)
     verdict = replace(arms.verdict, gates=(*arms.verdict.gates, _compiled(court, chosen)))
     report = {**verdict.to_json(), "alpha_spent": alpha, "look": spec["look"]}

@@ -6,7 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from automl.oddness import LEAST_ROWS, Oddness, measured
 from automl.schema import Schema
+from automl.task import Task
 from service.desk import Desk
 
 REFERENCE_ROWS = 5_000
@@ -19,3 +21,14 @@ def write_reference(desk: Desk, train: pa.Table, schema: Schema, *, file: str = 
     count = min(REFERENCE_ROWS, len(train))
     picked = np.sort(random.choice(len(train), size=count, replace=False))
     pq.write_table(train.select(names).take(pa.array(picked)), desk.folder / file)
+
+
+def write_oddness(
+    desk: Desk, train: pa.Table, schema: Schema, task: Task, *, file: str = "oddness.npz"
+) -> None:
+    """What later rows are measured by: how far they lie from those trained on. No file where there are too few."""
+    if len(train) < LEAST_ROWS:
+        return
+    ids = train["_row_id"].to_pylist()
+    oddness = Oddness.fit(train, measured(schema, task), seed=desk.spec["seed"], ids=ids)
+    (desk.folder / file).write_bytes(oddness.to_bytes())

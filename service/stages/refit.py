@@ -21,7 +21,7 @@ from service.kept_forms import REFIT_FORM_FILE
 from service.sealed import seal, seal_object, unseal_object
 from service.stages.compiling import compiled_gate
 from service.stages.golden import golden, golden_gap, write_golden
-from service.stages.reference import write_reference
+from service.stages.reference import write_oddness, write_reference
 from service.stages.rows import encoded_labels, tie_breaks
 from service.stages.weights import weighed
 
@@ -30,7 +30,7 @@ FILE = "refit.model"
 
 def run(desk: Desk, detail: str) -> None:
     """Refit the judged model in the file ``detail``; leaves ``refit.model``, ``refit.json``, ``refit-golden.json``,
-    ``refit-reference.parquet`` and, where it has one, its compiled form in ``refit-compiled.form``.
+    ``refit-reference.parquet``, ``refit-oddness.npz`` and, where it has one, its compiled form in ``refit-compiled.form``.
 
     A model that was trained on pseudo-labels (``refit_with_pseudo`` in the specification) is so again.
     """
@@ -76,6 +76,7 @@ def run(desk: Desk, detail: str) -> None:
     )
     write_golden(desk.folder, questions, file="refit-golden.json")
     write_reference(desk, true, schema, file="refit-reference.parquet")
+    write_oddness(desk, true, schema, task, file="refit-oddness.npz")
     report = {
         **check.to_json(),
         "gates": [gate.to_json() for gate in (*check.gates, compiled)],

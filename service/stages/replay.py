@@ -44,7 +44,7 @@ def run(desk: Desk, detail: str) -> None:
         hands=hands,
     )
     _refuse_too_short(stage)
-    chosen = players(plan, Policy.model_validate(desk.spec["policy"]), stream.task)
+    chosen = players(plan, Policy.stored(desk.spec["policy"]), stream.task)
     plays = {
         player.name: (player, *_played(desk, stage, player, number, len(chosen)))
         for number, player in enumerate(chosen)

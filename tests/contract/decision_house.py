@@ -228,6 +228,8 @@ class House:
             quality_watch=cast(Any, Idle()),
             probation_watch=self.watch,
             estimate_watch=cast(Any, Idle()),
+            forecast_watch=cast(Any, Idle()),
+            outlier_watch=cast(Any, Idle()),
             maintain=lambda: None,
         )
         self.context = cast(

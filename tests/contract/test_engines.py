@@ -1,300 +1,51 @@
-"""One suite for every engine: what :class:`automl.engines.protocol.Engine` promises."""
+"""Our own engines hold the contract that any plug-in's has to."""
 
 from __future__ import annotations
 
-import json
-import pickle
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from dataclasses import replace
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import engine_problems as problems
-import numpy as np
-import pandas as pd
+import engine_kinds
 import pytest
-from sklearn.metrics import roc_auc_score
 
-from automl.candidate import Candidate
-from automl.engines import ENGINES, engine
-from automl.engines.protocol import Problem, Start, Trial
-from automl.errors import SearchFailed
-from automl.metrics import metric
+from automl.engines.autogluon_python import fault
+from automl.engines.contract import EngineContract, problems
+from automl.engines.protocol import Problem, Start
 
 pytestmark = pytest.mark.slow
 
-Search = Callable[..., tuple[Candidate, list[Trial]]]
+
+class Own(EngineContract):
+    def kinds(self, problem: Problem) -> Sequence[Start]:
+        return engine_kinds.kinds(self.name, problem)
 
 
-@pytest.fixture(params=sorted(ENGINES))
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+class TestPortfolio(Own):
+    name = "portfolio"
 
 
-@pytest.fixture
-def search(name: str) -> Search:
-    def run(
-        problem: Problem, *, budget: float = 3.0, trials: int | None = None, start: Start | None = None
-    ) -> tuple[Candidate, list[Trial]]:
-        reported: list[Trial] = []
-        searcher: Any = engine(name)
-        searcher._max_trials = trials
-        candidate = searcher.search(
-            problem,
-            budget_seconds=budget,
-            seed=5,
-            report=reported.append,
-            starts=() if start is None else (start,),
-        )
-        return candidate, reported
+class TestFlaml(Own):
+    name = "flaml"
 
-    return run
+    def same(self, config: Mapping[str, Any], again: Mapping[str, Any]) -> bool:
+        return bool(config == pytest.approx(again))  # it searches logarithms: the last digit may differ
 
 
-@pytest.mark.parametrize(
-    "make",
-    [problems.binary, problems.multiclass, problems.regression, problems.mixed],
-    ids=lambda f: f.__name__,
-)
-def test_an_engine_finds_a_model_that_beats_the_naive_one(
-    name: str, search: Search, make: Callable[[], Problem]
-) -> None:
-    problem = make()
-    candidate, trials = search(problem)
-    measure = metric(problem.task.metric)
+class TestTpot(Own):
+    name = "tpot"
 
-    assert candidate.engine == name
-    assert measure.gain(candidate.score, problems.naive_score(problem)) > 0
-    scores = [trial.score for trial in trials if trial.score is not None]
-    best = max(scores) if measure.greater_is_better else min(scores)
-    assert candidate.score == best
-    assert len(scores) >= 3
-    assert {trial.engine for trial in trials} == {name}
-    assert all(trial.seconds > 0 and trial.estimator for trial in trials)
-    assert json.loads(json.dumps(dict(candidate.config))) == candidate.config
-    if problem.task.is_classification:
-        p = candidate.pipeline.predict_proba(problem.X)
-        assert p.shape == (len(problem.X), len(problem.task.classes))
-        assert np.allclose(p.sum(axis=1), 1)
-        assert (candidate.pipeline.predict(problem.X) == p.argmax(axis=1)).mean() > 0.99
-    else:
-        assert candidate.pipeline.predict(problem.X).shape == (len(problem.X),)
+    def test_its_kinds_of_model_are_tried_as_they_are_given(self) -> None:
+        problem = problems.mixed()
+        for start in self.kinds(problem):
+            _, trials = self.search(problem, trials=1, budget=60, starts=(start,))
+            assert trials[0].config == start.config
 
 
-def test_the_score_is_the_projects_metric_on_the_problems_folds(search: Search) -> None:
-    problem = problems.mixed()
-    candidate, _ = search(problem, budget=60, trials=2)
-    scores = []
-    for train, valid in problem.folds:
-        again = problems.fitted_anew(candidate, problem, train)
-        p = again.predict_proba(problem.X.iloc[valid])
-        scores.append(metric("log_loss").score(problem.y[valid], p))
-    assert candidate.score == pytest.approx(np.mean(scores), rel=1e-6)
+class TestSklearn(Own):
+    name = "sklearn"
 
 
-def test_the_candidate_was_trained_on_all_rows(search: Search) -> None:
-    problem = problems.mixed()
-    candidate, _ = search(problem, budget=60, trials=1)
-    again = problems.fitted_anew(candidate, problem, np.arange(len(problem.y)))
-    np.testing.assert_allclose(
-        again.predict_proba(problem.X), candidate.pipeline.predict_proba(problem.X), rtol=1e-6
-    )
-
-
-def test_same_problem_seed_and_trials_give_the_same_candidate(search: Search) -> None:
-    problem = problems.multiclass()
-    first, tried = search(problem, budget=60, trials=14)
-    second, tried_again = search(problem, budget=60, trials=14)
-    assert [(trial.estimator, trial.config, trial.score) for trial in tried] == [
-        (trial.estimator, trial.config, trial.score) for trial in tried_again
-    ]
-    assert first.config == second.config
-    np.testing.assert_array_equal(
-        first.pipeline.predict_proba(problem.X), second.pipeline.predict_proba(problem.X)
-    )
-
-
-def test_trials_are_reported_while_the_search_runs(name: str) -> None:
-    at: list[float] = []
-    engine(name).search(
-        problems.binary(), budget_seconds=3, seed=1, report=lambda _: at.append(time.perf_counter())
-    )
-    assert at[-1] - at[0] > 0.5
-
-
-def test_the_budget_holds_with_the_final_training_in_it(search: Search) -> None:
-    rng = np.random.default_rng(0)
-    X = pd.DataFrame(rng.normal(size=(30_000, 40)), columns=[f"c{at}" for at in range(40)])
-    labels = (X.iloc[:, :5].sum(axis=1).to_numpy() + rng.normal(size=30_000) > 0).astype(int)
-    problem = problems.problem_of(X, labels, metric="roc_auc")
-    began = time.perf_counter()
-    candidate, trials = search(problem, budget=6)
-    assert time.perf_counter() - began < 6 * 1.5
-    assert candidate.score > 0.8
-    assert trials
-
-
-def test_what_an_engine_raises_while_reporting_ends_the_search(name: str) -> None:
-    def cancelled(trial: Trial) -> None:
-        raise InterruptedError("cancelled")
-
-    with pytest.raises(InterruptedError, match="cancelled"):
-        engine(name).search(problems.binary(), budget_seconds=5, seed=1, report=cancelled)
-
-
-def test_one_class_fails_and_says_so(search: Search) -> None:
-    problem = problems.binary()
-    with pytest.raises(SearchFailed, match="one class only"):
-        search(replace(problem, y=np.zeros_like(problem.y)))
-
-
-def test_no_time_fails_and_says_so(search: Search) -> None:
-    with pytest.raises(SearchFailed, match=r"nothing could be tried within 0\.001 s"):
-        search(problems.binary(), budget=0.001)
-
-
-def test_folds_without_rows_of_two_classes_fail_and_say_so(search: Search) -> None:
-    problem = problems.binary()
-    only = np.flatnonzero(problem.y == 1)
-    with pytest.raises(SearchFailed, match="two classes"):
-        search(replace(problem, folds=((only[:50], only[50:90]),)))
-
-
-def test_a_failing_metric_fails_every_trial_and_says_why(search: Search) -> None:
-    problem = problems.binary()
-    positives = np.flatnonzero(problem.y == 1)
-    folds = tuple((train, np.intersect1d(valid, positives)) for train, valid in problem.folds)
-    with pytest.raises(SearchFailed, match=r"everything tried failed .* no value on any fold"):
-        search(replace(problem, folds=folds), budget=30, trials=12)
-
-
-def test_columns_of_probabilities_stay_in_order_when_a_fold_lacks_a_class(search: Search) -> None:
-    problem = problems.multiclass()
-    (train, valid), *others = problem.folds
-    lacking = train[problem.y[train] != 1]
-    candidate, trials = search(replace(problem, folds=((lacking, valid), *others)), trials=14, budget=30)
-    assert all(trial.error is None for trial in trials)
-    right = candidate.pipeline.predict(problem.X) == problem.y
-    assert right.mean() > 0.9
-
-
-def test_a_class_that_no_row_has_keeps_its_column(search: Search) -> None:
-    problem = problems.multiclass()
-    known = np.flatnonzero(problem.y != 1)
-    folds = tuple((np.setdiff1d(known, known[at::3]), known[at::3]) for at in range(3))
-    left = replace(
-        problem,
-        X=problem.X.iloc[known].reset_index(drop=True),
-        y=problem.y[known],
-        folds=tuple((np.searchsorted(known, train), np.searchsorted(known, valid)) for train, valid in folds),
-    )
-    candidate, _ = search(left, trials=8, budget=30)
-    p = candidate.pipeline.predict_proba(left.X)
-    assert p.shape == (len(left.X), 3)
-    assert (p[:, 1] == 0).all()
-    assert (candidate.pipeline.predict(left.X) == left.y).mean() > 0.9
-    again = pickle.loads(pickle.dumps(candidate.pipeline))
-    np.testing.assert_array_equal(again.predict_proba(left.X), p)
-
-
-def test_rows_of_no_weight_teach_nothing(search: Search) -> None:
-    problem = problems.binary()
-    wrong = np.random.default_rng(1).random(len(problem.y)) < 0.6
-    lied = np.where(wrong, 1 - problem.y, problem.y)
-    weights = np.where(wrong, 1e-6, 1.0)
-    candidate, _ = search(replace(problem, y=lied, weights=weights), trials=12, budget=30)
-    assert candidate.score > 0.95
-    assert roc_auc_score(problem.y, candidate.pipeline.predict_proba(problem.X)[:, 1]) > 0.95
-
-
-def test_a_start_of_its_own_is_the_first_trial_and_scores_as_before(name: str, search: Search) -> None:
-    problem = problems.mixed()
-    before, _ = search(problem, trials=12, budget=30)
-    stored = json.loads(json.dumps(dict(before.config)))
-    start = Start(engine=name, estimator=before.estimator, config=stored)
-    after, trials = search(problem, trials=5, budget=30, start=start)
-    assert trials[0].estimator == before.estimator
-    assert trials[0].score == pytest.approx(before.score, rel=1e-6)
-    if name == "flaml":  # searches logarithms: the last digit of a number may differ
-        assert trials[0].config == pytest.approx(before.config)
-    else:
-        assert trials[0].config == before.config
-    assert metric("log_loss").gain(after.score, before.score) > -1e-6
-
-
-@pytest.mark.parametrize(
-    "start",
-    [
-        Start(engine="another", estimator="lgbm", config={"n_estimators": 3}),
-        Start(engine="flaml", estimator="lgbm", config={"nonsense": 1}),
-        Start(engine="flaml", estimator="gone", config={}),
-        Start(engine="tpot", estimator="LGBMClassifier", config={"steps": [{"family": "Gone"}] * 3}),
-        Start(engine="tpot", estimator="LGBMClassifier", config={}),
-    ],
-    ids=lambda start: f"{start.engine}-{start.estimator}-{len(start.config)}",
-)
-def test_a_start_that_can_not_be_used_does_no_harm(search: Search, start: Start) -> None:
-    problem = problems.binary()
-    cold, tried = search(problem, trials=2, budget=30)
-    _, warm = search(problem, trials=2, budget=30, start=start)
-    assert [trial.config for trial in warm] == [trial.config for trial in tried]
-    assert cold.score > 0.9
-
-
-def test_nothing_is_printed_and_nothing_is_left_in_the_folder(
-    search: Search,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    recwarn: pytest.WarningsRecorder,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    candidate, _ = search(problems.mixed())
-    candidate.pipeline.predict_proba(problems.mixed().X.head(3))
-    assert capfd.readouterr() == ("", "")
-    assert list(tmp_path.iterdir()) == []
-    assert [str(warning.message) for warning in recwarn] == []
-
-
-def test_the_model_works_in_one_thread_and_names_what_it_needs(search: Search) -> None:
-    candidate, _ = search(problems.multiclass(), trials=8, budget=30)
-    model = candidate.pipeline.steps[-1][1]
-    assert model.get_params().get("n_jobs", 1) == 1
-    assert {"scikit-learn", "numpy", "pandas"} <= set(candidate.requirements)
-    assert all(version(package) == needed for package, needed in candidate.requirements.items())
-    package = type(model).__module__.partition(".")[0]
-    assert package == "sklearn" or package in candidate.requirements
-
-
-def test_every_kind_of_pipeline_is_read_and_predicts_where_no_engine_can_be_imported(
-    name: str, search: Search, tmp_path: Path
-) -> None:
-    problem = problems.mixed()
-    found = [search(problem, trials=1, budget=60, start=start) for start in problems.starts(name, problem)]
-    for (_, trials), start in zip(found, problems.starts(name, problem), strict=True):
-        assert start.estimator in ("", trials[0].estimator)
-        assert trials[0].config == start.config or name in ("flaml", "portfolio")
-    pipelines = [candidate.pipeline for candidate, _ in found]
-    stored = tmp_path / "models.pickle"
-    stored.write_bytes(
-        pickle.dumps((problem.X, [(each, each.predict_proba(problem.X)) for each in pipelines]))
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", problems.READER, str(stored)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "ok"
-
-
-def test_an_unknown_engine_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="known are flaml, portfolio, tpot"):
-        engine("other")
-
-
-def test_no_engine_is_imported_before_it_is_asked_for() -> None:
-    code = "import sys, automl.engines, automl.search; sys.exit(bool({'flaml', 'tpot'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+@pytest.mark.skipif(fault() is not None, reason=str(fault()))
+class TestAutogluon(Own):
+    name = "autogluon"
+    budget_seconds = 25.0

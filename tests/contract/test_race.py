@@ -7,16 +7,17 @@ import json
 import pickle
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import engine_problems as problems
 import numpy as np
 import pandas as pd
 import pytest
+from installed_plugins import install
 
 from automl.candidate import Candidate
-from automl.engines import ENGINES
 from automl.engines.blending import BlendRule
+from automl.engines.contract import problems
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.race import Raced, RaceRule, race
 from automl.errors import SearchFailed
@@ -109,10 +110,15 @@ def test_a_search_ends_early_when_nothing_better_comes() -> None:
     assert time.perf_counter() - began < 25
 
 
-def test_an_engine_that_breaks_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ENGINES, "tpot", "automl.engines.gone:Gone")  # type: ignore[arg-type]
-    found, _, _ = raced(problems.binary(), budget=4)
-    assert "ModuleNotFoundError" in str(found.parts["tpot"].error)
+@pytest.mark.parametrize("other", ["portfolio", "sklearn"])
+def test_a_plug_in_that_breaks_leaves_the_others(
+    other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, "acme", engines={"acme": "acme_engine:Acme"}, acme_engine="1 / 0")
+    rule = RaceRule(shares={other: 0.5, "acme": 0.5, "gone": 0.5}, at_once=2)
+    found, _, _ = raced(problems.binary(), budget=4, rule=rule)
+    assert "engine 'acme' of acme 1.0 can't be loaded: ZeroDivisionError" in str(found.parts["acme"].error)
+    assert "no engine 'gone' is installed; there are autogluon, flaml" in str(found.parts["gone"].error)
     assert found.candidate.score > 0.9
 
 

@@ -98,7 +98,7 @@ def test_regression_metric_equals_sklearns_with_and_without_weights(name: str, c
 @pytest.mark.parametrize("name", METRICS)
 @given(data=st.data())
 def test_whole_weights_are_repeated_rows_and_ones_are_none(name: str, data: st.DataObject) -> None:
-    y, p, w = data.draw(numbered() if name in REGRESSION else classified())
+    y, p, w = data.draw(numbered() if metric(name).needs == "values" else classified())
     # rows of weight zero too: what a resample leaves out, even a whole class, is not there
     w = np.where(np.arange(len(y)) % 3 == 0, 0, w)
     repeated = np.repeat(np.arange(len(y)), w)
@@ -112,7 +112,7 @@ def test_whole_weights_are_repeated_rows_and_ones_are_none(name: str, data: st.D
 @pytest.mark.parametrize("name", METRICS)
 @given(data=st.data())
 def test_block_of_weights_gives_each_rows_own_score(name: str, data: st.DataObject) -> None:
-    y, p, w = data.draw(numbered() if name in REGRESSION else classified())
+    y, p, w = data.draw(numbered() if metric(name).needs == "values" else classified())
     block = np.stack([w, w[::-1], np.ones(len(y))]).astype(float)
     scores = metric(name).tally(y, p).scores(block)
     assert scores == pytest.approx([metric(name).score(y, p, each) for each in block], nan_ok=True)
@@ -121,7 +121,7 @@ def test_block_of_weights_gives_each_rows_own_score(name: str, data: st.DataObje
 @pytest.mark.parametrize("name", ["log_loss", "accuracy", "rmse", "mae"])
 @given(data=st.data())
 def test_row_losses_average_to_the_metric(name: str, data: st.DataObject) -> None:
-    y, p, _ = data.draw(numbered() if name in REGRESSION else classified())
+    y, p, _ = data.draw(numbered() if metric(name).needs == "values" else classified())
     losses = metric(name).losses(y, p)
     assert losses is not None
     mean = float(losses.mean())
@@ -187,9 +187,10 @@ def test_unknown_metric_is_refused_with_the_names_there_are() -> None:
 def test_each_kind_of_task_has_metrics_and_a_default_among_them() -> None:
     assert default_metric(TaskKind.CLASSIFICATION, 2) == "roc_auc"
     assert default_metric(TaskKind.CLASSIFICATION, 3) == "log_loss"
-    for kind in (TaskKind.REGRESSION, TaskKind.FORECASTING):
-        assert default_metric(kind, 0) == "rmse"
-        assert set(metrics_for(kind)) == set(REGRESSION)
+    assert default_metric(TaskKind.REGRESSION, 0) == "rmse"
+    assert set(metrics_for(TaskKind.REGRESSION)) == set(REGRESSION)
+    assert default_metric(TaskKind.FORECASTING, 0) == "mase"
+    assert metrics_for(TaskKind.FORECASTING) == ("mase",)
     assert set(metrics_for(TaskKind.CLASSIFICATION)) == set(CLASSIFICATION)
 
 
@@ -197,7 +198,7 @@ def test_each_kind_of_task_has_metrics_and_a_default_among_them() -> None:
 def test_scorer_works_in_cross_validation_and_survives_pickling(name: str) -> None:
     random = np.random.default_rng(0)
     X = random.normal(size=(120, 3))
-    numbers = name in REGRESSION
+    numbers = metric(name).needs == "values"
     y = X[:, 0] + random.normal(size=120)
     model = LinearRegression() if numbers else LogisticRegression()
     labels = y if numbers else np.digitize(y, [-0.5, 0.5])

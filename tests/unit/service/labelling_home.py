@@ -58,11 +58,19 @@ class LabellingHome:
     def pass_time(self, **time: float) -> None:
         self.now += timedelta(**time)
 
-    def unlabelled(self, count: int, *, name: str = "open", seed: int = 7) -> list[str]:
-        """Add rows without labels; their ids."""
+    def unlabelled(
+        self, count: int, *, name: str = "open", seed: int = 7, size: float | None = None
+    ) -> list[str]:
+        """Add rows without labels, all of one ``size`` or of usual ones; their ids."""
         ids = [f"{name}-{number:04d}" for number in range(count)]
         schema, task = Schema.from_json(self.project.schema or {}), Task.from_json(self.project.task)
-        checked = check(raw_rows(count, seed), schema, task)
+        raw = raw_rows(count, seed)
+        raw = (
+            raw
+            if size is None
+            else raw.set_column(0, "size", pa.array([size * (1 + n) for n in range(count)]))
+        )
+        checked = check(raw, schema, task)
         with self.registry.datasets.stage(self.project) as staging:
             staging.write_rows(checked.table.append_column("_row_id", pa.array(ids)))
             self.registry.datasets.commit(staging, kind=BatchKind.UPLOAD, details={}, at=self.now)

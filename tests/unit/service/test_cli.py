@@ -152,6 +152,7 @@ def test_doctor_finds_nothing_wrong_on_a_fresh_machine(tmp_path: Path) -> None:
     checks = {check["check"]: check["ok"] for check in json.loads(result.stdout)["checks"]}
     assert checks["python"] is True
     assert checks["libraries"] is True
+    assert {checks[f"engine {name}"] for name in ("flaml", "portfolio", "sklearn", "tpot")} == {True}
     assert checks["home"] is None
     assert checks["server"] is None
     assert not home.exists(), "looking must not make anything"

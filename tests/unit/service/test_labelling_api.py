@@ -28,12 +28,37 @@ def with_policy(folder: Path, **labelling: Any) -> LabellingHome:
     return LabellingHome(folder, policy={"labelling": labelling})
 
 
-def test_without_a_model_or_unlabelled_rows_the_queue_is_empty_and_says_why(tmp_path: Path) -> None:
+def test_without_a_model_typical_rows_come_first_and_a_tenth_is_drawn(tmp_path: Path) -> None:
+    home = LabellingHome(tmp_path, champion=False, policy={"labelling": {"round_rows": 20}})
+    home.unlabelled(60)
+    answer = home.ask(limit=20)
+    assert (answer["reason"], answer["model_version"], answer["accuracy"]) == (None, None, None)
+    assert [row["why"] for row in answer["rows"]].count("drawn") == 2
+    assert {row["why"] for row in answer["rows"]} <= {"typical", "new", "drawn"}
+    assert all(row["guess"] is None and row["row"] for row in answer["rows"])
+    first, second = answer["rows"][0]["id"], answer["rows"][1]["id"]
+    assert home.answered("anna", (first, "yes"), (second, None))["labelled"] == 1
+    exported = home.http.get("/v1/projects/fruit/labeling/export?format=csv&annotator=bob&limit=5")
+    assert exported.status_code == 200
+    assert len(exported.text.splitlines()) == 6
+
+
+def test_rows_unlike_all_others_are_few_in_the_queue(tmp_path: Path) -> None:
+    asked = {}
+    for share in (0.05, 1.0):
+        home = LabellingHome(
+            tmp_path / str(share),
+            champion=False,
+            policy={"labelling": {"round_rows": 20, "odd_rows": share, "random_share": 0}},
+        )
+        home.unlabelled(200)
+        garbage = set(home.unlabelled(10, name="garbage", size=1e6))
+        asked[share] = len({row["id"] for row in home.ask(limit=20)["rows"]} & garbage)
+    assert asked[0.05] <= 1 < asked[1.0]
+
+
+def test_without_rows_or_unlabelled_ones_the_queue_is_empty_and_says_why(tmp_path: Path) -> None:
     home = LabellingHome(tmp_path, champion=False)
-    home.unlabelled(3)
-    answer = home.ask()
-    assert (answer["rows"], answer["accuracy"]) == ([], None)
-    assert "no trained model" in answer["reason"]
     home.registry.projects.create("new", task=dict(home.project.task), policy={}, at=home.now)
     new = home.http.get("/v1/projects/new/labeling").json()
     assert (new["rows"], new["reason"]) == ([], "the project has no rows yet")

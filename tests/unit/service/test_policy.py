@@ -37,6 +37,13 @@ def test_an_impossible_part_is_refused_by_name(part: dict[str, object], field: s
     assert any(field in map(str, error["loc"]) for error in refused.value.errors())
 
 
+def test_an_engine_that_was_uninstalled_leaves_a_stored_policy_readable() -> None:
+    kept = {"search": {"engines": {"portfolio": 0.5, "acme": 0.5}}}
+    assert Policy.stored(kept).search.engines == {"portfolio": 0.5, "acme": 0.5}
+    with pytest.raises(ValidationError, match="unknown engine 'acme'; choose from autogluon, flaml"):
+        Policy.model_validate(kept)
+
+
 def test_drift_and_risen_loss_are_only_noted_unless_the_policy_says_more() -> None:
     triggers = Policy().triggers
     assert triggers.drift is not None

@@ -50,6 +50,8 @@ def scheduler(registry: Registry, clock: Clock) -> Scheduler:
         quality_watch=cast(Any, Idle()),
         probation_watch=cast(Any, Idle()),
         estimate_watch=cast(Any, Idle()),
+        forecast_watch=cast(Any, Idle()),
+        outlier_watch=cast(Any, Idle()),
         maintain=lambda: None,
     )
 

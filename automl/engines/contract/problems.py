@@ -1,4 +1,4 @@
-"""For the engines' contract: real tables read as an upload would be, starts, and a reader without engines."""
+"""Real tables, read as an upload would be, and a reader of stored models where no engine can be imported."""
 
 from __future__ import annotations
 
@@ -14,16 +14,11 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from automl.candidate import Candidate
-from automl.engines.families import Shape, steps
-from automl.engines.portfolio import settings
-from automl.engines.protocol import Folds, Problem, Start
-from automl.engines.recipes import defaults, to_config
+from automl.engines.protocol import Folds, Problem
 from automl.engines.trials import quiet
 from automl.metrics import metric
 from automl.schema import check, frame, infer
 from automl.task import Task, TaskKind
-
-TREES = ("lgbm", "xgboost", "extra_tree", "rf", "xgb_limitdepth")
 
 
 def problem_of(
@@ -105,29 +100,15 @@ def naive_score(problem: Problem) -> float:
     return float(np.mean(scores))
 
 
-def starts(name: str, problem: Problem) -> list[Start]:
-    """One for each kind of model the engine may end with."""
-    if name == "flaml":
-        return [Start(engine=name, estimator=learner, config={}) for learner in (*TREES, "lrl2")]
-    if name == "portfolio":
-        shown = settings(rows=600, columns=20, n_classes=2, weighted=False, skewed=False)
-        return [Start(engine=name, estimator="", config=setting.to_config()) for setting in shown]
-    shape = Shape(
-        rows=len(problem.y), fold_rows=len(problem.y) // 2, columns=20, n_classes=2, weighted=False, seed=5
-    )
-    menu = steps(shape)
-    recipes = [*defaults(menu), *(((step, step.default), *next(defaults(menu))[1:]) for step in menu[0])]
-    recipes.append((*next(defaults(menu))[:1], (menu[1][1], menu[1][1].default), *next(defaults(menu))[2:]))
-    return [Start(engine=name, estimator="", config=to_config(recipe)) for recipe in recipes]
-
-
 READER = textwrap.dedent(
     """
     import importlib.abc, pickle, sys
 
+    BLOCKED = {"flaml", "tpot", "dask", "distributed", "ConfigSpace", *sys.argv[2:]}
+
     class Blocker(importlib.abc.MetaPathFinder):
         def find_spec(self, fullname, path=None, target=None):
-            if fullname.partition(".")[0] in {"flaml", "tpot", "dask", "distributed", "ConfigSpace"}:
+            if fullname.partition(".")[0] in BLOCKED:
                 raise ImportError(f"{fullname} is blocked")
 
     sys.meta_path.insert(0, Blocker())
@@ -135,7 +116,7 @@ READER = textwrap.dedent(
         rows, models = pickle.load(stored)
     for pipeline, expected in models:
         assert abs(pipeline.predict_proba(rows) - expected).max() < 1e-12
-    assert not {"flaml", "tpot", "dask", "distributed", "ConfigSpace"} & set(sys.modules)
+    assert not BLOCKED & set(sys.modules)
     print("ok")
     """
 )

@@ -1,0 +1,57 @@
+"""Has anything changed? One small query that answers for everything a page shows."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Integer, ScalarSelect, Table, cast, func, select
+
+from registry import tables as t
+from registry.database import Database
+from registry.probation_tables import probations
+from registry.records import RunStatus
+
+_ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
+
+
+class Pulse:
+    """Two pulses are equal when nothing was added in between that the registry keeps."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def of(self, project_id: int | None) -> str:
+        """The pulse of a project, or of all of them."""
+        with self._db.read() as connection:
+            row = connection.execute(select(*_beats(project_id))).one()
+        return ".".join("-" if beat is None else str(beat) for beat in row)
+
+
+def _beats(project_id: int | None) -> list[ScalarSelect[int]]:
+    def newest(table: Table, column: ColumnElement[int]) -> ScalarSelect[int]:
+        query = select(func.max(column))
+        return (
+            query if project_id is None else query.where(table.c.project_id == project_id)
+        ).scalar_subquery()
+
+    projects = select(
+        func.sum(t.projects.c.revision + t.projects.c.epoch) + func.count(t.projects.c.deleted_at)
+    )
+    runs = select(func.sum(cast(t.runs.c.status == RunStatus.RUNNING, Integer) + 1)).where(
+        t.runs.c.status.in_(_ACTIVE)
+    )
+    active = select(t.runs.c.id).where(t.runs.c.status.in_(_ACTIVE))
+    if project_id is not None:
+        projects = projects.where(t.projects.c.id == project_id)
+        runs, active = (query.where(t.runs.c.project_id == project_id) for query in (runs, active))
+    trials = select(func.max(t.trials.c.id)).where(t.trials.c.run_id.in_(active))
+    return [
+        projects.scalar_subquery(),
+        runs.scalar_subquery(),
+        trials.scalar_subquery(),
+        newest(t.dataset_versions, t.dataset_versions.c.number if project_id else t.dataset_versions.c.id),
+        newest(t.runs, t.runs.c.id),
+        newest(t.decisions, t.decisions.c.id),
+        newest(t.quality_reports, t.quality_reports.c.id),
+        newest(t.drift_reports, t.drift_reports.c.id),
+        newest(probations, probations.c.id),
+        newest(t.deployments, t.deployments.c.id),
+    ]

@@ -1,0 +1,1 @@
+"""The dashboard: pages over what the API tells, rendered here, in the service's own process."""

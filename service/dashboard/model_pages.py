@@ -1,0 +1,179 @@
+"""Models: all of them, one, two beside each other; and who is to be champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request, Response
+
+from registry.records import Project
+from service.api import models as api
+from service.api.context import Context, Ctx, ProjectInPath
+from service.api.schemas import Reason
+from service.dashboard import words
+from service.dashboard.access import Admin, Looks
+from service.dashboard.frame import PageRoute, known, page, to
+from service.dashboard.sessions import say
+from service.forecasts.kind import served_version
+from service.problems import Problem
+from service.quality_windows import WINDOW
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+_MODELS = 50
+_WINDOWS = 200
+Why = Annotated[str, Form(min_length=1, max_length=500)]
+_COMPARED = (
+    ("Model", "engine", None),
+    ("Estimator", "estimator", None),
+    ("Judged", "score", words.score),
+    ("In the folds", "cv_score", words.score),
+    ("Rows judged on", "holdout_rows", words.count),
+    ("Trained on", "train_rows", words.count),
+    ("Size", "size_bytes", words.size),
+    ("Dataset version", "dataset_version", words.count),
+    ("Run", "run", None),
+    ("Verdict", "outcome", None),
+)
+
+
+@router.get("/projects/{project}/models")
+def models_page(
+    request: Request,
+    context: Ctx,
+    viewer: Looks,
+    project: ProjectInPath,
+    before: Annotated[int | None, Query(ge=1)] = None,
+) -> Response:
+    registry = context.registry
+    made = registry.models.list(project.id, limit=_MODELS, before=before)
+    served = context.serving.champions.get(project.name)
+    return page(
+        request,
+        "models.html",
+        viewer=viewer,
+        twin=f"/v1/projects/{project.name}/models",
+        project=project,
+        projects=known(context),
+        models=[api.shown(model, project) for model in made],
+        older=made[-1].version if len(made) == _MODELS and made[-1].version > 1 else None,
+        served=served_version(project, None if served is None else served.version),
+        promotions=registry.ledger.promotions(project.id, limit=30),
+    )
+
+
+@router.get("/projects/{project}/models/compare")
+def compare_page(
+    request: Request,
+    context: Ctx,
+    viewer: Looks,
+    project: ProjectInPath,
+    v: Annotated[list[int] | None, Query(max_length=50)] = None,
+) -> Response:
+    chosen = sorted(set(v or ()))
+    if len(chosen) != 2:
+        raise Problem(
+            422,
+            "two_versions_needed",
+            f"{words.plural(len(chosen), 'version was', 'versions were')} chosen.",
+            field="v",
+            remedy="Go back and choose two versions.",
+        )
+    a, b = (api.get(project, version, context) for version in chosen)
+    return page(
+        request,
+        "compare.html",
+        viewer=viewer,
+        twin=f"/v1/projects/{project.name}/models",
+        project=project,
+        projects=known(context),
+        watched=False,
+        a=a,
+        b=b,
+        same_rows=a["snapshot_hash"] is not None and a["snapshot_hash"] == b["snapshot_hash"],
+        table=compared(a, b),
+    )
+
+
+@router.get("/projects/{project}/models/{version}")
+def model_page(
+    request: Request, context: Ctx, viewer: Looks, project: ProjectInPath, version: int
+) -> Response:
+    model = api.get(project, version, context)
+    live, rows = _live(context, project, version)
+    return page(
+        request,
+        "model.html",
+        viewer=viewer,
+        twin=f"/v1/projects/{project.name}/models/{version}",
+        project=project,
+        projects=known(context),
+        model=model,
+        compiled=model["compiled"],
+        settings=flattened(model["config"]),
+        live=live,
+        live_rows=rows,
+    )
+
+
+@router.post("/projects/{project}/models/{version}/promote")
+def promote(context: Ctx, viewer: Admin, project: ProjectInPath, version: int, reason: Why) -> Response:
+    api.promote(project, version, context, Reason(reason=reason))
+    response = to(f"/projects/{project.name}/models/{version}")
+    say(context, response, f"v{version} is champion now; it answers as soon as it is loaded.")
+    return response
+
+
+@router.post("/projects/{project}/rollback")
+def rollback(context: Ctx, viewer: Admin, project: ProjectInPath, reason: Why) -> Response:
+    changed = api.rollback(project, context, Reason(reason=reason))
+    response = to(f"/projects/{project.name}")
+    say(context, response, f"Rolled back to v{changed['to']}; it answers as soon as it is loaded.")
+    return response
+
+
+def compared(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Line by line: what both are, then every setting that either has."""
+    lines = []
+    for label, name, write in _COMPARED:
+        one, two = a.get(name), b.get(name)
+        numbers = isinstance(one, int | float) and isinstance(two, int | float) and name.endswith("score")
+        difference = words.signed(two - one) if numbers and one is not None and two is not None else ""
+        lines.append(_line(label, one, two, write or _plain, difference))
+    first, second = dict(flattened(a["config"])), dict(flattened(b["config"]))
+    for name in dict.fromkeys([*first, *second]):
+        lines.append(_line(name, first.get(name), second.get(name), _plain, ""))
+    return lines
+
+
+def flattened(config: Any, prefix: str = "", most: int = 200) -> list[tuple[str, str]]:
+    """Nested settings as one list of dotted names, at most ``most`` of them."""
+    if isinstance(config, Mapping):
+        parts = [(f"{prefix}.{name}" if prefix else str(name), value) for name, value in config.items()]
+    elif isinstance(config, list):
+        parts = [(f"{prefix}[{place}]", value) for place, value in enumerate(config)]
+    else:
+        return [(prefix or "value", _plain(config))]
+    return [line for name, value in parts for line in flattened(value, name, most)][:most]
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _line(label: str, a: Any, b: Any, write: Any, difference: str) -> dict[str, Any]:
+    return {"name": label, "a": write(a), "b": write(b), "difference": difference, "changed": a != b}
+
+
+def _live(context: Context, project: Project, version: int) -> tuple[float | None, int]:
+    """The mean over the newest windows of its answers."""
+    found = [
+        one
+        for one in context.registry.quality.list(project.id, WINDOW, limit=_WINDOWS)
+        if one.model_version == version
+    ]
+    rows = sum(int(one.report["rows"]) for one in found)
+    return (sum(one.score * int(one.report["rows"]) for one in found) / rows if rows else None), rows

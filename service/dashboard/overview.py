@@ -1,0 +1,87 @@
+"""All projects at a glance, what happened in the last day, and what waits for a person."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Request, Response
+from pydantic import ValidationError
+
+from service.api import projects as api
+from service.api.context import Ctx
+from service.api.schemas import NewProject
+from service.dashboard import words
+from service.dashboard.access import Admin, Looks
+from service.dashboard.frame import PageRoute, page, to
+from service.dashboard.glance import Glance, glance
+from service.dashboard.health import State
+from service.dashboard.sessions import say
+from service.dashboard.story import story
+from service.problems import Problem
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+_MOST = 30
+_WORST_FIRST = (State.NEEDED, State.WATCH, State.LEARNING, State.HEALTHY, State.EMPTY)
+
+
+@router.get("/projects")
+def overview(request: Request, context: Ctx, viewer: Looks) -> Response:
+    glances = [glance(context, project) for project in context.registry.projects.list()]
+    since = context.clock() - timedelta(days=1)
+    happenings = [one for each in glances for one in story(context.registry, each.project, since=since)]
+    return page(
+        request,
+        "overview.html",
+        viewer=viewer,
+        twin="/v1/projects",
+        glances=sorted(glances, key=lambda one: _WORST_FIRST.index(one.health.state)),
+        headline=headline(glances),
+        needs=[(one.project.name, need) for one in glances for need in one.health.needs],
+        happenings=sorted(happenings, key=lambda one: one.at, reverse=True)[:_MOST],
+        base=str(request.base_url).rstrip("/"),
+    )
+
+
+@router.post("/projects")
+def create(
+    context: Ctx,
+    viewer: Admin,
+    name: Annotated[str, Form()],
+    target: Annotated[str, Form()],
+    task: Annotated[Literal["classification", "regression"], Form()],
+) -> Response:
+    try:
+        body = NewProject(name=name.strip(), target=target.strip(), task=task)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0])
+        raise Problem(422, "invalid_request", f"{field}: {first['msg']}", field=field) from None
+    api.create(body, context, Response())
+    response = to(f"/projects/{body.name}/data")
+    say(context, response, "The project is made. Now give it rows: the first upload becomes its schema.")
+    return response
+
+
+def headline(glances: list[Glance]) -> str:
+    """
+    >>> headline([])
+    'No project yet'
+    """
+    if not glances:
+        return "No project yet"
+    states = [one.health.state for one in glances]
+    needed = states.count(State.NEEDED) + sum(
+        1 for one in glances if one.health.state is State.EMPTY and one.health.needs
+    )
+    watched = states.count(State.WATCH)
+    if needed:
+        rest = len(glances) - needed
+        others = "" if not rest else f", {rest} of {len(glances)} {'does' if rest == 1 else 'do'} not"
+        return f"{words.plural(needed, 'project needs', 'projects need')} you{others}"
+    if watched:
+        return f"{words.plural(watched, 'project')} to keep an eye on, nothing to do"
+    if all(state is State.HEALTHY for state in states):
+        return "All is well" if len(states) > 1 else "Your model is healthy"
+    return "Nothing needs you"

@@ -1,0 +1,38 @@
+"""All pages put together, and the files they need."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from fastapi import FastAPI, Response
+from fastapi.staticfiles import StaticFiles
+
+from service.dashboard import changes, entrance, health_page, model_pages, overview, run_pages
+from service.dashboard.frame import STATIC
+
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+class _Files(StaticFiles):
+    """Files asked for with their content's hash are kept by the browser."""
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Any,
+        status_code: int = 200,
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        if scope["query_string"].startswith(b"v="):
+            response.headers["Cache-Control"] = _FOR_EVER
+        return response
+
+
+def install(app: FastAPI) -> None:
+    """The dashboard's routes and files in the app. Its paths are those of the API without ``/v1``."""
+    app.mount("/static", _Files(directory=STATIC), name="static")
+    for module in (entrance, overview, changes, run_pages, model_pages, health_page):
+        app.include_router(module.router)

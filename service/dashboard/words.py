@@ -1,0 +1,139 @@
+"""How numbers, times and names are written on a page."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+MOST = 80
+"""Characters of a caller's value that a cell shows; the title holds more of it."""
+
+METRICS = {
+    "roc_auc": "ROC AUC",
+    "log_loss": "log loss",
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "balanced_accuracy": "balanced accuracy",
+    "average_precision": "average precision",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+}
+_LOSSES = frozenset({"log_loss", "rmse", "mae"})
+_STEPS = ((60, "s"), (3600, "min"), (86_400, "h"), (math.inf, "d"))
+
+
+def metric_name(name: str | None) -> str:
+    return METRICS.get(name or "", name or "score")
+
+
+def lower_is_better(name: str | None) -> bool:
+    return name in _LOSSES
+
+
+def score(value: float | None) -> str:
+    """Four decimals near one, four digits beyond; a dash for nothing."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.4g}"
+
+
+def signed(value: float | None) -> str:
+    """With its sign, a true minus, and as many decimals as :func:`score`."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{abs(value):.4f}" if abs(value) < 10 else f"{abs(value):,.4g}"
+    if float(text.replace(",", "")) == 0:
+        return "±" + text
+    return ("+" if value > 0 else "−") + text
+
+
+def count(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def short_count(value: float | None) -> str:
+    """
+    >>> short_count(950), short_count(44760), short_count(2_400_000)
+    ('950', '44.8k', '2.4M')
+    """
+    if value is None:
+        return "–"
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:,.0f}"
+
+
+def share(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.1%}" if 0 < abs(value) < 0.1 else f"{value:.0%}"
+
+
+def size(value: float | None) -> str:
+    if value is None:
+        return "–"
+    for unit in ("B", "KiB", "MiB"):
+        if abs(value) < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
+
+
+def milliseconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    return f"{seconds * 1000:.2g} ms" if seconds < 1 else f"{seconds:.2g} s"
+
+
+def span(seconds: float | None) -> str:
+    """
+    >>> span(3.2), span(95), span(7200), span(200_000)
+    ('3 s', '1.6 min', '2 h', '2.3 d')
+    """
+    if seconds is None:
+        return "–"
+    before = 1.0
+    for upto, unit in _STEPS:
+        if abs(seconds) < upto:
+            number = round(seconds / before, 1)
+            return f"{number:.0f} {unit}" if unit == "s" or number >= 10 else f"{number:g} {unit}"
+        before = upto
+    raise AssertionError("unreachable: the last step has no end")
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "never"
+    past = (now - moment).total_seconds()
+    if abs(past) < 5:
+        return "just now"
+    return f"{span(past)} ago" if past > 0 else f"in {span(-past)}"
+
+
+def clock(moment: datetime | None) -> str:
+    return "–" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def moment(value: Any) -> datetime | None:
+    """A time as JSON keeps it."""
+    if isinstance(value, datetime) or value is None:
+        return value
+    read = datetime.fromisoformat(str(value))
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def short(value: Any, most: int = MOST) -> str:
+    """A caller's value as one line of at most ``most`` characters."""
+    text = " ".join(str(value).split()) if isinstance(value, str) else str(value)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def plural(number: float, one: str, many: str | None = None) -> str:
+    return f"{number:,.0f} {one if number == 1 else many or one + 's'}"
+
+
+def seconds(value: timedelta | None) -> float | None:
+    return None if value is None else value.total_seconds()

@@ -1,0 +1,77 @@
+"""What is done on a run of a forecasting project, where it differs from one that predicts rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from automl.search import Plan
+from registry.records import NewModel
+from service.bench import Bench
+from service.conclusion import Challenger, Judgement
+from service.registration import Refit
+from service.stages.names import FORECAST_FILE
+
+ENGINES = ("portfolio", "flaml")
+_OF_SNAPSHOT = ("cut", "trained_until", "hash", "train_rows", "holdout_rows", "series", "step", "season")
+
+
+class ForecastBench(Bench):
+    """A model is a mix of recipes, as JSON: it is fitted anew whenever it forecasts, so there is nothing to refit, to
+    compile or to explain, and pseudo-labels would be the model's own words."""
+
+    SNAPSHOT, SEARCH, JUDGE = "series", "forecast_search", "forecast_judge"
+
+    @property
+    def plan(self) -> Plan:
+        """Of the policy's engines those that forecast; all of the budget is theirs."""
+        asked: Mapping[str, float] = self._run.plan["engines"]
+        shares = {name: asked[name] for name in ENGINES if asked.get(name, 0) > 0}
+        return Plan(budget_seconds=self._run.plan["budget_seconds"], shares=shares or {"portfolio": 1.0})
+
+    def search_with_pseudo_labels(self) -> Challenger | None:
+        return None
+
+    def refit(self, judgement: Judgement) -> Refit | None:
+        return None
+
+    def take_snapshot(self) -> Mapping[str, Any]:
+        snapshot = super().take_snapshot()
+        self._room.specify(coverage=self._policy.forecast.coverage)
+        return snapshot
+
+    def _rules(self, challenger: Challenger) -> dict[str, Any]:
+        """No latency is asked of a model that is fitted anew for each call."""
+        return {**super()._rules(challenger), "max_latency_ms": None}
+
+    def _models(
+        self, judgement: Judgement, pseudo_labels: Mapping[str, Any] | None, refit: Refit | None
+    ) -> Sequence[NewModel]:
+        challenger, verdict = judgement.challenger, judgement.verdict
+        data = self._room.unsealed(FORECAST_FILE)
+        details = {
+            "task": self._project.task,
+            "schema": self._project.schema,
+            "metric": verdict["metric"],
+            "score": verdict["challenger_score"],
+            "cv_score": challenger.score,
+            "requirements": {},
+            "size_bytes": len(data),
+            "partial": False,
+            "outcome": judgement.outcome,
+            "judged_against": self._project.champion,
+            "interval_coverage": verdict["interval_coverage"],
+            "spread": verdict["spread"],
+            "not_estimated": "forecasts are scored as their actual values come",
+            **{name: self._snapshot[name] for name in _OF_SNAPSHOT},
+        }
+        return (
+            NewModel(
+                blob=self._registry.blobs.put(data, at=self._log.now()),
+                engine=challenger.engine,
+                estimator=challenger.estimator,
+                config=challenger.config,
+                dataset_version=self._run.dataset_version,
+                details=details,
+            ),
+        )
