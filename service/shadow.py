@@ -2,9 +2,9 @@
 
 Nothing here is on the way of an answer. The predictor leaves its rows in a bounded queue, which costs it one
 append; a full queue drops them and counts. One thread looks at the queue a few times a second, by when the
-answers are out, scores some of what is there and rests for twelve times as long as that took: it never
-has more than a thirteenth of a core, and less where few passes suffice; what comes faster is a sample. (The thread is not given a lower priority:
-while it held the interpreter's lock and waited for a processor, answers would wait with it.)
+answers are out, scores some of what is there and rests for twelve times as long as that took: it never has more than a
+thirteenth of a core, and less where few passes suffice; of what comes faster it takes a sample. (The thread is not given
+a lower priority: while it held the interpreter's lock and waited for a processor, answers would wait with it.)
 
 What is in the queue when the process dies is lost: shadow answers are a sample, not a log.
 """
