@@ -120,7 +120,21 @@
     };
   }
 
-  var KINDS = { quality: quality, search: search, traffic: traffic };
+  function lines(data) {
+    var told = data.names.map(function (name, place) {
+      return { label: name, stroke: colour("e" + place % 4), width: 2, spanGaps: true, points: { show: true, size: 5 }, value: function (self, raw) { return number(raw); } };
+    });
+    return {
+      options: {
+        padding: [10, 10, 0, 0], scales: { x: { time: false } },
+        series: [{ label: "window", value: function (self, raw) { return "window " + raw; } }].concat(told),
+        axes: [axis(), axis({ size: fine, values: function (self, ticks) { return ticks.map(function (one) { return String(+one.toFixed(4)); }); } })]
+      },
+      rows: [data.x].concat(data.lines), told: data.names.map(function (_, place) { return place + 1; })
+    };
+  }
+
+  var KINDS = { quality: quality, search: search, traffic: traffic, lines: lines };
 
   customElements.define("x-chart", class extends HTMLElement {
     static observedAttributes = ["data-chart"];
