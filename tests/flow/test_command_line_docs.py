@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from live_server import Server
 
-from service.commands.reference import rewritten
+from service.reference import rewritten
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "command-line.md"
@@ -20,7 +20,7 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 def test_the_reference_is_that_of_the_commands() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert page == rewritten(page), "run: python -m service.commands.reference docs/command-line.md"
+    assert page == rewritten(page), "run: python -m service.reference docs/command-line.md"
     assert page.count("### `incumbent ") > 30
 
 

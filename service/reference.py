@@ -1,6 +1,6 @@
 """The reference in docs/command-line.md, from the commands themselves::
 
-python -m service.commands.reference docs/command-line.md
+python -m service.reference docs/command-line.md
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-BEGIN, END = "<!-- from here on made by python -m service.commands.reference -->\n", "<!-- to here -->\n"
+BEGIN, END = "<!-- from here on made by python -m service.reference -->\n", "<!-- to here -->\n"
 SHARED = frozenset({"url", "key", "as_json"})
 """Options that nearly every command has: they are told once, at the top of the page."""
 _KINDS: Mapping[type, str] = {str: "TEXT", int: "INTEGER", float: "NUMBER", Path: "PATH"}
