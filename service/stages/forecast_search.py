@@ -54,7 +54,8 @@ def run(desk: Desk, detail: str) -> None:
         seed=desk.spec["seed"],
         left=left,
         report=report,
-        proposals=proposals if flaml else (),
+        proposals=proposals if flaml else {},
+        reserved=flaml * asked["budget_seconds"],
         foreign=foreign,
         offer=lambda best: _leave(desk, detail, best),
     )
@@ -63,10 +64,10 @@ def run(desk: Desk, detail: str) -> None:
     (desk.folder / f"{detail}.parts.json").write_text(json.dumps({"parts": parts, "blend": {}}))
 
 
-def _flaml(seconds: float, seed: int, left: Any) -> tuple[tuple[Proposals, ...], dict[str, Any]]:
-    from automl.engines.flaml_forecasts import KIND, forecaster, proposer
+def _flaml(seconds: float, seed: int, left: Any) -> tuple[dict[str, Proposals], dict[str, Any]]:
+    from automl.engines.flaml_forecasts import ENGINE, KIND, forecaster, proposer
 
-    return (proposer(seconds, seed, left),), {KIND: forecaster(left)}
+    return {ENGINE: proposer(seconds, seed, left)}, {KIND: forecaster(left)}
 
 
 def _part(engine: str, tried: list[Tried]) -> dict[str, Any]:
