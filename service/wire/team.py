@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -10,26 +9,22 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from service.processors import processors
+
 Rows = TypeVar("Rows")
 Floats = npt.NDArray[np.float64]
 
 WORTH_ROWS = 256
 """Rows that a helper is given at least: for fewer, waking it costs more than it gains."""
 _MOST = 4
-
-
-def processors() -> int:
-    """Those that this process may use, up to a few: a large call is not to have the whole of a large machine."""
-    return min(
-        _MOST, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+"""Processors that a large call may use: it is not to have the whole of a large machine."""
 
 
 class Team:
     """The thread that asks, and helpers for parts of what it asks."""
 
     def __init__(self, size: int | None = None) -> None:
-        self._size = processors() if size is None else size
+        self._size = min(_MOST, processors()) if size is None else size
         self._helpers = ThreadPoolExecutor(max(1, self._size - 1), thread_name_prefix="helper")
 
     def scores(self, model: Callable[[Sequence[Rows]], Floats | None], rows: Sequence[Rows]) -> Floats | None:
