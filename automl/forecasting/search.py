@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from automl.errors import SearchFailed
 from automl.forecasting.backtest import Backtest, Bench, backtest, least_history, origins
-from automl.forecasting.model import NEW_ORIGINS, ForecastModel, model_of
+from automl.forecasting.model import ForecastModel, model_of, new_origins
 from automl.forecasting.panel import Panel
 from automl.forecasting.recipes import NAIVE, Foreign, Recipe, portfolio, trees
 
@@ -126,7 +126,7 @@ class _Notes:
 
     def _seconds_to_ask(self, seconds: float) -> float:
         """For all series, each with the origins it looks back on."""
-        return seconds / max(1, self._bench.cells) * self._series * (1 + NEW_ORIGINS)
+        return seconds / max(1, self._bench.cells) * self._series * (1 + new_origins(self._series))
 
 
 def joined(one: Backtest, other: Backtest) -> Backtest:

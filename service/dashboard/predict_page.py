@@ -16,7 +16,8 @@ from service.api.predictions import counted, lane_of
 from service.batching import Overloaded, TooLate
 from service.dashboard import pictures
 from service.dashboard.access import Filled, Looks
-from service.dashboard.frame import PageRoute, known, page
+from service.dashboard.frame import PageRoute, known, page, to
+from service.forecasts.kind import is_forecasting
 from service.problems import Problem
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -31,6 +32,8 @@ _FIELD = "column:"
 def predict_page(
     request: Request, context: Ctx, viewer: Looks, project: ProjectInPath, example: int = 0
 ) -> Response:
+    if is_forecasting(project):
+        return to(f"/projects/{project.name}/forecasts")
     examples = known_rows(context.registry, project)
     row = examples[example % len(examples)] if examples else {}
     return page(request, "predict.html", viewer=viewer, **_values(context, project, row, example))

@@ -21,6 +21,7 @@ from service.dashboard.access import Admin, Filled, Looks
 from service.dashboard.frame import PageRoute, done, known, page
 from service.dashboard.policy_form import GROUPS, change, shown
 from service.dashboard.sessions import say
+from service.forecasts.kind import refuse
 from service.policy import Policy
 from service.problems import Problem
 from service.replay.plan import ReplayPlan
@@ -62,6 +63,7 @@ def save(request: Request, context: Ctx, viewer: Admin, form: Filled, project: P
 @router.post("/projects/{project}/settings/dry-run")
 def dry_run(request: Request, context: Ctx, viewer: Admin, form: Filled, project: ProjectInPath) -> Response:
     """Queue a replay of the policy as it stands in the form beside the one in force, and of never retraining."""
+    refuse(project, "replay")
     merged = api.merged(project, _asked(form, project))
     plan = plan_of(context.registry, project, merged)
     queued = replays.enqueue(context, project, plan)

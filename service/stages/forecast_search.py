@@ -14,8 +14,6 @@ from service.desk import Desk
 from service.sealed import seal
 from service.stages.series import known_panel
 
-NOT_HERE = "it searches rows, not series"
-
 
 def run(desk: Desk, detail: str) -> None:
     """Leaves ``<detail>.json``, which names a sealed model (JSON) and is written anew for a better one, and
@@ -80,7 +78,7 @@ def _part(engine: str, tried: list[Tried]) -> dict[str, Any]:
     return {
         "score": None if best is None else best.score,
         "estimator": None if best is None else best.recipe.name,
-        "error": None if best is not None else (NOT_HERE if engine == "tpot" else failed),
+        "error": None if best is not None else failed,
         "seconds": sum(one.seconds for one in mine),
         "trials": len(mine),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ import pandas as pd
 import pytest
 from live_server import Server
 from problems_at_hand import csv
+from typer.testing import CliRunner
+
+from service.cli import app
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +97,10 @@ def test_series_are_forecast_scored_and_searched_anew_when_their_forecasts_fail(
         assert one["open"]
     single = server.post(f"{PATH}/forecast", 201, json={"series": ["north"], "horizon": 2})
     assert [len(one["steps"]) for one in single["forecasts"]] == [2]
+    asked = ["forecast", "shops", "--series", "north", "--horizon", "2", "--url", server.url]
+    by_command = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
+    assert by_command["forecasts"][0]["steps"] == single["forecasts"][0]["steps"]
+    assert "2023-02-01" in CliRunner().invoke(app, asked).stdout
     wrong = server.post(f"{PATH}/forecast", 422, json={"series": ["west"]})
     assert "'west'" in wrong["detail"]
     assert server.post(f"{PATH}/forecast", 422, json={"horizon": 7})["code"] == "horizon_too_long"

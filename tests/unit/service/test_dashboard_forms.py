@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from dashboard_house import HOSTILE, LONG, Site, site
-from small_house import make_champion, make_model, make_project
+from small_house import NOW, make_champion, make_model, make_project
 
 from automl.columns import Column, ColumnKind
 from service.api import projects
@@ -249,3 +249,18 @@ def test_histograms_stand_beside_each_other_whatever_came() -> None:
         Column(name="c", kind=ColumnKind.NUMERIC), pa.chunked_array([[None]], pa.float64()), None
     )
     assert empty.trained == ()
+
+
+def test_a_forecasting_project_has_forecasts_in_place_of_rows_to_ask_about(house: Site) -> None:
+    task = {"kind": "forecasting", "target": "sales", "metric": "mase", "classes": [], "time_column": "month"}
+    told = {"id_column": None, "entity_column": None, "series_column": None, "horizon": 3, "sensitive": []}
+    policy = Policy().model_dump(mode="json")
+    house.registry.projects.create("shops", task={**task, **told}, policy=policy, at=NOW)
+    page = house.get("/projects/shops/forecasts")
+    assert page.status_code == 200
+    assert "/projects/shops/labeling" not in page.text
+    assert house.get("/projects/shops/predict").headers["location"] == "/projects/shops/forecasts"
+    refused = house.post("/projects/shops/settings/dry-run", token=house.token(), whole="{}")
+    assert refused.status_code == 409
+    for path in ("", "/runs", "/models", "/data", "/schema", "/monitoring", "/settings"):
+        assert house.get(f"/projects/shops{path}").status_code == 200, path
