@@ -30,7 +30,8 @@ MOST_ROWS = 50_000
 """Rows measured in one look at most, the newest; a second of work."""
 MOST_ODD = 1_000
 """Odd rows kept of one look, the oddest; all are counted."""
-_PIECE = 512
+_PIECE = 128
+"""Rows measured in one go, between rests: calls wait for the interpreter no longer than some milliseconds."""
 _LONGEST_TEXT = 100
 _LOOKS = 50
 
