@@ -3,7 +3,8 @@
 A low priority is not enough where there are few processors: a search on the sibling of the processor that answers
 takes half of its speed, and that doubles what a call costs just when there is no room for it. So a busy parent holds
 its children still (SIGSTOP) between short turns. They go on by themselves as soon as it is less busy, and their
-budgets run on meanwhile: a search under load tries less, instead of making callers wait.
+budgets run on meanwhile: a search under load tries less, instead of making callers wait. A parent that works on a few
+large calls is not busy in this sense: they take their time anyway, and there are gaps between them.
 """
 
 from __future__ import annotations
@@ -23,13 +24,31 @@ BUSY = 0.25
 TURN_SECONDS, STILL_SECONDS = 0.03, 0.09
 """How long held children run, and how long they stand still before that."""
 LOOK_SECONDS = 0.1
+MANY_CALLS = 50
+"""In a second; with fewer, children need not give way."""
+
+
+class Calls:
+    """How many calls this process has answered."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, count: int) -> None:
+        """From one thread mostly; one that is lost to another costs nothing."""
+        self.count += count
+
+
+CALLS = Calls()
+"""This process's."""
 
 
 class Yielding:
     """As a context manager: holds the process group ``group`` still by turns while this process is busy.
 
-    ``used`` gives the processor seconds that this process has used so far. ``held_seconds`` is how long the group
-    stood still in all. At the end the group runs, or is gone. Does nothing where there is no SIGSTOP.
+    ``used`` gives the processor seconds that this process has used so far, ``calls`` the calls that it has answered.
+    ``held_seconds`` is how long the group stood still in all. At the end the group runs, or is gone. Does nothing where
+    there is no SIGSTOP.
     """
 
     def __init__(
@@ -37,12 +56,14 @@ class Yielding:
         group: int,
         *,
         used: Callable[[], float] = time.process_time,
+        calls: Callable[[], int] = lambda: CALLS.count,
         busy: float = BUSY,
         size: int | None = None,
     ) -> None:
         self.held_seconds = 0.0
         self._group = group
         self._used = used
+        self._calls = calls
         self._enough = busy * (processors() if size is None else size)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"yielding-{group}", daemon=True)
@@ -60,11 +81,12 @@ class Yielding:
             self._thread.join()
 
     def _watch(self) -> None:
-        looked, used = time.monotonic(), self._used()
+        looked, used, calls = time.monotonic(), self._used(), self._calls()
         while not self._ended.is_set():
-            now, so_far = time.monotonic(), self._used()
-            is_busy = so_far - used > self._enough * (now - looked)
-            looked, used = now, so_far
+            now, used_now, calls_now = time.monotonic(), self._used(), self._calls()
+            seconds = now - looked
+            is_busy = used_now - used > self._enough * seconds and calls_now - calls > MANY_CALLS * seconds
+            looked, used, calls = now, used_now, calls_now
             if is_busy:
                 self._hold()
                 self._ended.wait(TURN_SECONDS)

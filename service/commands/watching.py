@@ -21,10 +21,11 @@ def status(project: ProjectName, url: Url = None, key: Key = None, as_json: AsJs
         show_json(found)
         return
     words = ("champion", "served", "rows", "labelled", "predictions", "last_row_at", "last_truth_at")
-    drift = found.get("drift") or {}
+    drift, odd = found.get("drift") or {}, found.get("outliers") or {}
     facts = {word: found.get(word) for word in words}
     facts |= {
         "drift": f"{drift['share']:.0%} of the features moved" if drift else None,
+        "odd rows": f"{odd['odd']} of the newest {odd['rows']}" if odd else None,
         "probation": (found.get("probation") or {}).get("status"),
         "next scheduled run": found.get("next_scheduled_at"),
         "a run is due": found.get("due"),

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from service.processors import processors
 
-Rows = TypeVar("Rows")
+
+class Parted(Protocol):
+    """What has parts: a slice of it is of its kind."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> Any: ...
+
+
+Rows = TypeVar("Rows", bound=Parted)
 Floats = npt.NDArray[np.float64]
 
 WORTH_ROWS = 256
@@ -27,7 +36,7 @@ class Team:
         self._size = min(_MOST, processors()) if size is None else size
         self._helpers = ThreadPoolExecutor(max(1, self._size - 1), thread_name_prefix="helper")
 
-    def scores(self, model: Callable[[Sequence[Rows]], Floats | None], rows: Sequence[Rows]) -> Floats | None:
+    def scores(self, model: Callable[[Rows], Floats | None], rows: Rows) -> Floats | None:
         """What ``model`` gives for all rows; None where it gives None for a part."""
         parts = min(self._size, len(rows) // WORTH_ROWS)
         if parts < 2:

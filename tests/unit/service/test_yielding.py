@@ -14,6 +14,14 @@ from service.yielding import Yielding
 BURN = "while True: pass"
 
 
+def all_processors() -> float:
+    return 10 * time.monotonic()
+
+
+def many_calls() -> int:
+    return int(1_000 * time.monotonic())
+
+
 @pytest.fixture
 def burner() -> Iterator[subprocess.Popen[bytes]]:
     """A process group that computes as much as it may."""
@@ -33,7 +41,7 @@ def test_a_child_stands_still_most_of_the_time_while_its_parent_is_busy(
     burner: subprocess.Popen[bytes],
 ) -> None:
     free = _burnt(burner, 1.0)
-    with Yielding(burner.pid, used=lambda: 10 * time.monotonic(), size=1) as yielding:
+    with Yielding(burner.pid, used=all_processors, calls=many_calls, size=1) as yielding:
         given_way = _burnt(burner, 1.0)
     assert given_way < free / 2
     assert 0.4 < yielding.held_seconds < 1.2
@@ -45,8 +53,16 @@ def test_a_child_of_an_idle_parent_is_not_held(burner: subprocess.Popen[bytes]) 
     assert yielding.held_seconds == 0
 
 
+def test_a_parent_with_a_few_large_calls_does_not_hold_its_children(burner: subprocess.Popen[bytes]) -> None:
+    with Yielding(
+        burner.pid, used=all_processors, calls=lambda: int(4 * time.monotonic()), size=1
+    ) as yielding:
+        time.sleep(0.3)
+    assert yielding.held_seconds == 0
+
+
 def test_a_child_that_was_held_runs_afterwards(burner: subprocess.Popen[bytes]) -> None:
-    with Yielding(burner.pid, used=lambda: 10 * time.monotonic(), size=1):
+    with Yielding(burner.pid, used=all_processors, calls=many_calls, size=1):
         time.sleep(0.15)
     assert psutil.Process(burner.pid).status() != psutil.STATUS_STOPPED
     assert _burnt(burner, 0.5) > 0
@@ -55,6 +71,6 @@ def test_a_child_that_was_held_runs_afterwards(burner: subprocess.Popen[bytes]) 
 def test_a_child_that_is_gone_costs_nothing_but_the_look() -> None:
     child = subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
     child.wait()
-    with Yielding(child.pid, used=lambda: 10 * time.monotonic(), size=1):
+    with Yielding(child.pid, used=all_processors, calls=many_calls, size=1):
         time.sleep(0.2)
     assert not os.path.exists(f"/proc/{child.pid}")
