@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from service.demands import embargo_seconds, holdout_rule, rules
 from service.policy import Policy
 
 _PAST_MODELS = 6
-_MOST_STARTS = 10
+_MOST_STARTS = 12
 
 
 def specification(
@@ -43,7 +43,6 @@ def specification(
         "look": look,
         "searches": {},
         "champion": None if champion is None else _reigning(champion),
-        "starts": starts(champion, models),
         "pseudo": _pseudo(policy, champion, models, drift, now),
     }
 
@@ -63,17 +62,31 @@ def _reigning(champion: Model) -> dict[str, Any]:
     }
 
 
-def starts(champion: Model | None, models: Sequence[Model]) -> list[dict[str, Any]]:
-    """What a search tries first: the champion, then the best of past runs, newest first; of a blend its members."""
-    known: list[dict[str, Any]] = []
+def recipes(champion: Model | None, models: Sequence[Model]) -> list[list[Mapping[str, Any]]]:
+    """What the project's past models were made of: the champion, then the newest."""
     newest = sorted(models, key=lambda model: model.version, reverse=True)
-    for model in (*((champion,) if champion else ()), *newest[:_PAST_MODELS]):
-        own = {"engine": model.engine, "estimator": model.estimator, "config": dict(model.config)}
-        for one in model.config.get("members") or [own]:
-            start = {name: one[name] for name in ("engine", "estimator", "config")}
+    return [_recipe(model) for model in (*((champion,) if champion else ()), *newest[:_PAST_MODELS])]
+
+
+def past_starts(recipes: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """What past models were made of, the likeliest model first, as starts; of each the weightiest part first."""
+    known: list[dict[str, Any]] = []
+    for recipe in recipes:
+        for one in sorted(recipe, key=lambda part: -part["weight"]):
+            start = {name: one[name] for name in ("engine", "estimator", "config", "model")}
             if start not in known:
                 known.append(start)
     return known[:_MOST_STARTS]
+
+
+def _recipe(model: Model) -> list[Mapping[str, Any]]:
+    """As it was kept; of a model from before recipes were, what its configuration says."""
+    kept = model.details.get("recipe")
+    if kept:
+        return list(kept)
+    own = {"engine": model.engine, "estimator": model.estimator, "config": dict(model.config)}
+    parts = model.config.get("members") or [own]
+    return [{"weight": 1.0, "model": None, **part} for part in parts]
 
 
 def _pseudo(
