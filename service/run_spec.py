@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -69,14 +70,24 @@ def recipes(champion: Model | None, models: Sequence[Model]) -> list[list[Mappin
 
 
 def past_starts(recipes: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """What past models were made of, the likeliest model first, as starts; of each the weightiest part first."""
+    """What past models were made of, the likeliest model first, as starts.
+
+    The first of each kind come before the second of any: time may do for a few, and models that differ blend best.
+    Within a kind the likelier model comes first, of one model the weightier part.
+    """
     known: list[dict[str, Any]] = []
+    rounds: list[int] = []
+    of_kind: Counter[str] = Counter()
     for recipe in recipes:
         for one in sorted(recipe, key=lambda part: -part["weight"]):
             start = {name: one[name] for name in ("engine", "estimator", "config", "model")}
-            if start not in known:
-                known.append(start)
-    return known[:_MOST_STARTS]
+            if start in known:
+                continue
+            known.append(start)
+            rounds.append(of_kind[one["estimator"]])
+            of_kind[one["estimator"]] += 1
+    order = sorted(range(len(known)), key=lambda at: (rounds[at], at))
+    return [known[at] for at in order[:_MOST_STARTS]]
 
 
 def _recipe(model: Model) -> list[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""A blend before the search has begun: of the models of past runs that were tried again."""
+"""A blend before the engines begin: of the models of past runs that were tried again."""
 
 from __future__ import annotations
 

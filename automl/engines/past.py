@@ -21,9 +21,7 @@ from automl.engines.rebuilding import built, described
 from automl.engines.trials import Allowance, SearchOver, Trials, Tried
 
 SHARE = 0.2
-"""Of the budget at most so much goes on what was found before."""
-EARLY = 0.22
-"""When a blend is made of it, and of what the engines have begun with by then, as a share of the budget."""
+"""What was found before is begun within so much of the time for trials."""
 _BOOSTED = {
     "LGBMClassifier": ("lightgbm", 0.1),
     "LGBMRegressor": ("lightgbm", 0.1),
@@ -43,8 +41,7 @@ class Phase(Allowance):
         self._whole = whole
 
     def trial_seconds(self) -> float:
-        left = self.left
-        return 0.0 if left <= 0 else min(left, self._whole.trial_seconds())
+        return self._whole.trial_seconds() if self.left > 0 else 0.0
 
 
 def try_again(

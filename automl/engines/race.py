@@ -17,7 +17,7 @@ from automl.engines import engine
 from automl.engines.blending import BlendRule, Finish, finish
 from automl.engines.early_blend import early_blend
 from automl.engines.evaluation import Prepared, prepare
-from automl.engines.past import EARLY, SHARE, Phase, to_begin_with, trained, try_again
+from automl.engines.past import SHARE, Phase, to_begin_with, trained, try_again
 from automl.engines.pool import Milestone, Pool
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
@@ -171,13 +171,10 @@ def _run(
         threading.Thread(target=_search, args=(runner, seed, starts), name=runner.name, daemon=True)
         for runner in runners.values()
     ]
-    blender = _Blender(prepared, rule, trying, pool, broken, seed=seed) if past else None
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    if blender is not None:
-        blender.end()
     if broken:
         raise broken[0]
     return runners
@@ -193,7 +190,7 @@ def _past(
     seed: int,
     starts: Sequence[Start],
 ) -> list[tuple[Start, Trials]]:
-    """The models of past runs, tried again before any engine is imported."""
+    """The models of past runs, tried again before any engine is imported, and blended where that is better."""
     pool.keeping = rule.blend is not None and any(start.model is not None for start in starts)
     phase = Phase(allowance, SHARE)
 
@@ -208,51 +205,15 @@ def _past(
             model=start.model,
         )
 
-    return try_again(starts, trials_of, at_once=rule.at_once, seed=seed)
-
-
-class _Blender:
-    """A blend early in a search that knows the past: of what was tried again and what the engines began with."""
-
-    def __init__(
-        self,
-        prepared: Prepared,
-        rule: RaceRule,
-        allowance: Allowance,
-        pool: Pool,
-        broken: list[BaseException],
-        *,
-        seed: int,
-    ) -> None:
-        self._ended = threading.Event()
-
-        def work() -> None:
-            if rule.blend is None or self._ended.wait(
-                max(EARLY * allowance.budget_seconds - allowance.used, 0.0)
-            ):
-                return
-            try:
-                found = early_blend(
-                    pool.best_first(),
-                    prepared,
-                    rule.blend,
-                    allowance=allowance,
-                    at_once=rule.at_once,
-                    seed=seed,
-                )
-                pool.let_go()
-                if found is not None and pool.take(found):
-                    pool.passed(found.engine, found.estimator, found.score)
-            except Exception as error:
-                broken.append(error)
-
-        self._thread = threading.Thread(target=work, name="blend", daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        """Nothing is blended any more that wasn't begun."""
-        self._ended.set()
-        self._thread.join()
+    past = try_again(starts, trials_of, at_once=rule.at_once, seed=seed)
+    if past and rule.blend is not None:
+        found = early_blend(
+            pool.kept, prepared, rule.blend, allowance=allowance, at_once=rule.at_once, seed=seed
+        )
+        if found is not None and pool.take(found):
+            pool.passed(found.engine, found.estimator, found.score)
+    pool.let_go()
+    return past
 
 
 class _Trying(Allowance):
