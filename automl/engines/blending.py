@@ -111,7 +111,7 @@ def choose(
     # Members train side by side, so together they may take what is left as often as there are cores.
     time_left = max(allowance.left, 0.0) * at_once * 0.7
     pool = [tried for at, tried in enumerate(kept) if at == 0 or tried.refit_seconds <= time_left]
-    pool = pool[:_CANDIDATES]
+    pool = _varied(pool)[:_CANDIDATES]
     most = np.inf if rule.row_seconds is None else rule.row_seconds
     costs = [max(tried.refit_seconds / max(time_left, 1e-9), tried.row_seconds / most) for tried in pool]
     rows, truths = _rows(prepared, seed)
@@ -128,6 +128,15 @@ def choose(
         expired=lambda: time.perf_counter() > until,
     )
     return choice, pool
+
+
+def _varied(pool: Sequence[Tried]) -> list[Tried]:
+    """The best of each kind of model before the second of any: many of one kind must not crowd the others out."""
+    first: dict[tuple[str, str], Tried] = {}
+    for tried in pool:
+        first.setdefault((tried.engine, tried.estimator), tried)
+    spared = set(map(id, first.values()))
+    return [*first.values(), *(tried for tried in pool if id(tried) not in spared)]
 
 
 Where = tuple[tuple[int, npt.NDArray[np.intp]], ...]

@@ -22,6 +22,8 @@ from automl.engines.trials import Allowance, SearchOver, Trials, Tried
 
 SHARE = 0.2
 """What was found before is begun within so much of the time for trials."""
+ZERO_SHOT = "portfolio"
+_OTHER_KINDS = 2
 _BOOSTED = {
     "LGBMClassifier": ("lightgbm", 0.1),
     "LGBMRegressor": ("lightgbm", 0.1),
@@ -78,6 +80,30 @@ def try_again(
         for thread in threads:
             thread.join()
     return done
+
+
+def with_other_kinds(starts: Sequence[Start], prepared: Prepared, *, seed: int) -> list[Start]:
+    """The starts, and before those that only vary a kind two settings of the portfolio, of kinds that are not among them:
+    a blend lives on what differs. As they are where none has a model."""
+    kinds = {_kind(start.model) for start in starts if start.model is not None}
+    if not kinds:
+        return list(starts)
+    more = []
+    for setting in portfolio.settings_for(prepared):
+        description = described(portfolio.model(setting, n_classes=prepared.n_classes, seed=seed))
+        if description is not None and _kind(description) not in kinds:
+            kinds.add(_kind(description))
+            config = setting.to_config()
+            more.append(Start(engine=ZERO_SHOT, estimator=setting.kind, config=config, model=description))
+    distinct = len({start.estimator for start in starts})
+    return [*starts[:distinct], *more[:_OTHER_KINDS], *starts[distinct:]]
+
+
+def _kind(description: Mapping[str, Any]) -> str:
+    if "steps" in description:
+        return _kind(description["steps"][-1])
+    inside = description.get("params", {}).get("regressor")
+    return _kind(inside["model"]) if inside else str(description.get("class"))
 
 
 def to_begin_with(starts: Sequence[Start], past: Sequence[tuple[Start, Trials]]) -> list[Start]:

@@ -17,7 +17,7 @@ from automl.engines import engine
 from automl.engines.blending import BlendRule, Finish, finish
 from automl.engines.early_blend import early_blend
 from automl.engines.evaluation import Prepared, prepare
-from automl.engines.past import SHARE, Phase, to_begin_with, trained, try_again
+from automl.engines.past import SHARE, ZERO_SHOT, Phase, to_begin_with, trained, try_again, with_other_kinds
 from automl.engines.pool import Milestone, Pool
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
@@ -160,6 +160,7 @@ def _run(
                 turns=pool.turns,
                 hear=pool.hear,
                 behind=pool.behind,
+                done=[start.config for start, _ in past if start.engine == name],
             ),
             past=[trials for start, trials in past if start.engine == name],
         )
@@ -205,6 +206,8 @@ def _past(
             model=start.model,
         )
 
+    if ZERO_SHOT in rule.shares:
+        starts = with_other_kinds(starts, prepared, seed=seed)
     past = try_again(starts, trials_of, at_once=rule.at_once, seed=seed)
     if past and rule.blend is not None:
         found = early_blend(

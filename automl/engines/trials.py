@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -121,7 +121,7 @@ class Trials:
 
     Where several search at once, ``turns`` says who may try, ``hear`` is told of each trial with a score, and
     ``behind`` says of a trial's scores on its first folds whether to give it up. ``model`` describes what is tried where
-    that is one of the past.
+    that is one of the past; ``done`` are configurations of this engine that were tried in this search before it began.
     """
 
     engine: str
@@ -134,6 +134,7 @@ class Trials:
     hear: Callable[[Tried], None] = lambda tried: None
     behind: Callable[[list[float]], bool] = lambda scores: False
     model: Mapping[str, Any] | None = None
+    done: Sequence[Mapping[str, Any]] = ()
     tried: list[Tried] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     count: int = 0
