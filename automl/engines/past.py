@@ -7,6 +7,7 @@ where the last one ended, and a blend of them can stand.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,7 +24,8 @@ from automl.engines.trials import Allowance, SearchOver, Trials, Tried
 SHARE = 0.2
 """What was found before is begun within so much of the time for trials."""
 ZERO_SHOT = "portfolio"
-_OTHER_KINDS = 2
+_OTHER_KINDS = ("lightgbm", "linear", "xgboost")
+"""Kinds that are quick on any number of rows."""
 _BOOSTED = {
     "LGBMClassifier": ("lightgbm", 0.1),
     "LGBMRegressor": ("lightgbm", 0.1),
@@ -43,60 +45,71 @@ class Phase(Allowance):
         self._whole = whole
 
     def trial_seconds(self) -> float:
-        return self._whole.trial_seconds() if self.left > 0 else 0.0
+        return min(self._whole.trial_seconds(), self.budget_seconds) if self.left > 0 else 0.0
 
 
-def try_again(
-    starts: Sequence[Start], trials_of: Callable[[Start], Trials], *, at_once: int, seed: int
-) -> list[tuple[Start, Trials]]:
-    """Try the starts whose model is known, in order, ``at_once`` side by side, each as a trial of its own engine.
+class Again:
+    """The starts whose model is known, tried in order, ``at_once`` side by side, each as a trial of its own engine.
 
-    What ``report`` raises is left to the caller, who is told by it. Gives what was tried.
+    What ``report`` raises is left to the caller, who is told by it.
     """
-    waiting = deque(start for start in starts if start.model is not None)
-    done: list[tuple[Start, Trials]] = []
 
-    def work() -> None:
-        while True:
-            try:
-                start = waiting.popleft()
-            except IndexError:
-                return
-            trials = trials_of(start)
-            try:
-                trials.run(
-                    start.estimator,
-                    lambda seconds, trials=trials: _attempt(trials, seed, seconds),  # type: ignore[misc]
-                    lambda start=start: dict(start.config),  # type: ignore[misc]
-                )
-            except SearchOver:
-                return
-            done.append((start, trials))
-
-    with unheard_timeouts():
-        threads = [threading.Thread(target=work, name=f"past-{at}", daemon=True) for at in range(at_once)]
-        for thread in threads:
+    def __init__(
+        self, starts: Sequence[Start], trials_of: Callable[[Start], Trials], *, at_once: int, seed: int
+    ) -> None:
+        self._waiting = deque(start for start in starts if start.model is not None)
+        self._trials_of = trials_of
+        self._seed = seed
+        self.done: list[tuple[Start, Trials]] = []
+        self._threads = [
+            threading.Thread(target=self._work, name=f"past-{at}", daemon=True)
+            for at in range(at_once if self._waiting else 0)
+        ]
+        for thread in self._threads:
             thread.start()
-        for thread in threads:
-            thread.join()
-    return done
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Until all are tried, or the seconds are over."""
+        until = None if seconds is None else time.perf_counter() + seconds
+        for thread in self._threads:
+            thread.join(None if until is None else max(until - time.perf_counter(), 0.0))
+
+    def _work(self) -> None:
+        with unheard_timeouts():
+            while True:
+                try:
+                    start = self._waiting.popleft()
+                except IndexError:
+                    return
+                trials = self._trials_of(start)
+                try:
+                    trials.run(
+                        start.estimator,
+                        lambda seconds, trials=trials: _attempt(trials, self._seed, seconds),  # type: ignore[misc]
+                        lambda start=start: dict(start.config),  # type: ignore[misc]
+                    )
+                except SearchOver:
+                    return
+                self.done.append((start, trials))
 
 
 def with_other_kinds(starts: Sequence[Start], prepared: Prepared, *, seed: int) -> list[Start]:
-    """The starts, and before those that only vary a kind two settings of the portfolio, of kinds that are not among them:
+    """The starts, and before those that only vary a kind the portfolio's first settings of quick kinds they lack:
     a blend lives on what differs. As they are where none has a model."""
     kinds = {_kind(start.model) for start in starts if start.model is not None}
     if not kinds:
         return list(starts)
     more = []
     for setting in portfolio.settings_for(prepared):
+        if setting.kind not in _OTHER_KINDS:
+            continue
         description = described(portfolio.model(setting, n_classes=prepared.n_classes, seed=seed))
         if description is not None and _kind(description) not in kinds:
             kinds.add(_kind(description))
             config = setting.to_config()
             more.append(Start(engine=ZERO_SHOT, estimator=setting.kind, config=config, model=description))
     distinct = len({start.estimator for start in starts})
-    return [*starts[:distinct], *more[:_OTHER_KINDS], *starts[distinct:]]
+    return [*starts[:distinct], *more, *starts[distinct:]]
 
 
 def _kind(description: Mapping[str, Any]) -> str:

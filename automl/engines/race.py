@@ -17,7 +17,7 @@ from automl.engines import engine
 from automl.engines.blending import BlendRule, Finish, finish
 from automl.engines.early_blend import early_blend
 from automl.engines.evaluation import Prepared, prepare
-from automl.engines.past import SHARE, ZERO_SHOT, Phase, to_begin_with, trained, try_again, with_other_kinds
+from automl.engines.past import SHARE, ZERO_SHOT, Again, Phase, to_begin_with, trained, with_other_kinds
 from automl.engines.pool import Milestone, Pool
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
@@ -208,15 +208,17 @@ def _past(
 
     if ZERO_SHOT in rule.shares:
         starts = with_other_kinds(starts, prepared, seed=seed)
-    past = try_again(starts, trials_of, at_once=rule.at_once, seed=seed)
-    if past and rule.blend is not None:
+    past = Again(starts, trials_of, at_once=rule.at_once, seed=seed)
+    past.wait(phase.left)
+    if past.done and rule.blend is not None:
         found = early_blend(
-            pool.kept, prepared, rule.blend, allowance=allowance, at_once=rule.at_once, seed=seed
+            list(pool.kept), prepared, rule.blend, allowance=allowance, at_once=rule.at_once, seed=seed
         )
         if found is not None and pool.take(found):
             pool.passed(found.engine, found.estimator, found.score)
     pool.let_go()
-    return past
+    past.wait()
+    return past.done
 
 
 class _Trying(Allowance):

@@ -34,6 +34,7 @@ def search(stream: str, at: int, budget: float, seed: int, starts: list[dict[str
         "score": candidate.score,
         "seconds": time.perf_counter() - begun[0],
         "before": begun[0] - began,
+        "blend": found.blend["reason"],
         "stalled": max(stalled),
         "winner": [dict(one) for one in candidate.recipe],
         "trials": sum(part.trials for part in found.parts.values()),
