@@ -65,8 +65,7 @@ def finish(
     """The candidate of a search whose trials are ``kept``, best first."""
     report: dict[str, Any] = {"used": False, "reason": "no blend is asked for, or there was nothing to blend"}
     if rule is not None:
-        choice, pool = choose(kept, prepared, rule, allowance, at_once, seed)
-        report = told(choice, pool, rule, prepared)
+        choice, pool, report = _best_choice(kept, prepared, rule, allowance, at_once, seed)
         if report["used"] and choice is not None:
             made = _blend(choice, pool, prepared, rule, refit, allowance, at_once, seed)
             if made is not None:
@@ -77,6 +76,21 @@ def finish(
                 "reason": "its members could not be trained on all rows in time",
             }
     return Finish(candidate=_single(kept, prepared, refit, allowance), report=report)
+
+
+def _best_choice(
+    kept: Sequence[Tried], prepared: Prepared, rule: BlendRule, allowance: Allowance, at_once: int, seed: int
+) -> tuple[Choice | None, Sequence[Tried], dict[str, Any]]:
+    """Of all that is kept, or where that is no better than a single model, of what past runs were made of alone."""
+    choice, pool = choose(kept, prepared, rule, allowance, at_once, seed)
+    report = told(choice, pool, rule, prepared)
+    past = [tried for tried in kept if tried.model is not None]
+    if report["used"] or len(past) < 2:
+        return choice, pool, report
+    other, others = choose(past, prepared, rule, allowance, at_once, seed)
+    again = told(other, others, rule, prepared)
+    beaten = other is None or prepared.loss(other.score) >= prepared.loss(kept[0].score)
+    return (choice, pool, report) if beaten or not again["used"] else (other, others, again)
 
 
 def _single(

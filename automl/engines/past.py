@@ -21,7 +21,7 @@ from automl.engines.protocol import Start
 from automl.engines.rebuilding import built, described
 from automl.engines.trials import Allowance, SearchOver, Trials, Tried
 
-SHARE = 0.2
+SHARE = 0.27
 """What was found before is begun within so much of the time for trials."""
 ZERO_SHOT = "portfolio"
 _OTHER_KINDS = ("lightgbm", "linear", "xgboost")
@@ -68,11 +68,13 @@ class Again:
         for thread in self._threads:
             thread.start()
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Until all are tried, or the seconds are over."""
+    def wait(self, seconds: float | None = None) -> bool:
+        """Until all are tried, or the seconds are over; whether any came to an end meanwhile."""
+        before = len(self.done)
         until = None if seconds is None else time.perf_counter() + seconds
         for thread in self._threads:
             thread.join(None if until is None else max(until - time.perf_counter(), 0.0))
+        return len(self.done) > before
 
     def _work(self) -> None:
         with unheard_timeouts():

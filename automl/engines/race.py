@@ -210,15 +210,20 @@ def _past(
         starts = with_other_kinds(starts, prepared, seed=seed)
     past = Again(starts, trials_of, at_once=rule.at_once, seed=seed)
     past.wait(phase.left)
-    if past.done and rule.blend is not None:
-        found = early_blend(
-            list(pool.kept), prepared, rule.blend, allowance=allowance, at_once=rule.at_once, seed=seed
-        )
-        if found is not None and pool.take(found):
-            pool.passed(found.engine, found.estimator, found.score)
+    _blend_early(prepared, rule, allowance, pool, seed=seed)
+    if past.wait():
+        _blend_early(prepared, rule, allowance, pool, seed=seed)
     pool.let_go()
-    past.wait()
     return past.done
+
+
+def _blend_early(prepared: Prepared, rule: RaceRule, allowance: Allowance, pool: Pool, *, seed: int) -> None:
+    if rule.blend is None or len(pool.kept) < 2:
+        return
+    kept = list(pool.kept)
+    found = early_blend(kept, prepared, rule.blend, allowance=allowance, at_once=rule.at_once, seed=seed)
+    if found is not None and pool.take(found):
+        pool.passed(found.engine, found.estimator, found.score)
 
 
 class _Trying(Allowance):
