@@ -36,6 +36,7 @@ from registry.durable import locked
 from registry.errors import Conflict, Damaged, DuplicateRows, NotFound
 from registry.labels import repeats, winners
 from registry.lineage import GENESIS, chain
+from registry.pause import Pause, no_pause
 from registry.records import Batch, BatchKind, Json
 from registry.staged_files import StagedFiles
 from registry.staging import Staging
@@ -75,6 +76,7 @@ class Commits:
         idempotency_key: str | None,
         request_digest: str | None,
         at: datetime,
+        pause: Pause = no_pause,
     ) -> Batch:
         """See :meth:`registry.datasets.Datasets.commit`."""
         staging.seal()
@@ -101,7 +103,7 @@ class Commits:
             if row.status == "committed":
                 return batch_record(row)
             staging.keep()
-            return self._finish(row, tables, at, recovering=False)
+            return self._finish(row, tables, at, recovering=False, pause=pause)
 
     def roll_forward(self, project_id: int, tables: DeltaTables, at: datetime) -> tuple[Batch, ...]:
         """Finish what dead processes left staged, oldest first; the caller holds the lock.
@@ -136,42 +138,52 @@ class Commits:
             row = {"project_id": project_id, "number": number + 1, **values}
             return connection.execute(insert(batches).values(row).returning(batches)).one()
 
-    def _finish(self, row: Row[Any], tables: DeltaTables, at: datetime, *, recovering: bool) -> Batch:
+    def _finish(
+        self,
+        row: Row[Any],
+        tables: DeltaTables,
+        at: datetime,
+        *,
+        recovering: bool,
+        pause: Pause = no_pause,
+    ) -> Batch:
         files = StagedFiles(self._staging / row.uuid)
         try:
             with self._db.write() as connection:
                 lock_project(connection, row.project_id)
-            fresh = self._index(row, files)
+            pause()
+            fresh = self._index(row, files, pause)
         except (DuplicateRows, NotFound):
             self._take_back(row)
             raise
         counted = None if recovering else fresh  # the process that died may have entered some of the truths
-        versions = self._append(row, files, tables)
+        versions = self._append(row, files, tables, pause)
         batch = self._conclude(row, files, versions, counted, at)
         files.remove()
         return batch
 
-    def _index(self, row: Row[Any], files: StagedFiles) -> int:
+    def _index(self, row: Row[Any], files: StagedFiles, pause: Pause) -> int:
         """Enter row ids and truths; how many rows have their truth now that had none."""
         ids, texts = truths_of(files, row.created_at)
         if not files.has("rows"):
             return row_index.set_truths(self._db, row.project_id, ids, texts)
         own = row_ids_of(files)
         if own.equals(ids):  # each row with its label, as uploads have it
-            row_index.add(self._db, row.project_id, row.number, own, texts)
+            row_index.add(self._db, row.project_id, row.number, own, texts, pause)
             return len(own)
         place = pc.index_in(own, ids)
-        row_index.add(self._db, row.project_id, row.number, own, texts.take(place))
+        row_index.add(self._db, row.project_id, row.number, own, texts.take(place), pause)
         others = pc.invert(pc.is_in(ids, own))
         fresh = row_index.set_truths(self._db, row.project_id, ids.filter(others), texts.filter(others))
         return fresh + len(own) - int(place.null_count)
 
-    def _append(self, row: Row[Any], files: StagedFiles, tables: DeltaTables) -> dict[str, int]:
+    def _append(self, row: Row[Any], files: StagedFiles, tables: DeltaTables, pause: Pause) -> dict[str, int]:
         versions = {}
         for name in _PARTS:
             if files.has(name):
-                reader = files.reader(name, batch=row.number, at=row.created_at)
+                reader = files.reader(name, batch=row.number, at=row.created_at, pause=pause)
                 versions[name] = tables.append(name, row.number, reader)
+                pause()
         return versions
 
     def _conclude(

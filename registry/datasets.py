@@ -21,6 +21,7 @@ from registry.database import Database
 from registry.delta_tables import DeltaTables
 from registry.errors import NotFound, RegistryError
 from registry.maintenance import TIDY_EVERY, MaintenanceReport, maintain, tidy
+from registry.pause import Pause, no_pause
 from registry.records import Batch, BatchKind, DatasetFacts, DatasetVersion, Json, Project
 from registry.revocations import revocations_upto
 from registry.shadows import Pairs
@@ -56,6 +57,7 @@ class Datasets:
         idempotency_key: str | None = None,
         request_digest: str | None = None,
         at: datetime,
+        pause: Pause = no_pause,
     ) -> Batch:
         """Make a staged batch part of the dataset: durable, readable and acknowledged, or not there at all.
 
@@ -64,7 +66,7 @@ class Datasets:
         (``idempotency_mismatch``; ``schema_changed``: a column is stored with another type), NotFound (the
         project was deleted); then nothing was written. On OSError, DeltaError or Unavailable the batch may be
         finished later by ``recover`` or by the project's next commit; with an idempotency key it is safe to
-        try again.
+        try again. ``pause`` is called between pieces of the work, no transaction open.
         """
         tables = self.tables_of(staging.project_id)
         with staging:
@@ -76,6 +78,7 @@ class Datasets:
                 idempotency_key=idempotency_key,
                 request_digest=request_digest,
                 at=at,
+                pause=pause,
             )
         if batch.number % TIDY_EVERY == 0:
             tidy(tables)

@@ -29,14 +29,15 @@ class Parts:
     def files(self) -> StagedFiles:
         return StagedFiles(self.folder)
 
-    def write_rows(self, data: Arrow) -> None:
+    def write_rows(self, data: Arrow) -> pa.Table:
         """Typed rows: ``_row_id``, the schema's columns, and ``_arrived_at`` (default: when committed) and
-        ``_source`` (default: ``upload``). A later piece may have more or fewer columns. Raises ValueError for
-        an unusable id, a type that no table takes, or a column that had another type before."""
+        ``_source`` (default: ``upload``); as they were stored. A later piece may have more or fewer columns. Raises
+        ValueError for an unusable id, a type that no table takes, or a column that had another type before."""
         table = storable_rows(as_table(data))
         check_ids(table["_row_id"])
         self._write("rows", table)
         self.rows += table.num_rows
+        return table
 
     def write_labels(self, data: Arrow) -> None:
         """``_row_id`` and ``label`` (canonical text), with ``source`` (default: ``given``), ``confidence``,

@@ -14,9 +14,11 @@ from sqlalchemy import Connection, delete, func, select
 
 from registry.database import Database
 from registry.errors import DuplicateRows
+from registry.pause import Pause, no_pause
 from registry.tables import row_index
 
 PIECE = 20_000
+PAUSED_PIECE = 4_000
 
 _MARK = {"sqlite": "?", "postgresql": "%s"}
 _IDS = {"sqlite": "IN (SELECT value FROM json_each(?))", "postgresql": "= ANY(%s)"}
@@ -44,15 +46,19 @@ _SET = {
 }
 
 
-def add(db: Database, project_id: int, batch: int, ids: pa.Array, truths: pa.Array) -> None:
+def add(
+    db: Database, project_id: int, batch: int, ids: pa.Array, truths: pa.Array, pause: Pause = no_pause
+) -> None:
     """Enter a batch's new rows, with their truth or null. Raises DuplicateRows when another batch has an id;
-    what was entered before that stays, see :func:`remove`."""
-    for some, texts in zip(_pieces(ids), _pieces(truths), strict=True):
+    what was entered before that stays, see :func:`remove`. Between pieces, which are small then, it pauses."""
+    size = PIECE if pause is no_pause else PAUSED_PIECE
+    for some, texts in zip(_pieces(ids, size), _pieces(truths, size), strict=True):
         with db.write() as connection:
             if _insert(connection, project_id, batch, some, texts) < len(some):
                 taken = _of_others(connection, project_id, batch, some)
                 if taken:
                     raise DuplicateRows(taken)
+        pause()
 
 
 def set_truths(db: Database, project_id: int, ids: pa.Array, truths: pa.Array) -> int:
@@ -173,6 +179,6 @@ def _select(what: str, kind: str) -> str:
     return f"SELECT {what} FROM row_index WHERE project_id = {_MARK[kind]} AND row_id {_IDS[kind]}"
 
 
-def _pieces(values: pa.Array) -> Iterator[list[str]]:
-    for start in range(0, len(values), PIECE):
-        yield values.slice(start, PIECE).to_pylist()
+def _pieces(values: pa.Array, size: int = PIECE) -> Iterator[list[str]]:
+    for start in range(0, len(values), size):
+        yield values.slice(start, size).to_pylist()

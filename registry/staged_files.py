@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from registry.delta_tables import BATCH, ROWS, STREAM_ROWS
 from registry.lineage import Digests, batch_hash, row_digests
+from registry.pause import Pause, no_pause
 
 
 class StagedFiles:
@@ -38,12 +39,12 @@ class StagedFiles:
                 schema = schema.append(field)
         return schema
 
-    def reader(self, name: str, *, batch: int, at: datetime) -> pa.RecordBatchReader:
-        """A stream of the part, the columns that were left out filled in."""
+    def reader(self, name: str, *, batch: int, at: datetime, pause: Pause = no_pause) -> pa.RecordBatchReader:
+        """A stream of the part, the columns that were left out filled in; with a pause before each next piece."""
         schema = self.schema(name)
         own: Mapping[str, Any] = {"_arrived_at": at, "_source": "upload"} if name == "rows" else {"at": at}
         defaults = {"_batch": batch, **own}
-        return pa.RecordBatchReader.from_batches(schema, self._batches(name, schema, defaults))
+        return pa.RecordBatchReader.from_batches(schema, self._batches(name, schema, defaults, pause))
 
     def count(self, name: str) -> int:
         return sum(int(pq.read_metadata(path).num_rows) for path in self.paths(name))
@@ -64,13 +65,16 @@ class StagedFiles:
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _batches(self, name: str, schema: pa.Schema, defaults: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
+    def _batches(
+        self, name: str, schema: pa.Schema, defaults: Mapping[str, Any], pause: Pause
+    ) -> Iterator[pa.RecordBatch]:
         # one thread and no read-ahead: memory stays at one piece, whatever the size of the file
         for path in self.paths(name):
             with pq.ParquetFile(path, pre_buffer=False) as file:
                 for piece in file.iter_batches(STREAM_ROWS, use_threads=False):
                     columns = [_filled(piece, field, defaults.get(field.name)) for field in schema]
                     yield pa.RecordBatch.from_arrays(columns, schema=schema)
+                    pause()
 
 
 def _filled(piece: pa.RecordBatch, field: pa.Field, default: Any) -> pa.Array:

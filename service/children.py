@@ -1,4 +1,4 @@
-"""Heavy work runs in a child process of low priority that can be ended at any moment.
+"""Heavy work runs in a child process of low priority that gives way to calls and can be ended at any moment.
 
 The child is a fresh interpreter in a session of its own. It reports on a pipe, one JSON object a line; its
 first report ``ready`` starts the clock of its deadline, so that slow imports don't eat its budget.
@@ -15,12 +15,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from service.yielding import Yielding
 
 Event = Mapping[str, Any]
 
@@ -48,12 +50,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a child ended; ``reason`` is empty when all went well. ``seconds`` count from ``ready``."""
+    """How a child ended; ``reason`` is empty when all went well. ``seconds`` count from ``ready``; for
+    ``held_seconds`` of its life it stood still because its parent was busy (:mod:`service.yielding`)."""
 
     end: End
     reason: str
     seconds: float
     peak_bytes: int
+    held_seconds: float = 0.0
 
 
 def run_child(
@@ -87,7 +91,9 @@ def run_child(
         assert child.stdin is not None
         child.stdin.write(json.dumps(secrets).encode() + b"\n")
         child.stdin.close()
-        return _Watch(child, read_end, folder / f"{stage}.log", limits).until_end(on_event, cancelled)
+        with Yielding(child.pid) as yielding:
+            ended = _Watch(child, read_end, folder / f"{stage}.log", limits).until_end(on_event, cancelled)
+        return replace(ended, held_seconds=yielding.held_seconds)
     except BrokenPipeError:
         child.wait()
         return Ended(end=End.FAILED, reason=_log_tail(folder / f"{stage}.log"), seconds=0.0, peak_bytes=0)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from service.commands import forecasts, keys, models, projects, replay, rows
+from service.commands import forecasts, keys, labels, models, projects, replay, rows, stored, watching
 from service.commands.console import CommandError, Exit, show_fault, show_json, show_refusal, show_table
 from service.commands.options import AsJson, Home, Key, Url
 
@@ -37,7 +37,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 fault, 2 wrong call, 3 server out of reach, 4 refused, 5 server failed, "
     "6 run failed or cancelled.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -94,13 +93,23 @@ app.command()(rows.upload)
 app.command()(rows.predict)
 app.command()(forecasts.forecast)
 app.command()(rows.feedback)
+app.command()(labels.label)
+app.command()(labels.labels)
+app.command()(stored.batches)
+app.command()(stored.quarantine)
+app.command()(stored.schema)
 app.command()(models.retrain)
+app.command()(models.cancel)
 app.command()(models.runs)
 app.command()(models.decisions)
 app.command()(models.models)
 app.command()(models.promote)
 app.command()(models.rollback)
 app.command()(models.promotions)
+app.command()(watching.status)
+app.command()(watching.drift)
+app.command()(watching.outliers)
+app.command()(watching.performance)
 app.command()(replay.replay)
 app.add_typer(keys.app, name="key")
 

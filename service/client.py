@@ -2,77 +2,64 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, cast
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 
-from service.forecast_calls import ForecastCalls
-from service.transport import IncumbentError, Transport
+from service import calls
+from service.calls import DEFAULT_URL, path
+from service.client_words import (
+    ENDED,
+    Feedback,
+    Json,
+    OnError,
+    Prediction,
+    Predictions,
+    Row,
+    RunEvent,
+    RunState,
+    Uploaded,
+)
+from service.run_events import EventReader
+from service.transport import Call, IncumbentError, Progress, Transport
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Feedback", "Incumbent", "IncumbentError", "Prediction", "Predictions", "RunState", "Uploaded"]
+    from service.async_client import AsyncIncumbent as AsyncIncumbent
 
-DEFAULT_URL = "http://127.0.0.1:8000"
-ENDED = frozenset({"completed", "failed", "cancelled"})
-Row = Mapping[str, Any]
-_ARROW = "application/vnd.apache.arrow.stream"
-_ROWS_A_BATCH = 65_536
+__all__ = [
+    "DEFAULT_URL",
+    "ENDED",
+    "AsyncIncumbent",
+    "Feedback",
+    "Incumbent",
+    "IncumbentError",
+    "Prediction",
+    "Predictions",
+    "RunEvent",
+    "RunState",
+    "Uploaded",
+]
 
-
-class Uploaded(TypedDict):
-    """What an upload did. ``dataset_version`` is the version it made."""
-
-    batch: int
-    rows: int
-    labelled: int
-    unlabelled: int
-    quarantined: int
-    dataset_version: int
-
-
-class Prediction(TypedDict, total=False):
-    """One answer: the row's id, the value, and for classification the probability of each class."""
-
-    id: str
-    value: Any
-    probabilities: dict[str, float]
+T = TypeVar("T")
+_RECONNECT_SECONDS = 0.5
 
 
-class Predictions(TypedDict):
-    model_version: int
-    predictions: list[Prediction]
+def __getattr__(name: str) -> Any:
+    if name == "AsyncIncumbent":  # who only waits needs no event loop
+        from service.async_client import AsyncIncumbent
+
+        return AsyncIncumbent
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class Feedback(TypedDict):
-    """``unknown`` ids were never seen; ``conflicting`` ids have another true label already."""
-
-    accepted: int
-    unknown: list[str]
-    conflicting: list[str]
-
-
-class RunState(TypedDict, total=False):
-    run: int
-    status: str
-    trigger: Any
-    reason: str
-    snapshot: Any
-    trials: list[dict[str, Any]]
-    verdict: dict[str, Any] | None
-    error: str | None
-
-
-class Incumbent(ForecastCalls):
+class Incumbent:
     """One server, spoken to synchronously; safe to share between threads. A context manager.
 
     ``url`` and ``key`` fall back on ``INCUMBENT_URL`` and ``INCUMBENT_KEY``. A request that certainly did
@@ -90,12 +77,10 @@ class Incumbent(ForecastCalls):
         retries: int = 3,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.url = (url or os.environ.get("INCUMBENT_URL") or DEFAULT_URL).rstrip("/")
-        secret = key or os.environ.get("INCUMBENT_KEY")
-        headers = {"accept": "application/json"}
-        if secret:
-            headers["authorization"] = f"Bearer {secret}"
-        self._transport = Transport(self.url, headers, timeout=timeout, retries=retries, transport=transport)
+        self.url = calls.address(url)
+        self._transport = Transport(
+            self.url, calls.headers(key), timeout=timeout, retries=retries, transport=transport
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -108,117 +93,130 @@ class Incumbent(ForecastCalls):
     def close(self) -> None:
         self._transport.close()
 
+    def _send(self, call: Call[T]) -> T:
+        return self._transport.send(call)
+
     # projects
 
-    def create_project(self, name: str, *, task: str, target: str, **more: Any) -> dict[str, Any]:
-        """``more``: metric, time_column, id_column, entity_column, sensitive, horizon, policy."""
-        given = {word: value for word, value in more.items() if value is not None}
-        body = {"name": name, "task": task, "target": target, **given}
-        return self._post("/v1/projects", body)
+    def create_project(self, name: str, *, task: str, target: str, **more: Any) -> Json:
+        """``more``: metric, classes, time_column, id_column, entity_column, sensitive, policy."""
+        return self._send(calls.create_project(name, task=task, target=target, **more))
 
-    def projects(self) -> list[dict[str, Any]]:
-        return _items(self._get("/v1/projects"), "projects")
+    def projects(self) -> list[Json]:
+        return self._send(calls.listed("/v1/projects", "projects"))
 
-    def project(self, name: str) -> dict[str, Any]:
-        return self._get(_path(name))
+    def project(self, name: str) -> Json:
+        return self._send(calls.get(path(name)))
 
-    def update_project(self, name: str, **changes: Any) -> dict[str, Any]:
-        return cast(dict[str, Any], self._transport.json("PATCH", _path(name), changes, safe=False))
+    def update_project(self, name: str, **changes: Any) -> Json:
+        """``policy``: its parts that change; what isn't named stays."""
+        return self._send(calls.update_project(name, changes))
 
     def delete_project(self, name: str) -> None:
-        self._transport.json("DELETE", _path(name), None, safe=True)
+        self._send(calls.delete_project(name))
 
-    # data
+    # rows
 
     def upload(
         self,
         project: str,
-        data: Path | str | Sequence[Row],
+        data: Path | str | Sequence[Row] | pd.DataFrame,
         *,
         origin: str | None = None,
         idempotency_key: str | None = None,
+        progress: Progress | None = None,
     ) -> Uploaded:
-        """Stores a file (CSV, Parquet, JSON Lines, each also .gz) or rows, with or without their labels; ``origin``
-        names who gave these."""
-        named = {} if origin is None else {"origin": origin}
-        key = {"idempotency-key": idempotency_key or uuid.uuid4().hex}
-        url = _path(project, "data")
-        if not isinstance(data, (str, Path)):
-            return cast(
-                Uploaded,
-                self._transport.json("POST", url, {"rows": list(data), **named}, safe=True, headers=key),
-            )
-        return cast(Uploaded, self._transport.file(url, Path(data), key, parts=named))
+        """Stores a file (CSV, Parquet, JSON Lines, each also .gz), a data frame or rows, with or without their labels;
+        ``origin`` names who gave these. ``progress`` is told how many bytes of how many of a file are on their way."""
+        return self._send(
+            calls.upload(project, data, origin=origin, idempotency_key=idempotency_key, progress=progress)
+        )
 
-    def batches(self, project: str) -> list[dict[str, Any]]:
-        return _items(self._get(_path(project, "data")), "batches")
+    def batches(self, project: str) -> list[Json]:
+        return self._send(calls.listed(path(project, "data"), "batches"))
 
-    def quarantine(self, project: str) -> list[dict[str, Any]]:
-        return _items(self._get(_path(project, "quarantine")), "rows")
+    def quarantine(self, project: str) -> list[Json]:
+        return self._send(calls.listed(path(project, "quarantine"), "rows"))
 
-    def schema(self, project: str) -> dict[str, Any]:
-        return self._get(_path(project, "schema"))
+    def schema(self, project: str) -> Json:
+        return self._send(calls.get(path(project, "schema")))
+
+    def outliers(
+        self, project: str, *, limit: int = 50, source: str | None = None, batch: int | None = None
+    ) -> Json:
+        """The rows most unlike those trained on, with the columns that make them so."""
+        return self._send(calls.outliers(project, limit, source, batch))
 
     # predictions and truth
 
-    def predict(self, project: str, rows: Iterable[Row], *, explain: bool = False) -> Predictions:
+    def predict(
+        self, project: str, rows: Iterable[Row] | pd.DataFrame, *, explain: bool = False
+    ) -> Predictions:
         """The champion's answers, in the order of the rows."""
-        url = _path(project, "predict") + ("?explain=true" if explain else "")
-        return cast(Predictions, self._post(url, {"rows": list(rows)}))
+        return self._send(calls.predict(project, rows, explain=explain))
+
+    def predict_frame(
+        self, project: str, frame: pd.DataFrame, *, log: bool = True, errors: OnError = "refuse"
+    ) -> pd.DataFrame:
+        """The champion's answers to a data frame of any length, with its index: ``id``, ``value``, and for a
+        classification ``probability_<class>`` for each; ``attrs`` hold ``model_version`` and ``classes``. With
+        ``errors="null"`` rows at fault are answered by nulls and ``error``. Without ``log`` the rows stay out of the
+        prediction log."""
+        return self._send(calls.predict_frame(project, frame, log=log, errors=errors))
+
+    def forecast(
+        self,
+        project: str,
+        *,
+        horizon: int | None = None,
+        series: Sequence[str] | None = None,
+        covariates: Iterable[Row] | pd.DataFrame = (),
+    ) -> Json:
+        """Forecasts of the champion, with intervals, for the steps after the end of each series (of all, where none is
+        named); ``covariates`` are rows that tell what is known of these steps."""
+        return self._send(calls.forecast(project, horizon, series, covariates))
+
+    def forecasts(self, project: str, *, limit: int = 50) -> list[Json]:
+        """The newest stored forecasts with the actual values that came."""
+        return self._send(calls.listed(path(project, f"forecasts?limit={limit}"), "forecasts"))
 
     def score_table(
-        self, project: str, table: pa.Table, *, log: bool = True, errors: Literal["refuse", "null"] = "refuse"
+        self, project: str, table: pa.Table, *, log: bool = True, errors: OnError = "refuse"
     ) -> pa.Table:
-        """The champion's answers to an Arrow table of any length: ``id``, ``value``, for classification ``probabilities``
-        (the classes are in the schema's metadata), and with ``errors="null"``, which answers rows at fault by nulls,
-        ``error``. Without ``log`` the rows stay out of the prediction log."""
-        import pyarrow as pa
-
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table, max_chunksize=_ROWS_A_BATCH)
-        asked = urlencode({"log": str(log).lower(), "errors": errors})
-        body = sink.getvalue().to_pybytes()
-        answer = self._transport.binary(_path(project, f"predict?{asked}"), body, _ARROW)
-        return pa.ipc.open_stream(answer).read_all()
+        """The same for an Arrow table: ``id``, ``value``, for classification ``probabilities`` (the classes are in the
+        schema's metadata), and with ``errors="null"`` ``error``."""
+        return self._send(calls.score_table(project, table, log=log, errors=errors))
 
     def feedback(
         self,
         project: str,
-        labels: Mapping[str, Any] | Iterable[tuple[str, Any]],
+        labels: Mapping[str, Any] | Iterable[tuple[str, Any]] | pd.Series[Any],
         *,
+        origin: str | None = None,
         idempotency_key: str | None = None,
     ) -> Feedback:
-        """Tells the truth about rows, by their ids."""
-        pairs = labels.items() if isinstance(labels, Mapping) else labels
-        body = {"labels": [{"id": row, "label": label} for row, label in pairs]}
-        key = {"idempotency-key": idempotency_key or uuid.uuid4().hex}
-        return cast(
-            Feedback, self._transport.json("POST", _path(project, "feedback"), body, safe=True, headers=key)
-        )
+        """Tells the truth about rows, by their ids (of a series: its index)."""
+        return self._send(calls.feedback(project, labels, origin=origin, idempotency_key=idempotency_key))
 
     # labels
 
-    def labelling_queue(self, project: str, *, annotator: str, limit: int = 20) -> dict[str, Any]:
+    def labelling_queue(self, project: str, *, annotator: str, limit: int = 20) -> Json:
         """The rows most worth this person's label; they are theirs for a while."""
-        asked = urlencode({"annotator": annotator, "limit": limit})
-        return self._get(_path(project, f"labeling?{asked}"))
+        return self._send(calls.labelling_queue(project, annotator, limit))
 
-    def answer_rows(self, project: str, answers: Mapping[str, Any], *, annotator: str) -> dict[str, Any]:
+    def answer_rows(self, project: str, answers: Mapping[str, Any], *, annotator: str) -> Json:
         """A person's labels by row id; None is a skip."""
-        said = [
-            {"id": row, "skip": True} if label is None else {"id": row, "label": label}
-            for row, label in answers.items()
-        ]
-        return self._post(_path(project, "labeling"), {"annotator": annotator, "answers": said})
+        return self._send(calls.answer_rows(project, answers, annotator))
 
-    def label_sources(self, project: str) -> dict[str, Any]:
+    def label_sources(self, project: str) -> Json:
         """Labels by source: counts, agreement, and which source went bad."""
-        return self._get(_path(project, "label-sources"))
+        return self._send(calls.get(path(project, "label-sources")))
 
-    def revoke_labels(self, project: str, *, reason: str, **criteria: Any) -> dict[str, Any]:
+    def revoke_labels(
+        self, project: str, *, reason: str, idempotency_key: str | None = None, **criteria: Any
+    ) -> Json:
         """Let the labels of a ``source``, an ``origin`` or a ``teacher`` (``since`` a time) count no longer."""
-        return self._post(_path(project, "labels", "revoke"), {**criteria, "reason": reason})
+        return self._send(calls.revoke_labels(project, reason, criteria, idempotency_key))
 
     # runs
 
@@ -231,19 +229,17 @@ class Incumbent(ForecastCalls):
         reason: str | None = None,
     ) -> RunState:
         """Starts a search now. One runs at a time a project: 409 ``run_active`` when one does."""
-        asked = {"engines": engines, "budget_seconds": budget_seconds, "reason": reason}
-        body = {word: value for word, value in asked.items() if value is not None}
-        return cast(RunState, self._post(_path(project, "runs"), body))
+        return self._send(calls.start_run(project, engines, budget_seconds, reason))
 
-    def runs(self, project: str, *, limit: int = 50) -> list[dict[str, Any]]:
+    def runs(self, project: str, *, limit: int = 50) -> list[Json]:
         """Newest first, without their trials."""
-        return _items(self._get(_path(project, f"runs?limit={limit}")), "runs")
+        return self._send(calls.listed(path(project, f"runs?limit={limit}"), "runs"))
 
     def run(self, project: str, number: int) -> RunState:
-        return cast(RunState, self._get(_path(project, "runs", number)))
+        return self._send(calls.run(project, number))
 
     def cancel_run(self, project: str, number: int) -> RunState:
-        return cast(RunState, self._post(_path(project, "runs", number, "cancel"), {}))
+        return self._send(calls.cancel_run(project, number))
 
     def watch(self, project: str, number: int, *, every: float = 0.5) -> Iterator[RunState]:
         """The run's state each ``every`` seconds until it has ended; the last one given is the end."""
@@ -254,27 +250,42 @@ class Incumbent(ForecastCalls):
                 return
             time.sleep(every)
 
+    def events(self, project: str, number: int) -> Iterator[RunEvent]:
+        """What happens in a run, as it happens, from its start to its ``end``. A connection that is lost is made again, as
+        long as the server can be reached."""
+        reader = EventReader()
+        while True:
+            try:
+                for line in self._transport.lines(path(project, "runs", number, "events")):
+                    event = reader.take(line)
+                    if event is not None:
+                        yield event
+                        if event.name == "end":
+                            return
+            except IncumbentError as error:
+                if error.code != "unreachable":
+                    raise
+                self.ready()
+            reader.restart()
+            time.sleep(_RECONNECT_SECONDS)
+
     # replays
 
-    def start_replay(self, project: str, file: Path | str | None = None, **options: Any) -> dict[str, Any]:
+    def start_replay(self, project: str, file: Path | str | None = None, **options: Any) -> Json:
         """Queues a policy replay of the project's own rows, or of a file. ``options``: see docs/replay.md."""
-        url = _path(project, "replays")
-        if file is None:
-            return self._post(url, options)
-        query = f"?options={quote(json.dumps(options), safe='')}"
-        return cast(dict[str, Any], self._transport.file(url + query, Path(file), {}))
+        return self._send(calls.start_replay(project, file, options))
 
-    def replays(self, project: str) -> list[dict[str, Any]]:
+    def replays(self, project: str) -> list[Json]:
         """Newest first, without their results."""
-        return _items(self._get(_path(project, "replays")), "replays")
+        return self._send(calls.listed(path(project, "replays"), "replays"))
 
-    def replay(self, project: str, number: int) -> dict[str, Any]:
-        return self._get(_path(project, "replays", number))
+    def replay(self, project: str, number: int) -> Json:
+        return self._send(calls.get(path(project, "replays", number)))
 
-    def cancel_replay(self, project: str, number: int) -> dict[str, Any]:
-        return self._post(_path(project, "replays", number, "cancel"), {})
+    def cancel_replay(self, project: str, number: int) -> Json:
+        return self._send(calls.cancel_replay(project, number))
 
-    def watch_replay(self, project: str, number: int, *, every: float = 0.5) -> Iterator[dict[str, Any]]:
+    def watch_replay(self, project: str, number: int, *, every: float = 0.5) -> Iterator[Json]:
         """The replay each ``every`` seconds until it has ended; the last one given is the end."""
         while True:
             state = self.replay(project, number)
@@ -285,60 +296,43 @@ class Incumbent(ForecastCalls):
 
     # models
 
-    def models(self, project: str) -> list[dict[str, Any]]:
-        return _items(self._get(_path(project, "models")), "models")
+    def models(self, project: str) -> list[Json]:
+        return self._send(calls.listed(path(project, "models"), "models"))
 
-    def model(self, project: str, version: int) -> dict[str, Any]:
-        return self._get(_path(project, "models", version))
+    def model(self, project: str, version: int) -> Json:
+        return self._send(calls.get(path(project, "models", version)))
 
-    def promote(self, project: str, version: int, *, reason: str | None = None) -> dict[str, Any]:
-        return self._post(_path(project, "models", version, "promote"), _given(reason=reason))
+    def promote(self, project: str, version: int, *, reason: str | None = None) -> Json:
+        return self._send(calls.promote(project, version, reason))
 
-    def rollback(self, project: str, *, reason: str | None = None) -> dict[str, Any]:
-        return self._post(_path(project, "rollback"), _given(reason=reason))
+    def rollback(self, project: str, *, reason: str | None = None) -> Json:
+        return self._send(calls.rollback(project, reason))
 
-    def champion(self, project: str) -> dict[str, Any]:
-        return self._get(_path(project, "champion"))
+    def champion(self, project: str) -> Json:
+        return self._send(calls.get(path(project, "champion")))
 
-    def promotions(self, project: str, *, limit: int = 50) -> list[dict[str, Any]]:
+    def promotions(self, project: str, *, limit: int = 50) -> list[Json]:
         """The ledger, newest first."""
-        return _items(self._get(_path(project, f"promotions?limit={limit}")), "promotions")
+        return self._send(calls.listed(path(project, f"promotions?limit={limit}"), "promotions"))
 
-    def decisions(self, project: str, *, limit: int = 50) -> list[dict[str, Any]]:
+    def decisions(self, project: str, *, limit: int = 50) -> list[Json]:
         """Why a run was started or not, newest first."""
-        return _items(self._get(_path(project, f"decisions?limit={limit}")), "decisions")
+        return self._send(calls.listed(path(project, f"decisions?limit={limit}"), "decisions"))
 
     # the look of things
 
-    def drift(self, project: str) -> dict[str, Any]:
-        return self._get(_path(project, "drift"))
+    def drift(self, project: str) -> Json:
+        return self._send(calls.get(path(project, "drift")))
 
-    def performance(self, project: str) -> dict[str, Any]:
-        return self._get(_path(project, "performance"))
+    def performance(self, project: str) -> Json:
+        return self._send(calls.get(path(project, "performance")))
 
-    def monitoring(self, project: str) -> dict[str, Any]:
-        return self._get(_path(project, "monitoring"))
+    def monitoring(self, project: str) -> Json:
+        return self._send(calls.get(path(project, "monitoring")))
 
-    def health(self) -> dict[str, Any]:
-        return self._get("/healthz")
+    def health(self) -> Json:
+        """That the server answers, its version and its time."""
+        return self._send(calls.get("/healthz"))
 
-    def ready(self) -> dict[str, Any]:
-        return self._get("/readyz")
-
-    def _get(self, url: str) -> dict[str, Any]:
-        return cast(dict[str, Any], self._transport.json("GET", url, None, safe=True))
-
-    def _post(self, url: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return cast(dict[str, Any], self._transport.json("POST", url, body, safe=False))
-
-
-def _given(**words: Any) -> dict[str, Any]:
-    return {word: value for word, value in words.items() if value is not None}
-
-
-def _path(project: str, *parts: str | int) -> str:
-    return "/".join(["/v1/projects", quote(project, safe=""), *map(str, parts)])
-
-
-def _items(answer: Any, name: str) -> list[dict[str, Any]]:
-    return cast(list[dict[str, Any]], answer if isinstance(answer, list) else answer[name])
+    def ready(self) -> Json:
+        return self._send(calls.get("/readyz"))

@@ -13,7 +13,6 @@ import select
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -22,17 +21,18 @@ import pyarrow as pa
 
 from registry.errors import Damaged
 from registry.journal import read
+from registry.lineage import Digests, batch_hash, row_digests
 from registry.parts import Parts
 from service.frames import read_frame, write_frame
 from service.lineup import fall_in
 from service.log_messages import Fault, Folder, FromServer, Ids, Known, Moved, Place, Segment, Written
 from service.log_reading import Logged, read_records
 from service.memory import keep_little
+from service.rests import Pauses
 
 IDLE_SECONDS = 600
 NICENESS = 5
 """Below the server, which answers, and above a search."""
-_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 Reply = TypeVar("Reply")
 
 
@@ -43,16 +43,22 @@ class _Share:
     parts: Parts | None
     records: int = 0
     taken: set[str] = field(default_factory=set)
+    digests: list[Digests] = field(default_factory=list)
+    """Of the rows that were written."""
 
 
 class Mover:
-    """Moves one segment; what it has to know of the registry it asks."""
+    """Moves one segment; what it has to know of the registry it asks. ``pause`` is called between pieces of the work."""
 
     def __init__(
-        self, folder: Callable[[int], Path | None], known: Callable[[int, list[str]], set[str]]
+        self,
+        folder: Callable[[int], Path | None],
+        known: Callable[[int, list[str]], set[str]],
+        pause: Callable[[], None] = lambda: None,
     ) -> None:
         self._folder = folder
         self._known = known
+        self._pause = pause
         self._shares: dict[int, _Share] = {}
 
     def move(self, segment: Path) -> list[Written]:
@@ -76,8 +82,13 @@ class Mover:
         share.records += part.records
         rows = part.rows if part.fresh else self._unknown(part, share.taken)
         source = pa.repeat(pa.scalar("prediction", pa.string()), rows.num_rows)
-        share.parts.write_rows(rows.append_column("_source", source))
+        self._pause()
+        stored = share.parts.write_rows(rows.append_column("_source", source))
+        self._pause()
+        share.digests.extend(map(row_digests, stored.to_batches()))
+        self._pause()
         share.parts.write_predictions(part.predictions)
+        self._pause()
 
     def _unknown(self, part: Logged, taken: set[str]) -> pa.Table:
         """The rows that are not stored yet: a caller's own id may come again."""
@@ -97,7 +108,7 @@ class Mover:
             rows=share.parts.rows,
             predictions=share.parts.predictions,
             records=share.records,
-            content=share.parts.files.content_hash(_NO_TIME),  # every row and prediction has its own time
+            content=batch_hash(share.digests, ()),
         )
 
 
@@ -110,7 +121,7 @@ class _Server:
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(FromServer).decode
 
-    def next(self) -> Path | None:
+    def next(self) -> Segment | None:
         """The next segment; None when there will be none."""
         if not select.select([self._heard], [], [], IDLE_SECONDS)[0]:
             return None
@@ -119,7 +130,7 @@ class _Server:
             return None
         segment = self._decode(message)
         assert isinstance(segment, Segment)
-        return Path(segment.path)
+        return segment
 
     def tell(self, message: Moved | Fault) -> None:
         write_frame(self._told, self._encode(message))
@@ -141,9 +152,12 @@ class _Server:
         return reply
 
 
-def answer(segment: Path, server: _Server) -> Moved | Fault:
+def answer(segment: Segment, server: _Server) -> Moved | Fault:
+    pause = Pauses(segment.pause)
     try:
-        return Moved(Mover(server.folder, server.known).move(segment))
+        written = Mover(server.folder, server.known, pause).move(Path(segment.path))
+        pause()
+        return Moved(written, pause.worked)
     except Damaged as damage:
         return Fault("damaged", str(damage))
     except (ValueError, TypeError, msgspec.MsgspecError, pa.ArrowException) as fault:

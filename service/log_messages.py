@@ -13,7 +13,10 @@ import msgspec
 
 
 class Segment(msgspec.Struct, tag=True):
+    """``pause``: how long to rest after each piece of work, in lengths of the piece."""
+
     path: str
+    pause: float
 
 
 class Place(msgspec.Struct, tag=True):
@@ -47,7 +50,10 @@ class Written(msgspec.Struct):
 
 
 class Moved(msgspec.Struct, tag=True):
+    """``worked``: seconds, without the pauses."""
+
     written: list[Written]
+    worked: float
 
 
 class Fault(msgspec.Struct, tag=True):

@@ -29,6 +29,7 @@ from service.log_messages import (
     Segment,
     Written,
 )
+from service.rests import Pauses
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,13 @@ WITHIN_SECONDS = 120.0
 """So long the process may say nothing: it reads, writes and asks for thousands of rows in a second."""
 MOST_DEATHS = 5
 """A segment at which the process died so often is not tried again."""
+MOST_PAUSE = 3.0
+"""Lengths of a piece of work that are rested after it, at most."""
 _COLLISIONS = 3
+_LITTLE = 256 * 1024
+"""Bytes of a segment below which its size says nothing about the work."""
+_FIRST_GUESS = 1e-7
+"""Seconds of work a byte."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(FromChild).decode
 
@@ -53,14 +60,16 @@ class LogMover:
         )  # the process dies with its thread
         self._companion: Companion | None = None
         self._deaths: Counter[Path] = Counter()
+        self._pace = _FIRST_GUESS
 
-    def move(self, segment: Path, key: str) -> None:
+    def move(self, segment: Path, key: str, *, within: float = 0.0) -> None:
         """Store what a segment holds, each project's share as one batch with ``key`` in its idempotency key: however
-        often this is called, and wherever it was killed, once. Returns when it is committed.
+        often this is called, and wherever it was killed, once. Returns when it is committed. Work that takes less
+        than ``within`` seconds is spread over so many, in pieces: 0 is for who waits for it.
 
         Raises Damaged, Conflict or ValueError when trying again would not help, and RegistryError or OSError otherwise.
         """
-        self._executor.submit(self._move, segment, key).result()
+        self._executor.submit(self._move, segment, key, within).result()
 
     def close(self) -> None:
         """Wait for what is under way, and end the process."""
@@ -68,19 +77,30 @@ class LogMover:
         if self._companion is not None:
             self._companion.end()
 
-    def _move(self, segment: Path, key: str) -> None:
+    def _move(self, segment: Path, key: str, within: float) -> None:
+        size = segment.stat().st_size
+        factor = self._pauses(size, within)
         for _ in range(_COLLISIONS):
             with ExitStack() as held:
                 desk = _Desk(self._registry, key, held)
                 try:
-                    self._commit(desk, self._converse(segment, desk))
+                    moved = self._converse(segment, desk, factor)
+                    worked = moved.worked + self._commit(desk, moved.written, factor)
                 except DuplicateRows:  # stored by an upload in this very moment: look again
                     continue
             self._deaths.pop(segment, None)
+            self._pace += 0.3 * (worked / max(size, _LITTLE) - self._pace)
             return
         raise RegistryError("rows of the prediction log kept colliding with uploads")
 
-    def _commit(self, desk: _Desk, written: list[Written]) -> None:
+    def _pauses(self, size: int, within: float) -> float:
+        """How long to rest after each piece of work, in lengths of the piece."""
+        worked = max(size, _LITTLE) * self._pace
+        return min(max(within / worked - 1.0, 0.0), MOST_PAUSE)
+
+    def _commit(self, desk: _Desk, written: list[Written], factor: float) -> float:
+        """Seconds that it took, without the pauses."""
+        pause = Pauses(factor)
         for share in written:
             staging = desk.stagings[share.project]
             staging.filled(rows=share.rows, predictions=share.predictions, content=share.content)
@@ -92,11 +112,14 @@ class LogMover:
                 idempotency_key=key,
                 request_digest=key,
                 at=self._clock(),
+                pause=pause,
             )
+        pause()
+        return pause.worked
 
-    def _converse(self, segment: Path, desk: _Desk) -> list[Written]:
+    def _converse(self, segment: Path, desk: _Desk, factor: float) -> Moved:
         try:
-            message = self._hear(self._asked(Segment(str(segment))))
+            message = self._hear(self._asked(Segment(str(segment), factor)))
             while isinstance(message, Place | Ids):
                 message = self._hear(self._asked(desk.answer(message)))
         except (TimeoutError, OSError) as error:
@@ -111,7 +134,7 @@ class LogMover:
             self._end()
             raise
         if isinstance(message, Moved):
-            return message.written
+            return message
         raise _raised(message)
 
     def _asked(self, message: FromServer) -> Companion:

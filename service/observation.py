@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 MOST_BYTES = 1024 * 1024 * 1024
 _SYNC_SECONDS = 0.2
+UNHURRIED = 0.8
+"""Of the time to the next flush that moving a segment may take where it needs less."""
 
 
 class Observation:
@@ -83,12 +85,12 @@ class Observation:
         """Keep a record of :mod:`service.log_records`. When it returns it survives the end of this process."""
         self._journal.append((record,))
 
-    def flush(self) -> None:
-        """Move everything logged so far into the tables. Raises RegistryError when they can't be written;
-        nothing is lost then."""
+    def flush(self, *, within: float = 0.0) -> None:
+        """Move everything logged so far into the tables; less work than ``within`` seconds is spread over so many.
+        Raises RegistryError when they can't be written; nothing is lost then."""
         with self._flushing:
             if self._journal.rotate() is not None or self._journal.sealed():
-                self._drain(self._journal)
+                self._drain(self._journal, within=within)
 
     def _work(self) -> None:
         since_flush = 0.0
@@ -99,7 +101,7 @@ class Observation:
                 if since_flush >= self._flush_seconds:
                     since_flush = 0.0
                     self._adopt()
-                    self.flush()
+                    self.flush(within=UNHURRIED * self._flush_seconds)
             except Exception:  # the disk or the database may be away; the journal keeps everything
                 logger.exception("the prediction log could not be flushed; trying again")
 
@@ -112,10 +114,11 @@ class Observation:
             journal.close()
             self._left_behind.pop()
 
-    def _drain(self, journal: Journal) -> None:
-        for number, path in journal.sealed():
+    def _drain(self, journal: Journal, *, within: float = 0.0) -> None:
+        sealed = journal.sealed()
+        for number, path in sealed:
             try:
-                self._mover.move(path, journal.key(number))
+                self._mover.move(path, journal.key(number), within=within if len(sealed) == 1 else 0.0)
             except Damaged as damage:
                 journal.set_aside(number, ".damaged")
                 logger.error("set aside, not stored: %s", damage)

@@ -22,7 +22,7 @@ from service.clock import Clock
 from service.metrics import Metrics
 from service.outliers import Measure, Measures, newest_share
 from service.policy import Outliers, Policy
-from service.rests import Rests
+from service.rests import Pauses
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,9 @@ MOST_ROWS = 50_000
 """Rows measured in one look at most, the newest; a second of work."""
 MOST_ODD = 1_000
 """Odd rows kept of one look, the oddest; all are counted."""
-_PIECE = 512
+_PIECE = 128
+"""Rows measured in one go, between rests: calls wait for the interpreter no longer than some milliseconds."""
+_PAUSE_FACTOR = 2.0
 _LONGEST_TEXT = 100
 _LOOKS = 50
 
@@ -112,14 +114,14 @@ class OutlierWatch:
     def _scored(
         self, measure: Measure, rows: pa.Table
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        rest, ids = Rests(), rows["_row_id"].to_pylist()
+        pause, ids = Pauses(_PAUSE_FACTOR), rows["_row_id"].to_pylist()
         parts = []
         for start in range(0, rows.num_rows, _PIECE):
             if self._stopping.is_set():
                 raise RuntimeError("the server stops; the next one looks again")
             part = rows.slice(start, _PIECE)
             parts.append(measure.oddness.scores(part, ids[start : start + _PIECE]))
-            rest()
+            pause()
         return np.concatenate([part.score for part in parts]), np.concatenate([part.times for part in parts])
 
 

@@ -65,8 +65,10 @@ class Measures:
         facts = self._registry.datasets.facts(project.id)
         if facts.rows < LEAST_ROWS or not _outgrown(self._registry.outliers.measure(project.id), facts.rows):
             return current
-        rows = self._registry.datasets.recent(project.id, _LOOKED_AT)
         columns = measured(Schema.from_json(project.schema), Task.from_json(project.task))
+        if not columns:  # a time alone always moves on
+            return current
+        rows = self._registry.datasets.recent(project.id, _LOOKED_AT)
         ids = rows["_row_id"].to_pylist()
         oddness = Oddness.fit(rows, columns, seed=project.id, ids=ids)
         blob = self._registry.blobs.put(oddness.to_bytes(), at=at)

@@ -63,6 +63,7 @@ def told_outcomes(
             "seconds": round(outcome.seconds, 2),
             "trials": outcome.trials,
             "peak_mib": ended.peak_bytes // 1024**2,
+            "held_seconds": round(ended.held_seconds, 2),
             "score": outcome.candidate.score if outcome.candidate else None,
             "estimator": outcome.candidate.estimator if outcome.candidate else None,
             "partial": found.partial if found is not None and found.engine == outcome.engine else None,

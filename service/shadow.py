@@ -2,9 +2,9 @@
 
 Nothing here is on the way of an answer. The predictor leaves its rows in a bounded queue, which costs it one
 append; a full queue drops them and counts. One thread looks at the queue a few times a second, by when the
-answers are out, scores what is there in one pass and rests for at least four times as long as that took: it never
-has more than a fifth of a core, and much less where few passes suffice. (The thread is not given a lower priority:
-while it held the interpreter's lock and waited for a processor, answers would wait with it.)
+answers are out, scores some of what is there and rests for twelve times as long as that took: it never has more than a
+thirteenth of a core, and less where few passes suffice; of what comes faster it takes a sample. (The thread is not given
+a lower priority: while it held the interpreter's lock and waited for a processor, answers would wait with it.)
 
 What is in the queue when the process dies is lost: shadow answers are a sample, not a log.
 """
@@ -37,8 +37,8 @@ from service.understudies import Understudy
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
-_REST = 4.0
-_ROWS_AT_ONCE = 1_000
+_REST = 12.0
+_ROWS_AT_ONCE = 300
 _STORED_AT_ONCE = 5_000
 _TIMED_ROWS = 16
 _TIMED_EVERY = 1.0

@@ -28,6 +28,8 @@ WIDEST = 64
 """Look-ups for one row; beyond, walking is quicker."""
 _BLOCK_BYTES = 512 * 1024
 """Of the bits that are in work together: they are to stay in the cache."""
+_ONE_BY_ONE_FROM = 48
+"""Rows from which it is quicker to take one look-up of all rows after the other than all look-ups at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +72,14 @@ class BitTrees:
     def __call__(self, features: Floats) -> Floats | None:
         """None when some row would need more than WIDEST look-ups."""
         at = self._lookups.places(features)
-        rows, width = at.shape
+        width, rows = at.shape
         if width > WIDEST:
             return None
-        lines, trees = self._lookups.lines, len(self._values)
+        trees = len(self._values)
         sums = np.empty((rows, self._outputs))
-        block = max(1, _BLOCK_BYTES // (width * lines[0].nbytes))
+        block = max(1, _BLOCK_BYTES // (2 * self._lookups.lines[0].nbytes))
         for start in range(0, rows, block):
-            left = np.bitwise_and.reduce(lines.take(at[start : start + block], axis=0), axis=1)
-            leaf = _lowest(left).astype(np.int32)
+            leaf = _lowest(self._lookups.surviving(at[:, start : start + block])).astype(np.int32)
             leaf += self._first
             reached = self._values.take(leaf.T)  # tree after tree, so that sums have LightGBM's last bits
             outputs = reached.reshape(trees // self._outputs, self._outputs, -1)
@@ -151,18 +152,32 @@ class _Lookups:
     """By feature, likewise."""
 
     def places(self, features: Floats) -> npt.NDArray[np.intp]:
-        """The lines of each row: one for each ordered feature, and one for each flag that is up in it, filled up with
-        the last. Of flags that tell categories few are up, however many there are."""
+        """The lines of each row, (look-ups, rows): one for each ordered feature, and one for each flag that is up in it,
+        filled up with the last. Of flags that tell categories few are up, however many there are."""
         known = len(self.ordered)
         up, flag = (features[:, : len(self.flag_thresholds)] > self.flag_thresholds).nonzero()
         counts = np.bincount(up, minlength=len(features))
-        at = np.full((len(features), known + int(counts.max(initial=0))), len(self.lines) - 1, np.intp)
+        at = np.full(
+            (max(1, known + int(counts.max(initial=0))), len(features)), len(self.lines) - 1, np.intp
+        )
         for place, (feature, thresholds, first) in enumerate(self.ordered):
-            at[:, place] = thresholds.searchsorted(features[:, feature])
-            at[:, place] += first
+            np.add(thresholds.searchsorted(features[:, feature]), first, out=at[place])
         within = np.arange(known, known + len(up)) - (counts.cumsum() - counts).repeat(counts)
-        at[up, within] = self.flag_lines[flag]
+        at[within, up] = self.flag_lines[flag]
         return at
+
+    def surviving(self, at: npt.NDArray[np.intp]) -> Bits:
+        """The bits, (rows, trees), that all look-ups of a row leave standing."""
+        lines = self.lines
+        if at.shape[1] < _ONE_BY_ONE_FROM:
+            found: Bits = np.bitwise_and.reduce(lines.take(at.T, axis=0), axis=1)
+            return found
+        left: Bits = lines.take(at[0], axis=0)
+        one = np.empty_like(left)
+        for places in at[1:]:
+            lines.take(places, axis=0, out=one, mode="clip")  # the mode that needs no copy of what it writes
+            np.bitwise_and(left, one, out=left)
+        return left
 
 
 def _lookups(splits: _Splits, trees: int, rest: Callable[[], None]) -> _Lookups:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from automl.columns import Column, Schema
-from automl.compiled.reading import Reader, reader_of
+from automl.compiled.reading import Columns, Reader, reader_of
 from automl.compiled.scorer import Scorer
 from automl.task import Task
 
@@ -60,6 +60,14 @@ class Compiled:
             return None if features is None else self.scorer.one(features)
         matrix = self.reader.matrix(rows)
         return None if matrix is None else self.scorer.many(matrix)
+
+    def columns_of(self, rows: Sequence[tuple[Any, ...]]) -> Columns | None:
+        """What :meth:`quick` reads of many rows, for :meth:`answers`; None where it answers None."""
+        return self.reader.columns_of(rows)
+
+    def answers(self, columns: Columns) -> Floats:
+        """Answers for rows that were read, or for a part of them."""
+        return self.scorer.many(self.reader.filled(columns))
 
     def settled(self, rows: Sequence[tuple[Any, ...]]) -> bool:
         """Whether :meth:`quick` would answer these rows."""

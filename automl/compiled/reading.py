@@ -59,14 +59,27 @@ class Blocks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Columns:
-    """Rows as the blocks take them: column by column, by name."""
+class Columns:
+    """Rows as the blocks take them: column by column, by name. A slice is a part of the rows."""
 
     rows: int
     numbers: Mapping[str, Floats]
+    """NaN where missing; a yes is 1."""
     times: Mapping[str, Any]
     codes: Mapping[str, npt.NDArray[np.intp]]
     texts: Mapping[str, Sequence[str]]
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, part: slice) -> Columns:
+        return Columns(
+            rows=len(range(*part.indices(self.rows))),
+            numbers={name: values[part] for name, values in self.numbers.items()},
+            times={name: values[part] for name, values in self.times.items()},
+            codes={name: values[part] for name, values in self.codes.items()},
+            texts={name: values[part] for name, values in self.texts.items()},
+        )
 
 
 class Reader:
@@ -135,8 +148,8 @@ class Reader:
             if None in lines:
                 return None
             return np.frombuffer(b"".join(lines)).reshape(len(rows), self.width)  # type: ignore[arg-type]
-        columns = self._columns(rows)
-        return None if columns is None else self._filled(columns)
+        columns = self.columns_of(rows)
+        return None if columns is None else self.filled(columns)
 
     def table(self, table: pa.Table) -> Floats:
         """The features of a table that :func:`automl.schema.check` typed."""
@@ -156,11 +169,12 @@ class Reader:
                 numbers[column.name] = _typed(table, column).cast(pa.float64()).to_numpy(zero_copy_only=False)
             elif column.kind is ColumnKind.DATETIME:
                 times[column.name] = _times(_typed(table, column))
-        return self._filled(
-            _Columns(rows=table.num_rows, numbers=numbers, times=times, codes=codes, texts=texts)
+        return self.filled(
+            Columns(rows=table.num_rows, numbers=numbers, times=times, codes=codes, texts=texts)
         )
 
-    def _columns(self, rows: Sequence[Row]) -> _Columns | None:
+    def columns_of(self, rows: Sequence[Row]) -> Columns | None:
+        """Rows column by column; None as a whole when only the long way settles some value."""
         numeric = _numbers([row[: self._first_boolean] for row in rows], _NUMERIC)
         boolean = _numbers([row[self._first_boolean : self._first_time] for row in rows], _BOOLEAN)
         if numeric is None or boolean is None:
@@ -178,7 +192,7 @@ class Reader:
                 return None
             read[column.kind][column.name] = found
         names = [column.name for column in self.columns[: self._first_time]]
-        return _Columns(
+        return Columns(
             rows=len(rows),
             numbers=dict(zip(names, (*numeric.T, *boolean.T), strict=True)),
             times=read[ColumnKind.DATETIME],
@@ -186,7 +200,8 @@ class Reader:
             texts=read[ColumnKind.TEXT],
         )
 
-    def _filled(self, columns: _Columns) -> Floats:
+    def filled(self, columns: Columns) -> Floats:
+        """Their features."""
         blocks = self.blocks
         out = np.empty((columns.rows, self.width))
         blocks.numbers.fill(columns.numbers, columns.times, out)

@@ -22,6 +22,8 @@ Values = npt.NDArray[np.float64]
 KIND = "flaml"
 ENGINE = "flaml"
 ESTIMATORS = ("holt-winters", "lgbm", "extra_tree", "arima", "sarimax")
+SEASONAL = ("holt-winters", "sarimax", "arima")
+"""They fail where there is no season: the calendar's waves, which FLAML adds, are constant there."""
 _OVERRUN = 0.4
 """It takes up to twice its time, and what it names has to be tried yet: so much of what is left is given to it."""
 SERIES = 2
@@ -54,7 +56,7 @@ def proposer(
                     task="ts_forecast",
                     period=horizon,
                     time_budget=max(1.0, min(seconds, _OVERRUN * left()) / len(chosen)),
-                    estimator_list=list(ESTIMATORS),
+                    estimator_list=[name for name in ESTIMATORS if panel.season > 1 or name not in SEASONAL],
                     starting_points=_starts(panel.season),
                     eval_method="holdout",
                     metric="mae",

@@ -106,6 +106,11 @@ class Bench:
             scale=scale,
         )
 
+    @property
+    def cells(self) -> int:
+        """Pairs of series and origin that can be forecast."""
+        return len(self._cells)
+
     def forecast(self, recipe: Recipe) -> Values:
         """(series, origins, steps), NaN where the series had not begun or the recipe can't be followed."""
         told = np.full(self._shape, np.nan)

@@ -8,7 +8,7 @@ has, and the origin to come counts as one that missed by more than all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,9 @@ UNITS = (("constant", 0.0), ("recent", 0.5), ("level", 0.5), ("level", 1.0))
 vanish."""
 _HALF_LIFE = 32.0
 """Origins after which a miss counts half."""
+_ENOUGH = 12
+"""Origins from which on a series speaks for itself."""
+_PEERS = 2_000
 _FLOOR = 1e-9
 _SMALLEST = 0.05
 """Units are at least so large a part of their median."""
@@ -69,18 +72,32 @@ class Misses:
         )
 
 
-def radius(misses: Misses, told: Values, recent: float, *, coverage: float) -> Values:
+def radius(
+    misses: Misses, told: Values, recent: float, *, coverage: float, peers: Values | None = None
+) -> Values:
     """How far the interval about a new forecast ``told`` reaches at each step, so that it holds the truth in a share
-    ``coverage`` of cases. ``recent`` is the series' movement now."""
+    ``coverage`` of cases. ``recent`` is the series' movement now. Where it has fewer than a dozen origins, ``peers`` (see
+    :func:`ratios`) stand for those that lack."""
     best: Values | None = None
     best_score = np.inf
     for unit, power in UNITS:
         past, now = _units(unit, power, misses, told, recent)
-        reach, score = _calibrated(np.abs(misses.errors) / past, past, coverage)
+        reach, score = _calibrated(np.abs(misses.errors) / past, past, coverage, peers)
         if score < best_score:
             best, best_score = reach * now, score
     assert best is not None
     return best
+
+
+def ratios(known: Iterable[Misses]) -> Values:
+    """What several series missed, each miss in units of what its series and step usually miss."""
+    found = [
+        np.abs(one.errors) / np.maximum(expected(one), _FLOOR) for one in known if len(one.positions) > 1
+    ]
+    if not found:
+        return np.zeros(0)
+    every = np.concatenate([one[np.isfinite(one)] for one in found])
+    return np.asarray(np.quantile(every, np.linspace(0, 1, _PEERS)) if len(every) > _PEERS else every)
 
 
 def expected(misses: Misses) -> Values:
@@ -110,15 +127,18 @@ def _units(unit: str, power: float, misses: Misses, told: Values, recent: float)
     return np.maximum(past / middle, _SMALLEST) ** power, np.maximum(now / middle, _SMALLEST) ** power
 
 
-def _calibrated(misses: Values, units: Values, coverage: float) -> tuple[Values, float]:
+def _calibrated(misses: Values, units: Values, coverage: float, peers: Values | None) -> tuple[Values, float]:
     """The reach of each step in units, and what intervals of that reach would have cost (Winkler 1972)."""
     count = len(misses)
     newness = 0.5 ** (np.arange(count)[::-1] / _HALF_LIFE)
     shape = np.maximum(_shape(misses, newness), _FLOOR)
     there = np.isfinite(misses)
-    ratios = (misses / shape)[there]
+    found = (misses / shape)[there]
     shares = (newness[:, None] / np.maximum(there.sum(axis=1), 1)[:, None] * there)[there]
-    reach = _quantile(ratios, shares, unseen=float(newness.max(initial=0.0)), share=coverage) * shape
+    if peers is not None and len(peers) and count < _ENOUGH:
+        found = np.concatenate([found, peers])
+        shares = np.concatenate([shares, np.full(len(peers), (_ENOUGH - count) / len(peers))])
+    reach = _quantile(found, shares, unseen=float(newness.max(initial=0.0)), share=coverage) * shape
     over = np.where(there, np.maximum(misses - reach, 0.0), 0.0)
     cost = np.where(there, (2 * reach + over * 2 / (1 - coverage)) * units, 0.0)
     return reach, float(np.sum(cost * newness[:, None])) / max(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from automl.errors import SplitError
 from automl.forecasting.backtest import Bench, common_end, least_history
-from automl.forecasting.intervals import Misses
+from automl.forecasting.intervals import Misses, radius, ratios
 from automl.forecasting.model import ForecastModel, misses_of
 from automl.forecasting.panel import Panel
 from automl.forecasting.recipes import NAIVE, Foreign
@@ -132,8 +132,7 @@ def _mixed(model: ForecastModel, bench: Bench) -> Values:
 
 def _covered(model: ForecastModel, misses: Mapping[str, Misses], coverage: float) -> float | None:
     """The share of judged steps that the intervals hold which were known before the first of them."""
-    from automl.forecasting.intervals import radius
-
+    peers = ratios(model.misses.values()) if len(model.misses) > 1 else None
     inside: list[npt.NDArray[np.bool_]] = []
     for name, later in misses.items():
         known = model.misses.get(name)
@@ -141,6 +140,6 @@ def _covered(model: ForecastModel, misses: Mapping[str, Misses], coverage: float
             continue
         for errors, told, recent in zip(later.errors, later.told, later.recent, strict=True):
             there = np.isfinite(errors)
-            reach = radius(known, told, float(recent), coverage=coverage)
+            reach = radius(known, told, float(recent), coverage=coverage, peers=peers)
             inside.append(np.abs(errors[there]) <= reach[there])
     return float(np.concatenate(inside).mean()) if inside else None

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from automl.forecasting.backtest import Backtest, Bench, common_end, mean_error
 from automl.forecasting.blend import Blend, blend
 from automl.forecasting.histories import History, history, scale_of
-from automl.forecasting.intervals import Misses, expected, radius, recent_movement
+from automl.forecasting.intervals import Misses, expected, radius, ratios, recent_movement
 from automl.forecasting.panel import Panel
 from automl.forecasting.recipes import NAIVE, Foreign, forecast
 from automl.forecasting.steps import Step
@@ -20,11 +20,16 @@ from automl.forecasting.steps import Step
 Values = npt.NDArray[np.float64]
 
 FORMAT = 1
-NEW_ORIGINS = 8
-"""Origins since the search that a forecast looks back on at most, to keep its intervals true."""
+_NEW_ORIGINS = 8
+_NEW_CELLS = 600
 _FOLDS = 4
 _FEW_ORIGINS = 4
 """Below so many origins a series' intervals come from those of all series."""
+
+
+def new_origins(series: int) -> int:
+    """Origins since the search that a forecast of so many series looks back on at most, to keep its intervals true."""
+    return max(1, min(_NEW_ORIGINS, _NEW_CELLS // max(1, series)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +76,12 @@ class ForecastModel:
         histories = [history(panel, one, self.horizon) for one in panel.series]
         told = self.mixed(histories, foreign)
         since = self.looked_back(panel, foreign)
+        peers = ratios(self.misses.values()) if len(self.misses) > 1 else None
         found = []
         for series, past, row in zip(panel.series, histories, told, strict=True):
             misses = self._misses(series.name, since.get(series.name), past)
-            reach = radius(misses, row, recent_movement(past.values, past.season), coverage=coverage)
+            moved = recent_movement(past.values, past.season)
+            reach = radius(misses, row, moved, coverage=coverage, peers=peers)
             found.append(
                 Forecast(
                     series=series.name,
@@ -94,7 +101,7 @@ class ForecastModel:
         end = common_end(panel) - self.horizon
         if last is None or end <= last:
             return {}
-        stride = max(1, -(-(end - last) // NEW_ORIGINS))
+        stride = max(1, -(-(end - last) // new_origins(len(panel.series))))
         positions = sorted(range(end, last, -stride))
         return self.tested(panel, positions, foreign)
 

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
+from automl.columns import scalar_text
 from service.api.context import Context, Ctx, ProjectInPath, require
 from service.api.schemas import Body
 from service.forecasts.asking import Forecasting
@@ -38,7 +39,7 @@ def forecast(project: ProjectInPath, context: Ctx, body: Asked | None = None) ->
     made = _forecasting(context).forecast(
         project,
         horizon=asked.horizon,
-        series=None if asked.series is None else [str(name) for name in asked.series],
+        series=None if asked.series is None else [scalar_text(name) for name in asked.series],
         covariates=asked.covariates,
     )
     return {"model_version": made[0].model_version, "forecasts": [shown(one) for one in made]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -13,9 +14,9 @@ router = APIRouter()
 
 
 @router.get("/healthz")
-def alive() -> dict[str, str]:
-    """The process answers."""
-    return {"status": "ok"}
+def alive(context: Ctx) -> dict[str, Any]:
+    """The process answers: with its version, and its time."""
+    return {"status": "ok", "version": version("incumbent"), "time": context.clock()}
 
 
 @router.get("/readyz")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends, Query
 
 from registry.loss_monitors import LOSS_CHANGE
+from registry.outliers import Look
 from registry.records import DriftRecord, QualityRecord
 from service.api.context import Ctx, ProjectInPath, require
 from service.facts import gather
 from service.forecasts.kind import NOT_WATCHED, is_forecasting, served_version
 from service.forecasts.view import forecast_performance
+from service.outliers import newest_share
 from service.performance import performance, side_by_side
 from service.policy import Policy
 from service.probation_view import standing
@@ -88,6 +91,7 @@ def monitoring(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
         "last_row_at": facts.last_row_at,
         "last_truth_at": facts.last_truth_at,
         "drift": None if latest is None else _report(latest),
+        "outliers": _odd_rows(context.registry.outliers.looks(project.id)),
         "loss_change": _loss_change(context.registry.quality.latest(project.id, LOSS_CHANGE)),
         "quality": side_by_side(context.registry, project),
         "next_scheduled_at": context.registry.due.get(project.id, "schedule"),
@@ -95,6 +99,19 @@ def monitoring(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
         **({"not_watched": NOT_WATCHED} if is_forecasting(project) else {}),
         "due": isinstance(answer, Trigger),
         "because": answer.reason,
+    }
+
+
+def _odd_rows(looks: Sequence[Look]) -> dict[str, Any] | None:
+    """The odd part of the newest rows, and which columns made them so in the newest look."""
+    share = newest_share(looks)
+    if share is None:
+        return None
+    return {
+        "rows": share[1],
+        "odd": share[0],
+        "share": share[0] / share[1],
+        "columns": dict(looks[0].columns),
     }
 
 

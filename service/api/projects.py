@@ -74,11 +74,7 @@ def get(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
 @router.patch("/{project}", dependencies=[Depends(require("admin"))])
 def change(project: ProjectInPath, body: ProjectChange, context: Ctx) -> dict[str, Any]:
     """Change parts of the policy; parts that aren't named stay as they are."""
-    merged = _merge(project.policy, body.policy)
-    try:
-        policy = Policy.model_validate(merged)
-    except ValidationError as error:
-        raise _invalid_policy(error) from None
+    policy = merged(project, body.policy)
     updated = context.registry.projects.update(
         project.name, policy=policy.model_dump(mode="json"), expected_revision=project.revision
     )
@@ -126,6 +122,14 @@ def show(project: Project) -> dict[str, Any]:
         "policy": dict(project.policy),
         "created_at": project.created_at,
     }
+
+
+def merged(project: Project, change: Mapping[str, Any]) -> Policy:
+    """The project's policy with some parts changed. Raises a 422 problem that names what is wrong."""
+    try:
+        return Policy.model_validate(_merge(project.policy, change))
+    except ValidationError as error:
+        raise _invalid_policy(error) from None
 
 
 def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -168,6 +168,13 @@ def _enqueue(
     return {"replay": queued.number, "status": queued.status.value}
 
 
+def enqueue(context: Context, project: Project, plan: ReplayPlan) -> int:
+    """Queue a replay of the project's own rows; its number."""
+    source = _stored(context, project)
+    queued = _enqueue(context, _room(context), project, plan, source, uuid.uuid4().hex, Response())
+    return int(queued["replay"])
+
+
 def _stored(context: Context, project: Project) -> dict[str, Any]:
     version = context.registry.datasets.latest(project.id)
     if project.schema is None or version is None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from service.commands.console import CommandError
 from service.commands.engine_check import engines
 from service.commands.finding import Finding
-from service.commands.options import connect, opened, settings
+from service.commands.machine_check import clock, machine, server
+from service.commands.options import opened, settings
 
 if TYPE_CHECKING:
     from registry.store import Registry
@@ -26,7 +27,7 @@ NEEDED_BYTES = 2 * 1024**3
 def examine(home: Path | None, url: str | None, key: str | None) -> list[Finding]:
     """All findings; looking changes nothing, a home folder that isn't there yet stays so."""
     wanted = settings(home=home)
-    return [_python(), _libraries(), *engines(), *_home(wanted), _server(url, key)]
+    return [_python(), _libraries(), *machine(), *engines(), *_home(wanted), *server(url, key)]
 
 
 def _python() -> Finding:
@@ -89,12 +90,60 @@ def _store(wanted: Settings) -> Iterator[Finding]:
         yield Finding(check="registry", ok=None, detail="none yet")
         return
     yield _signing_key(wanted.home / "keys" / "signing.key")
+    yield _folders(wanted.home)
+    database = _database(wanted)
+    yield database
+    if not database.ok:
+        return  # opening the registry would bring the database up to date: that is for the server's start
     try:
         with opened(wanted) as registry:
             yield Finding(check="registry", ok=True, detail=f"{len(registry.projects.list())} project(s)")
+            yield clock(registry)
             yield _champions(registry)
     except CommandError as error:
         yield Finding(check="registry", ok=False, detail=str(error), remedy=error.remedy)
+
+
+def _database(wanted: Settings) -> Finding:
+    """Whether the database can be reached, and is of this version."""
+    from registry.database import Database
+    from registry.errors import RegistryError
+    from registry.migrations import NEWEST, revision
+
+    url = wanted.database_url or f"sqlite:///{(wanted.home / 'registry.db').absolute()}"
+    try:
+        database = Database.open(url)
+        try:
+            found, kind = revision(database), database.dialect
+        finally:
+            database.close()
+    except (RegistryError, ValueError, OSError) as error:
+        remedy = "Check that it runs, and INCUMBENT_DATABASE_URL."
+        return Finding(check="database", ok=False, detail=f"can't be opened: {error}", remedy=remedy)
+    if found == NEWEST:
+        return Finding(check="database", ok=True, detail=f"{kind}, revision {found}")
+    if found is None or found < NEWEST:
+        detail = f"{kind}, revision {found or 'none'}; this version wants {NEWEST}"
+        remedy = "Back it up; the next 'incumbent serve' brings it up to date."
+        return Finding(check="database", ok=None, detail=detail, remedy=remedy)
+    detail = f"{kind}, revision {found}, newer than this version's {NEWEST}"
+    return Finding(check="database", ok=False, detail=detail, remedy="Run a newer Incumbent.")
+
+
+def _folders(home: Path) -> Finding:
+    """Whether what the store writes to may be written to, and lies on one file system, as its moves ask for."""
+    names = [name for name in ("tables", "staging", "blobs", "journal") if (home / name).exists()]
+    closed = [name for name in names if not os.access(home / name, os.R_OK | os.W_OK | os.X_OK)]
+    if closed:
+        remedy = f"Give this user the folder(s) in {home}."
+        return Finding(check="store", ok=False, detail=f"may not write to {', '.join(closed)}", remedy=remedy)
+    devices = {(home / name).stat().st_dev for name in names if name in ("tables", "staging")}
+    if len(devices) > 1:
+        remedy = "Keep both on one: a batch is moved from one to the other in one step."
+        return Finding(
+            check="store", ok=False, detail="tables and staging lie on two file systems", remedy=remedy
+        )
+    return Finding(check="store", ok=True, detail=", ".join(names) or "nothing stored yet")
 
 
 def _signing_key(path: Path) -> Finding:
@@ -125,20 +174,3 @@ def _champions(registry: Registry) -> Finding:
         remedy = "Restore the blobs folder from a backup, or roll back."
         return Finding(check="champions", ok=False, detail="; ".join(broken), remedy=remedy)
     return Finding(check="champions", ok=True, detail=f"{sound} with a valid signature")
-
-
-def _server(url: str | None, key: str | None) -> Finding:
-    from service.client import IncumbentError
-
-    with connect(url, key) as server:
-        try:
-            server.health()
-        except IncumbentError as error:
-            unreachable = error.code == "unreachable"
-            return Finding(
-                check="server",
-                ok=None if unreachable else False,
-                detail=str(error),
-                remedy=error.remedy or "",
-            )
-        return Finding(check="server", ok=True, detail=f"{server.url} answers")

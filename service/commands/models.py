@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from service.commands.console import Exit, out, show, show_json, show_table
+from service.commands.console import Exit, show, show_json, show_table
 from service.commands.options import AsJson, Key, ProjectName, Url, connect
-
-if TYPE_CHECKING:
-    from service.client import Incumbent, RunState
+from service.commands.run_watch import show_end, watched
 
 Reason = Annotated[str | None, typer.Option(help="Kept in the ledger.")]
 
 
 def retrain(
     project: ProjectName,
-    engine: Annotated[list[str] | None, typer.Option(help="flaml or tpot; may be repeated.")] = None,
+    engine: Annotated[
+        list[str] | None, typer.Option(help="portfolio, flaml, tpot, …; may be repeated.")
+    ] = None,
     budget: Annotated[float | None, typer.Option(help="Seconds to search.")] = None,
     reason: Reason = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show the trials until the verdict.")] = False,
@@ -30,55 +30,27 @@ def retrain(
     with connect(url, key) as server:
         state = server.start_run(project, engines=engine or None, budget_seconds=budget, reason=reason)
         if watch:
-            state = _watched(server, project, state["run"], quiet=as_json)
+            state = watched(server, project, state["run"], quiet=as_json)
     if as_json:
         show_json(state)
     elif watch:
-        _show_end(state)
+        show_end(state)
     else:
         show({"run": state["run"], "status": state["status"]}, as_json=False)
     if watch and state.get("status") != "completed":
         raise typer.Exit(Exit.RUN_FAILED)
 
 
-def _watched(server: Incumbent, project: str, number: int, *, quiet: bool) -> RunState:
-    """Follows a run to its end, saying what it does unless ``quiet``. Ctrl-C stops watching, not the run."""
-    told = 0
-    last: str | None = None
-    state: RunState = {}
-    for state in server.watch(project, number):
-        trials = state.get("trials", [])
-        if quiet:
-            continue
-        if state.get("status") != last:
-            last = state.get("status")
-            out().print(f"run {number}: {last}", style="bold")
-        for trial in trials[told:]:
-            score = trial.get("score")
-            result = f"{score:.4f}" if score is not None else f"failed: {trial.get('error') or 'no score'}"
-            seconds = trial.get("seconds") or 0.0
-            line = (
-                f"  {trial.get('engine', ''):<6} {trial.get('estimator', ''):<26} {result}  {seconds:.1f} s"
-            )
-            out().print(line, markup=False)
-        told = max(told, len(trials))
-    return state
-
-
-def _show_end(state: RunState) -> None:
-    verdict = state.get("verdict")
-    if not verdict:
-        out().print(state.get("error") or f"run {state.get('run')} {state.get('status')}", markup=False)
-        return
-    out().print(f"{verdict.get('outcome')}: {verdict.get('reason')}", markup=False)
-    gates = [
-        (gate.get("name"), _mark(gate.get("passed")), gate.get("reason")) for gate in verdict.get("gates", [])
-    ]
-    show_table(("gate", "passed", "reason"), gates, empty="")
-
-
-def _mark(passed: bool | None) -> str:
-    return "–" if passed is None else "yes" if passed else "no"
+def cancel(
+    project: ProjectName,
+    run: Annotated[int, typer.Argument(help="Number of the run.")],
+    url: Url = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel a queued or running run."""
+    with connect(url, key) as server:
+        show(dict(server.cancel_run(project, run)), as_json)
 
 
 def runs(project: ProjectName, url: Url = None, key: Key = None, as_json: AsJson = False) -> None:

@@ -23,7 +23,26 @@ Home = Annotated[
     Path | None,
     typer.Option("--home", help="Folder that holds everything; else INCUMBENT_HOME, else .incumbent."),
 ]
-ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="Name of the project.")]
+
+
+def _known_projects(ctx: typer.Context, incomplete: str) -> list[str]:
+    """For the shell: the projects of the server that the line so far, or the environment, names. Says nothing where
+    it can't be asked quickly."""
+    from service.client import Incumbent, IncumbentError
+
+    words = ctx.params
+    try:
+        with Incumbent(words.get("url"), words.get("key"), timeout=2.0, retries=0) as server:
+            names = [str(project["name"]) for project in server.projects()]
+    except IncumbentError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+ProjectName = Annotated[
+    str,
+    typer.Argument(metavar="PROJECT", help="Name of the project.", autocompletion=_known_projects),
+]
 
 
 def connect(url: str | None, key: str | None) -> Incumbent:

@@ -25,6 +25,10 @@ def create(
     target: Annotated[str, typer.Option(help="Column to predict.")],
     task: Annotated[str, typer.Option(help="classification, regression or forecasting.")] = "classification",
     metric: Metric = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="All classes, parted by commas: rows may then come before any label does."),
+    ] = None,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows.")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column with the rows' own ids.")] = None,
     entity_column: Annotated[str | None, typer.Option(help="Column that a split never divides.")] = None,
@@ -44,6 +48,7 @@ def create(
     """Make a project."""
     more = given(
         metric=metric,
+        classes=None if classes is None else [name.strip() for name in classes.split(",")],
         time_column=time_column,
         id_column=id_column,
         entity_column=entity_column,

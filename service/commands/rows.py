@@ -6,7 +6,7 @@ import csv
 import gzip
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -15,6 +15,7 @@ import typer
 
 from service.commands.console import CommandError, Exit, out, show, show_json, show_table
 from service.commands.options import AsJson, Key, ProjectName, Url, connect
+from service.commands.progress import counting, sending
 
 AT_ONCE = 1000
 """Rows a request when a file is predicted or labels are sent."""
@@ -40,9 +41,9 @@ def upload(
     as_json: AsJson = False,
 ) -> None:
     """Upload rows, with or without their labels."""
-    with connect(url, key) as server:
-        sent = server.upload(project, file, origin=origin, idempotency_key=idempotency_key)
-        show(dict(sent), as_json)
+    with connect(url, key) as server, sending(file.name, quiet=as_json) as progress:
+        sent = server.upload(project, file, origin=origin, idempotency_key=idempotency_key, progress=progress)
+    show(dict(sent), as_json)
 
 
 def predict(
@@ -50,6 +51,9 @@ def predict(
     file: RowsFile = None,
     row: Annotated[list[str] | None, typer.Option(help="One row as a JSON object; may be repeated.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Add each feature's contribution.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the answers to this file: .csv, else JSON Lines.")
+    ] = None,
     url: Url = None,
     key: Key = None,
     as_json: AsJson = False,
@@ -58,11 +62,16 @@ def predict(
     given_rows = _named_rows(file, row)
     answers: list[Mapping[str, Any]] = []
     versions: list[int] = []
-    with connect(url, key) as server:
+    with connect(url, key) as server, counting("answered", quiet=as_json) as counted:
         for some in _chunks(given_rows):
             answer = server.predict(project, some, explain=explain)
             answers.extend(answer["predictions"])
             versions.append(answer["model_version"])
+            counted(len(some))
+    if output is not None:
+        _write(output, answers)
+        show({"model_version": versions[-1], "answers": len(answers), "file": str(output)}, as_json)
+        return
     if as_json:
         show_json({"model_version": versions[-1], "predictions": answers})
         return
@@ -85,13 +94,37 @@ def feedback(
 ) -> None:
     """Tell the truth about rows: a file with the columns id and label, or --label."""
     done: dict[str, Any] = {"accepted": 0, "unknown": [], "conflicting": []}
-    with connect(url, key) as server:
+    with connect(url, key) as server, counting("told", quiet=as_json) as counted:
         for some in _chunks(_named_labels(file, label)):
             answer = server.feedback(project, some)
+            counted(len(some))
             done["accepted"] += answer["accepted"]
             done["unknown"] += answer["unknown"]
             done["conflicting"] += answer["conflicting"]
     show(done, as_json)
+
+
+def _write(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:
+    """One line an answer; in CSV each class has a column of its own, and a feature's contribution too."""
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            if path.suffix.lower() != ".csv":
+                file.writelines(json.dumps(one, ensure_ascii=False) + "\n" for one in answers)
+                return
+            flat = [_flat(one) for one in answers]
+            names = dict.fromkeys(name for one in flat for name in one)
+            table = csv.DictWriter(file, list(names))
+            table.writeheader()
+            table.writerows(flat)
+    except OSError as error:
+        raise CommandError(f"{path} can't be written: {error}.", remedy="Check the path.") from error
+
+
+def _flat(answer: Mapping[str, Any]) -> dict[str, Any]:
+    chances = {f"probability_{name}": share for name, share in (answer.get("probabilities") or {}).items()}
+    parts = (answer.get("explanation") or {}).get("contributions", ())
+    because = {f"contribution_{part['column']}": part["contribution"] for part in parts}
+    return {"id": answer["id"], "value": answer["value"], **chances, **because}
 
 
 def _cell(answer: Mapping[str, Any], column: str) -> Any:

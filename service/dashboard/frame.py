@@ -94,6 +94,13 @@ def to(path: str) -> RedirectResponse:
     return RedirectResponse(path, status_code=303)
 
 
+def done(request: Request, path: str) -> Response:
+    """The same for a form that may have been sent by htmx: the browser goes there, the page isn't merged."""
+    if "hx-request" in request.headers:
+        return Response(headers={"HX-Redirect": path})
+    return to(path)
+
+
 @cache
 def environment() -> jinja2.Environment:
     """Templates with everything escaped. Imported with the first page: a server that only predicts needs no templates."""
@@ -152,7 +159,8 @@ def _error_page(request: Request, problem: Problem) -> Response:
     wants_page = "text/html" in request.headers.get("accept", "") or "hx-request" in request.headers
     if not wants_page:
         return problem.response(request.url.path)
-    return page(request, "error.html", viewer=None, status=problem.status, problem=problem.document())
+    template = "problem.html" if "hx-request" in request.headers else "error.html"
+    return page(request, template, viewer=None, status=problem.status, problem=problem.document())
 
 
 def known(context: Context) -> Mapping[str, str]:

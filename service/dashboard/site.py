@@ -8,7 +8,22 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.staticfiles import StaticFiles
 
-from service.dashboard import changes, entrance, health_page, model_pages, overview, run_pages
+from service.dashboard import (
+    changes,
+    data_pages,
+    entrance,
+    forecast_page,
+    health_page,
+    keys_page,
+    labelling_page,
+    model_pages,
+    monitoring_page,
+    overview,
+    predict_page,
+    run_pages,
+    schema_page,
+    settings_page,
+)
 from service.dashboard.frame import STATIC
 
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -34,5 +49,20 @@ class _Files(StaticFiles):
 def install(app: FastAPI) -> None:
     """The dashboard's routes and files in the app. Its paths are those of the API without ``/v1``."""
     app.mount("/static", _Files(directory=STATIC), name="static")
-    for module in (entrance, overview, changes, run_pages, model_pages, health_page):
+    for module in (
+        entrance,
+        overview,
+        changes,
+        run_pages,
+        model_pages,
+        data_pages,
+        schema_page,
+        predict_page,
+        labelling_page,
+        monitoring_page,
+        forecast_page,
+        settings_page,
+        keys_page,
+        health_page,
+    ):
         app.include_router(module.router)

@@ -19,8 +19,9 @@ METRICS = {
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R²",
+    "mase": "MASE",
 }
-_LOSSES = frozenset({"log_loss", "rmse", "mae"})
+_LOSSES = frozenset({"log_loss", "rmse", "mae", "mase"})
 _STEPS = ((60, "s"), (3600, "min"), (86_400, "h"), (math.inf, "d"))
 
 

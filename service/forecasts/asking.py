@@ -6,6 +6,7 @@ import json
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class Forecasting:
         self._places = threading.BoundedSemaphore(2 * AT_ONCE)
         self._turns = threading.BoundedSemaphore(AT_ONCE)
         self._stopping = threading.Event()
+        self._sweep()
 
     def forecast(
         self,
@@ -76,6 +78,12 @@ class Forecasting:
     def stop(self) -> None:
         """End what is being made."""
         self._stopping.set()
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left; others of this home may be at work on younger folders."""
+        for folder in (self._settings.home.resolve() / "forecasts").glob("*"):
+            if time.time() - folder.stat().st_mtime > 2 * DEADLINE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _made(
         self,

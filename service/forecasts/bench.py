@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from automl.search import Plan
-from registry.records import NewModel
+from automl.search import Plan, SearchResult
+from registry.records import NewModel, RunStatus
 from service.bench import Bench
-from service.conclusion import Challenger, Judgement
+from service.conclusion import Challenger, Interruption, Judgement
 from service.registration import Refit
 from service.stages.names import FORECAST_FILE
 
 ENGINES = ("portfolio", "flaml")
+_NO_PART: Mapping[str, Any] = {
+    "seconds": 0.0,
+    "trials": 0,
+    "peak_mib": 0,
+    "score": None,
+    "estimator": None,
+    "partial": None,
+    "error": "it searches models for rows, not for series",
+}
 _OF_SNAPSHOT = ("cut", "trained_until", "hash", "train_rows", "holdout_rows", "series", "step", "season")
 
 
@@ -24,10 +33,23 @@ class ForecastBench(Bench):
 
     @property
     def plan(self) -> Plan:
-        """Of the policy's engines those that forecast; all of the budget is theirs."""
+        """Of the engines asked for those that forecast; all of the budget is theirs. Raises Interruption where none does."""
         asked: Mapping[str, float] = self._run.plan["engines"]
         shares = {name: asked[name] for name in ENGINES if asked.get(name, 0) > 0}
-        return Plan(budget_seconds=self._run.plan["budget_seconds"], shares=shares or {"portfolio": 1.0})
+        if not shares:
+            raise Interruption(
+                RunStatus.FAILED,
+                f"search: of {', '.join(asked)} no engine forecasts series; ask for {' or '.join(ENGINES)}",
+            )
+        return Plan(budget_seconds=self._run.plan["budget_seconds"], shares=shares)
+
+    def search(self, *, arm: str = "") -> SearchResult[Challenger]:
+        found = super().search(arm=arm)
+        for name, share in self._run.plan["engines"].items():
+            if share > 0 and name not in ENGINES:
+                self._outcomes[name] = _NO_PART
+        self._log.describe(engines=self._outcomes)
+        return found
 
     def search_with_pseudo_labels(self) -> Challenger | None:
         return None

@@ -14,8 +14,6 @@ from service.desk import Desk
 from service.sealed import seal
 from service.stages.series import known_panel
 
-NOT_HERE = "it searches rows, not series"
-
 
 def run(desk: Desk, detail: str) -> None:
     """Leaves ``<detail>.json``, which names a sealed model (JSON) and is written anew for a better one, and
@@ -54,7 +52,8 @@ def run(desk: Desk, detail: str) -> None:
         seed=desk.spec["seed"],
         left=left,
         report=report,
-        proposals=proposals if flaml else (),
+        proposals=proposals if flaml else {},
+        reserved=flaml * asked["budget_seconds"],
         foreign=foreign,
         offer=lambda best: _leave(desk, detail, best),
     )
@@ -63,10 +62,10 @@ def run(desk: Desk, detail: str) -> None:
     (desk.folder / f"{detail}.parts.json").write_text(json.dumps({"parts": parts, "blend": {}}))
 
 
-def _flaml(seconds: float, seed: int, left: Any) -> tuple[tuple[Proposals, ...], dict[str, Any]]:
-    from automl.engines.flaml_forecasts import KIND, forecaster, proposer
+def _flaml(seconds: float, seed: int, left: Any) -> tuple[dict[str, Proposals], dict[str, Any]]:
+    from automl.engines.flaml_forecasts import ENGINE, KIND, forecaster, proposer
 
-    return (proposer(seconds, seed, left),), {KIND: forecaster(left)}
+    return {ENGINE: proposer(seconds, seed, left)}, {KIND: forecaster(left)}
 
 
 def _part(engine: str, tried: list[Tried]) -> dict[str, Any]:
@@ -79,7 +78,7 @@ def _part(engine: str, tried: list[Tried]) -> dict[str, Any]:
     return {
         "score": None if best is None else best.score,
         "estimator": None if best is None else best.recipe.name,
-        "error": None if best is not None else (NOT_HERE if engine == "tpot" else failed),
+        "error": None if best is not None else failed,
         "seconds": sum(one.seconds for one in mine),
         "trials": len(mine),
     }

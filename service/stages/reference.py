@@ -26,9 +26,11 @@ def write_reference(desk: Desk, train: pa.Table, schema: Schema, *, file: str = 
 def write_oddness(
     desk: Desk, train: pa.Table, schema: Schema, task: Task, *, file: str = "oddness.npz"
 ) -> None:
-    """What later rows are measured by: how far they lie from those trained on. No file where there are too few."""
-    if len(train) < LEAST_ROWS:
+    """What later rows are measured by: how far they lie from those trained on. No file where there are too few, or no column
+    to measure by."""
+    columns = measured(schema, task)
+    if len(train) < LEAST_ROWS or not columns:
         return
     ids = train["_row_id"].to_pylist()
-    oddness = Oddness.fit(train, measured(schema, task), seed=desk.spec["seed"], ids=ids)
+    oddness = Oddness.fit(train, columns, seed=desk.spec["seed"], ids=ids)
     (desk.folder / file).write_bytes(oddness.to_bytes())

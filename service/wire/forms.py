@@ -17,13 +17,14 @@ import pyarrow as pa
 from msgspec.structs import astuple
 
 from automl.columns import Column, ColumnKind
-from automl.compiled.reading import reading_columns
+from automl.compiled.reading import Columns, reading_columns
 from automl.errors import SchemaError
 from service.admission import LONGEST_ID
 from service.deployment import Deployment
 from service.log_reading import read_column, typed_table
 from service.log_records import Head, head_bytes, plain_record
 from service.wire.telling import UNNAMEABLE, teller
+from service.wire.wide import wide_record
 
 Values = tuple[Any, ...]
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -149,6 +150,20 @@ class Form:
             raise ValueError(f"the model gave {len(raw)} answers to {len(rows)} rows")
         return raw
 
+    def columns_of(self, rows: Sequence[Values]) -> Columns | None:
+        """Many rows column by column, for :meth:`answers`; None where :meth:`quick` answers None, or reads otherwise."""
+        compiled = self.deployment.compiled
+        return None if compiled is None or self.named else compiled.columns_of(rows)
+
+    def answers(self, columns: Columns) -> npt.NDArray[np.float64]:
+        """The model's answers to rows that were read. Raises what the model raises."""
+        compiled = self.deployment.compiled
+        assert compiled is not None
+        raw = compiled.answers(columns)
+        if len(raw) != len(columns):
+            raise ValueError(f"the model gave {len(raw)} answers to {len(columns)} rows")
+        return raw
+
     def settles(self, rows: Sequence[Values]) -> bool:
         """Whether :meth:`quick` has an answer to these rows; costs no model time."""
         compiled = self.deployment.compiled
@@ -173,10 +188,16 @@ class Form:
         return pa.table([found[name] for name in self.head.order], names=list(self.head.order))
 
     def record(
-        self, at: int, ids: Sequence[str], rows: Sequence[Values], raw: npt.NDArray[np.float64]
+        self,
+        at: int,
+        ids: Sequence[str],
+        rows: Sequence[Values],
+        raw: npt.NDArray[np.float64],
+        read: Columns | None = None,
     ) -> bytes:
-        """The rows and their answers for the prediction log."""
-        return plain_record(self.head_record, at, ids, rows, raw)
+        """The rows and their answers for the prediction log; ``read`` is what :meth:`columns_of` made of them."""
+        wide = None if read is None else wide_record(self.head, self.columns, rows, read, ids, raw, at)
+        return plain_record(self.head_record, at, ids, rows, raw) if wide is None else wide
 
     def typed(self, rows: Sequence[Values]) -> pa.Table:
         """The rows as :func:`automl.schema.check` types them."""

@@ -22,6 +22,7 @@ from service.wire.bodies import read_rows, too_many_rows
 from service.wire.forms import Form, Values
 from service.wire.team import WORTH_ROWS, Team
 from service.wire.telling import encode_answer
+from service.yielding import CALLS
 
 LARGE_BODY = 128 * 1024
 """A body from this size on is read in the thread."""
@@ -177,14 +178,18 @@ class Lane:
         started = time.perf_counter()
         rows = asks[0].values if len(asks) == 1 else [row for ask in asks for row in ask.values or ()]
         assert rows is not None
-        team = self._around.team
-        raw = form.quick(rows) if len(rows) < WORTH_ROWS else team.scores(form.quick, rows)
+        team, many = self._around.team, len(rows) >= WORTH_ROWS
+        read = form.columns_of(rows) if many else None
+        if read is not None:
+            raw = team.scores(form.answers, read)
+        else:
+            raw = team.scores(form.quick, rows) if many else form.quick(rows)
         if raw is None:
             return None
         scored = time.perf_counter()
         ids = name_rows([id_text(row[-1]) for row in rows]) if form.named else ROW_IDS.now(len(rows))
         around = self._around
-        around.observation.append(form.record(int(around.clock() * _MICRO), ids, rows, raw))
+        around.observation.append(form.record(int(around.clock() * _MICRO), ids, rows, raw, read))
         values = form.values(raw)
         shares = raw.tolist() if form.labels else None
         answers = answers_of(form, asks, ids, values, shares)
@@ -213,6 +218,7 @@ class Lane:
             counter = self._around.metrics.predictions.labels(self.project, str(version))
             self._counted = (version, counter)
         counter.inc(rows)
+        CALLS.add(len(asks))
         now = time.perf_counter()
         self._durations.add([now - ask.started for ask in asks])
 

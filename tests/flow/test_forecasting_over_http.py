@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ import pandas as pd
 import pytest
 from live_server import Server
 from problems_at_hand import csv
+from typer.testing import CliRunner
+
+from service.cli import app
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +97,10 @@ def test_series_are_forecast_scored_and_searched_anew_when_their_forecasts_fail(
         assert one["open"]
     single = server.post(f"{PATH}/forecast", 201, json={"series": ["north"], "horizon": 2})
     assert [len(one["steps"]) for one in single["forecasts"]] == [2]
+    asked = ["forecast", "shops", "--series", "north", "--horizon", "2", "--url", server.url]
+    by_command = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
+    assert by_command["forecasts"][0]["steps"] == single["forecasts"][0]["steps"]
+    assert "2023-02-01" in CliRunner().invoke(app, asked).stdout
     wrong = server.post(f"{PATH}/forecast", 422, json={"series": ["west"]})
     assert "'west'" in wrong["detail"]
     assert server.post(f"{PATH}/forecast", 422, json={"horizon": 7})["code"] == "horizon_too_long"
@@ -121,3 +129,43 @@ def closed(server: Server, made: list[dict[str, Any]]) -> list[dict[str, Any]] |
     """The forecasts as they are stored, once everything that they were about has come."""
     found = [server.get(f"{PATH}/forecasts/{one['id']}") for one in made]
     return None if any(one["open"] for one in found) else found
+
+
+def test_covariates_known_ahead_are_asked_for_and_used(server: Server) -> None:
+    random = np.random.default_rng(7)
+    offer = (random.random(106) < 0.3).astype(int)
+    frame = pd.DataFrame(
+        {
+            "day": pd.date_range("2024-01-01", periods=106, freq="D").strftime("%Y-%m-%d"),
+            "offer": offer,
+            "sales": (
+                100 + 10 * np.sin(2 * np.pi * np.arange(106) / 7) + 40 * offer + random.normal(0, 1, 106)
+            ).round(3),
+        }
+    )
+    project = {**PROJECT, "series_column": None, "time_column": "day", "covariates": ["offer"], "horizon": 3}
+    server.post("/v1/projects", 201, json=project)
+    upload(server, frame[:100])
+    run = server.ended_run("shops", 1)
+    assert run["verdict"]["outcome"] == "promoted", run["verdict"]["reason"]
+    lacking = server.post(f"{PATH}/forecast", 422)
+    assert (lacking["code"], lacking["field"]) == ("cannot_forecast", "covariates")
+    assert "'offer'" in lacking["detail"]
+    assert "2024-04-10" in lacking["detail"]
+    known = frame[100:103][["day", "offer"]].to_dict("records")
+    answers = []
+    for offered in (0, 1):
+        rows = [{**row, "offer": offered} for row in known]
+        answers.append(server.post(f"{PATH}/forecast", 201, json={"covariates": rows})["forecasts"][0])
+    gain = [
+        later["value"] - first["value"]
+        for first, later in zip(*(one["steps"] for one in answers), strict=True)
+    ]
+    assert min(gain) > 15  # an offer is worth 40
+    wrong = server.post(f"{PATH}/forecast", 422, json={"covariates": [{"day": "someday", "offer": 1}]})
+    assert wrong["field"] == "covariates[0].day"
+    ahead = frame[100:103].assign(sales="")
+    upload(server, ahead)
+    told = server.post(f"{PATH}/forecast", 201)["forecasts"][0]
+    assert told["series"] is None
+    assert [step["time"][:10] for step in told["steps"]] == list(frame["day"][100:103])

@@ -50,6 +50,8 @@ def test_planted_outliers_are_named_in_uploads_and_in_questions(server: Server) 
     report = server.get(f"{path}/outliers")
     assert report["expected"] == 0.01
     assert 0 < report["share"] < 0.2
+    seen = server.get(f"{path}/monitoring")["outliers"]
+    assert (seen["odd"], seen["share"]) == (round(seen["share"] * seen["rows"]), report["share"])
     assert 'incumbent_outlier_share{project="tumours"}' in server.http.get("/metrics").text
 
     more = rows(frame[480:500])

@@ -120,7 +120,35 @@
     };
   }
 
-  var KINDS = { quality: quality, search: search, traffic: traffic };
+  function lines(data) {
+    var told = data.names.map(function (name, place) {
+      return { label: name, stroke: colour("e" + place % 4), width: 2, spanGaps: true, points: { show: true, size: 5 }, value: function (self, raw) { return number(raw); } };
+    });
+    return {
+      options: {
+        padding: [10, 10, 0, 0], scales: { x: { time: false } },
+        series: [{ label: "window", value: function (self, raw) { return "window " + raw; } }].concat(told),
+        axes: [axis(), axis({ size: fine, values: function (self, ticks) { return ticks.map(function (one) { return String(+one.toFixed(4)); }); } })]
+      },
+      rows: [data.x].concat(data.lines), told: data.names.map(function (_, place) { return place + 1; })
+    };
+  }
+
+  function forecast(data) {
+    var value = function (self, raw) { return number(raw); }, line = { spanGaps: true, points: { show: false }, value: value };
+    return {
+      options: {
+        padding: [10, 10, 0, 0],
+        series: [{ label: "UTC" }, Object.assign({ label: "lower", stroke: "transparent" }, line), Object.assign({ label: "upper", stroke: "transparent" }, line),
+          Object.assign({ label: "forecast", stroke: colour("estimate"), width: 2 }, line), Object.assign({}, line, { label: "actual", stroke: colour("live"), width: 2, points: { show: true, size: 5 } })],
+        bands: [{ series: [2, 1], fill: colour("estimate", 0.15) }],
+        axes: [timeAxis(), axis({ size: fine, values: function (self, ticks) { return ticks.map(function (one) { return String(+one.toPrecision(6)); }); } })]
+      },
+      rows: [data.x, data.lower, data.upper, data.value, data.actual], told: [3, 1, 2, 4]
+    };
+  }
+
+  var KINDS = { forecast: forecast, quality: quality, search: search, traffic: traffic, lines: lines };
 
   customElements.define("x-chart", class extends HTMLElement {
     static observedAttributes = ["data-chart"];

@@ -26,6 +26,12 @@
     if (!document.hidden && missed) { htmx.trigger(missed, "sse:change"); missed = null; }
   });
 
+  // A refusal is shown where a form asked for that; anything else that fails leaves the page as it is.
+  document.addEventListener("htmx:beforeSwap", function (event) {
+    var failed = event.detail.xhr.status >= 400;
+    if (failed && event.detail.target.hasAttribute("data-errors")) { event.detail.shouldSwap = true; event.detail.isError = false; }
+  });
+
   // Times that pass.
   var STEPS = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [Infinity, 86400, "d"]];
   function span(seconds) {

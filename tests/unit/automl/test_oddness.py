@@ -162,6 +162,8 @@ def test_only_features_are_measured_and_a_numeric_time_moves_on_unnoticed() -> N
     )
     names = {column.name for column in measured(schema, task)}
     assert names == {column.name for column in COLUMNS} - {"steady", "colour"}
+    alone = Schema(columns=COLUMNS[2:3], target=schema.target)
+    assert measured(alone, task) == ()
 
 
 def test_planted_outliers_are_told_better_than_by_an_isolation_forest(measure: Oddness) -> None:

@@ -75,7 +75,8 @@ SNAPSHOT = {
 def hostile_home(registry: Registry) -> None:
     """A project with a champion, a judged run of two trials and a second model, all named by an attacker."""
     project = make_project(registry)
-    make_champion(registry, project, make_model(registry, project).version)
+    model = make_model(registry, project)
+    make_champion(registry, project, model.version)
     told = Schema.from_json(project.schema or {}).to_json()
     told["columns"].append(
         {"name": HOSTILE, "kind": "categorical", "categories": [LONG, SCRIPT], "optional": True}
@@ -108,12 +109,19 @@ def hostile_home(registry: Registry) -> None:
     registry.runs.add_trials(run.id, claimed.fence, trials)
     registry.runs.describe(run.id, claimed.fence, snapshot=SNAPSHOT, engines={}, at=NOW)
     new = NewModel(
-        blob=registry.blobs.put(b"no pickle", at=NOW),
+        blob=model.blob,
         engine=HOSTILE[:50],
         estimator=HOSTILE[:200],
         config={HOSTILE: LONG, "nested": [{"a": HOSTILE}]},
         dataset_version=1,
-        details={"score": 0.89, "holdout_rows": 20, "metric": "roc_auc", "outcome": "rejected"},
+        attachments=model.attachments,
+        details={
+            **model.details,
+            "score": 0.89,
+            "holdout_rows": 20,
+            "metric": "roc_auc",
+            "outcome": "rejected",
+        },
     )
     registry.runs.conclude(
         run.id,

@@ -1,65 +1,20 @@
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from scripted_server import Script, Turn, scripted
 
 from service.client import Incumbent, IncumbentError
-
-Turn = tuple[int, dict[str, str], Any] | None
-
-
-@dataclass
-class Script:
-    """What the server does with each request in turn: (status, headers, body), or None to hang up."""
-
-    turns: list[Turn] = field(default_factory=list)
-    seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
-    url: str = ""
-
-    def answers(self, *turns: Turn) -> None:
-        self.turns = list(turns)
 
 
 @pytest.fixture
 def script() -> Iterator[Script]:
-    """A real HTTP server on a real socket that answers by a script."""
-    script = Script()
-
-    class Handler(BaseHTTPRequestHandler):
-        def _do(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            script.seen.append((self.command, self.path, headers, body))
-            turn = script.turns.pop(0)
-            if turn is None:
-                self.close_connection = True
-                return
-            status, extra, answer = turn
-            data = answer if isinstance(answer, bytes) else msgspec.json.encode(answer)
-            self.send_response(status)
-            for name, value in {"content-length": str(len(data)), **extra}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = do_PATCH = do_DELETE = _do  # noqa: N815
-
-        def log_message(self, *words: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    script.url = f"http://127.0.0.1:{server.server_port}"
-    yield script
-    server.shutdown()
-    server.server_close()
+    with scripted() as made:
+        yield made
 
 
 ACCEPTED: Turn = (200, {}, {"accepted": 1, "unknown": [], "conflicting": []})
@@ -167,3 +122,31 @@ def test_watching_ends_with_the_run(script: Script) -> None:
             "running",
             "completed",
         ]
+
+
+def test_a_file_says_how_far_it_is_on_its_way(script: Script, tmp_path: Path) -> None:
+    script.answers((201, {}, {"batch": 1}))
+    file = tmp_path / "rows.csv"
+    file.write_text("a,y\n" + "1,yes\n" * 60_000)
+    told: list[tuple[int, int]] = []
+    with Incumbent(script.url) as client:
+        client.upload("p", file, progress=lambda sent, size: told.append((sent, size)))
+    size = file.stat().st_size
+    assert told[-1] == (size, size)
+    assert [sent for sent, _ in told] == sorted(sent for sent, _ in told)
+    assert len(told) > 3
+
+
+def test_events_of_a_run_come_once_though_the_connection_is_lost_in_between(script: Script) -> None:
+    def trial(number: int) -> str:
+        return f'id: {number}\nevent: trial\ndata: {{"number": {number}}}\n\n'
+
+    status = 'event: status\ndata: {"run": 1, "status": "running"}\n\n'
+    first = (status + trial(1) + ": still here\n\n" + trial(2)[:-9]).encode()
+    end = 'event: end\ndata: {"run": 1, "status": "completed"}\n\n'
+    whole = (status + trial(1) + trial(2) + trial(3) + end).encode()
+    script.answers((200, {}, first), (200, {}, whole))
+    with Incumbent(script.url) as client:
+        found = list(client.events("p", 1))
+    assert [event.name for event in found] == ["status", "trial", "trial", "trial", "end"]
+    assert [event.data["number"] for event in found if event.name == "trial"] == [1, 2, 3]

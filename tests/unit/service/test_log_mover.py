@@ -101,6 +101,14 @@ def test_a_segment_moved_twice_is_stored_once(
     assert registry.datasets.batches(project.id)[0].details["batches"] == 2
 
 
+def test_work_that_is_spread_stores_the_same(
+    registry: Registry, project: Project, mover: LogMover, journal: Journal
+) -> None:
+    path, key = segment(journal, record(project, [f"row-{number}" for number in range(9_000)]))
+    mover.move(path, key, within=0.3)
+    assert stored(registry, project) == (9_000, 9_000)
+
+
 def test_the_hash_made_beside_is_the_hash_of_what_the_tables_hold(
     registry: Registry, project: Project, mover: LogMover, journal: Journal, tmp_path: Path
 ) -> None:

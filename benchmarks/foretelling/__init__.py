@@ -1,0 +1,1 @@
+"""Series and peers for benchmarks/forecasting.py."""
