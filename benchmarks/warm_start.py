@@ -51,8 +51,8 @@ def line(stream: str, cold: dict[str, Any], warm: dict[str, Any]) -> dict[str, A
     return {
         "cold": cold["score"],
         "warm": warm["score"],
-        "cold_at_a_third": _score_at(cold["progress"], third),
-        "warm_at_a_third": _score_at(warm["progress"], third),
+        "cold_at_a_third": _score_at(cold["progress"], third, sign),
+        "warm_at_a_third": _score_at(warm["progress"], third, sign),
         "cold_seconds": cold["seconds"],
         "reached": reached,
         "share": None if reached is None else reached / cold["seconds"],
@@ -60,9 +60,11 @@ def line(stream: str, cold: dict[str, Any], warm: dict[str, Any]) -> dict[str, A
     }
 
 
-def _score_at(progress: list[list[Any]], seconds: float) -> float | None:
-    """The best score by then."""
-    return next((one[1] for one in reversed(progress) if one[0] <= seconds), None)
+def _score_at(progress: list[list[Any]], seconds: float, sign: float) -> float | None:
+    """The best score by then; a ``sign`` of -1 says that lower is better."""
+    return max(
+        (one[1] for one in progress if one[0] <= seconds), key=lambda score: sign * score, default=None
+    )
 
 
 def compare(asked: argparse.Namespace, name: str, kept: dict[str, Any], file: Path) -> list[dict[str, Any]]:

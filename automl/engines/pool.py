@@ -66,7 +66,10 @@ class Pool:
             self._forget()
 
     def passed(self, engine: str, estimator: str, score: float) -> None:
-        """Write down a best so far."""
+        """Write down a best so far: better than all before it, blends among them."""
+        known = [self.prepared.loss(one.score) for one in self.progress]
+        if known and self.prepared.loss(score) >= min(known):
+            return
         seconds = time.perf_counter() - self.started
         self.progress.append(Milestone(seconds=seconds, score=score, engine=engine, estimator=estimator))
 

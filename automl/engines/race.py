@@ -42,8 +42,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raced:
-    """The search's candidate, what each engine did, what became of the blend, in words, and each best so far: the last
-    is the candidate's."""
+    """The search's candidate, what each engine did, what became of the blend, in words, and each best so far."""
 
     candidate: Candidate
     parts: Mapping[str, Part]
