@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from typing import Any
 
+from automl.engines.flaml_forecasts import ENGINE, KIND, forecaster, load, proposer
 from automl.forecasting.model import ForecastModel
 from automl.forecasting.search import Proposals, Tried, search
 from service.desk import Desk
@@ -23,6 +24,8 @@ def run(desk: Desk, detail: str) -> None:
     assert task.horizon is not None
     train = panel.until(json.loads((desk.folder / "snapshot.json").read_text())["position"])
     shares: dict[str, float] = asked["shares"]
+    if shares.get("flaml", 0.0):
+        load()
     desk.ready()
     began = time.monotonic()
 
@@ -63,8 +66,6 @@ def run(desk: Desk, detail: str) -> None:
 
 
 def _flaml(seconds: float, seed: int, left: Any) -> tuple[dict[str, Proposals], dict[str, Any]]:
-    from automl.engines.flaml_forecasts import ENGINE, KIND, forecaster, proposer
-
     return {ENGINE: proposer(seconds, seed, left)}, {KIND: forecaster(left)}
 
 

@@ -50,5 +50,5 @@ def test_forecaster_stops_where_the_seconds_left_will_not_do() -> None:
     recipe = Recipe(
         kind=KIND, engine="flaml", config={"estimator": "arima", "settings": {"p": 1, "d": 1, "q": 1}}
     )
-    with pytest.raises(TimeoutError, match="3 were needed"):
+    with pytest.raises(TimeoutError, match="3 were needed in the 0 s left"):
         forecast(recipe, [history(one, one.series[0], 4)] * 3, 4, {KIND: forecaster(lambda: 0.0)})
