@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,8 @@ class Candidate:
     ``score`` is the cross-validated metric in its own sign. ``config`` is what a later search of the same
     engine can start from. ``requirements`` maps distribution names to the versions the pipeline was made
     with and needs to be read again. ``partial``: trained on the rows of one fold only, because training on all
-    did not end in time.
+    did not end in time. ``recipe`` says of each model in it (``engine``, ``estimator``, ``config``, ``weight``,
+    ``model``) what a later search needs to begin with it.
     """
 
     engine: str
@@ -26,3 +27,4 @@ class Candidate:
     config: Mapping[str, Any] = field(default_factory=dict)
     requirements: Mapping[str, str] = field(default_factory=dict)
     partial: bool = False
+    recipe: Sequence[Mapping[str, Any]] = ()

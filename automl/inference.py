@@ -17,7 +17,7 @@ from automl.columns import Column, ColumnKind, Schema, short
 from automl.errors import SchemaError
 from automl.metrics import default_metric
 from automl.targets import READABLE_SHARE, declared_target, target_spec
-from automl.task import Task
+from automl.task import Task, TaskKind
 
 KEPT_CATEGORIES = 1_000
 KEPT_CATEGORY_CHARACTERS = 200_000
@@ -99,8 +99,11 @@ def _missing_target(names: list[str], task: Task) -> SchemaError:
 
 
 def _or_declare(task: Task) -> str:
+    word = '"labels_later": true' if task.kind is TaskKind.REGRESSION else 'its "classes"'
     return (
-        ', or make the project with its "classes" where labels come later' if task.is_classification else ""
+        ""
+        if task.kind is TaskKind.FORECASTING
+        else f", or make the project with {word} where labels come later"
     )
 
 

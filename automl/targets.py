@@ -19,8 +19,10 @@ READABLE_SHARE = 0.98
 
 
 def declared_target(task: Task) -> TargetSpec:
-    """The target of a task whose classes its owner named. Raises SchemaError (``one_class``, ``too_many_classes``,
-    ``empty_class``)."""
+    """The target of a task of which its owner said beforehand what labels there will be: its classes, or numbers.
+    Raises SchemaError (``one_class``, ``too_many_classes``, ``empty_class``)."""
+    if not task.is_classification:
+        return TargetSpec(kind=task.kind, type="number")
     for label in task.classes:
         if isinstance(label, str) and not label.strip():
             raise SchemaError(
@@ -57,7 +59,7 @@ def target_spec(raw: pa.ChunkedArray, task: Task) -> TargetSpec:
             + (
                 ', and all of them where the project is made with its "classes"'
                 if task.is_classification
-                else ""
+                else ', and all of them where the project is made with "labels_later": true'
             ),
         )
     return _class_target(labels, task) if task.is_classification else _number_target(labels, task)

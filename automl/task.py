@@ -23,8 +23,8 @@ class Task:
     """One prediction problem.
 
     ``classes`` are the known classes in ascending order; a model is trained on their positions
-    (0 .. K-1). Empty for regression, and before the first labelled upload; ``declared`` where their owner named them
-    beforehand, so that rows may come before any label.
+    (0 .. K-1). Empty for regression, and before the first labelled upload; ``declared`` where the owner
+    named them beforehand (or, of a regression, said that labels come later), so that rows may come before any label.
     ``time_column`` orders rows (else arrival does), ``entity_column`` names what a split must never
     divide (a customer, a machine), ``sensitive`` columns are kept for auditing and are not features.
     Forecasting looks ``horizon`` steps ahead; ``series_column`` names the series a row belongs to (one where there is

@@ -23,9 +23,10 @@ from service.policy import Policy
 from service.registration import Refit, models_of
 from service.room import Room
 from service.run_log import RunLog
-from service.run_spec import specification
+from service.run_spec import past_starts, recipes, specification
 from service.search_outcomes import engine_outcomes, search_order, told_outcomes
 from service.settings import Settings
+from service.similar_projects import META, similar_recipes
 
 DEADLINE_FACTOR = 1.2
 DEADLINE_MORE = 5.0
@@ -81,13 +82,14 @@ class Bench:
     def take_snapshot(self) -> Mapping[str, Any]:
         """Freeze the rows of the run's dataset version into a training and a holdout file."""
         champion, open_blob = self._champion, self._registry.blobs.open
+        models = self._registry.models.list(self._project.id)
         self._room.open(
             specification(
                 self._run,
                 self._project,
                 self._policy,
                 champion=champion,
-                models=self._registry.models.list(self._project.id),
+                models=models,
                 drift=self._registry.drift.latest(self._project.id),
                 look=self._look,
                 now=self._log.now(),
@@ -100,6 +102,8 @@ class Bench:
                 self._room.bring("champion-pseudo.parquet", taught)
         self._room.stage(self.SNAPSHOT, SNAPSHOT_SECONDS)
         self._snapshot = self._room.read("snapshot.json")
+        alike = similar_recipes(self._registry, self._project, self._snapshot.get(META))
+        self._room.specify(starts=past_starts([*recipes(champion, models), *alike]))
         self._log.describe(snapshot=self._snapshot)
         return self._snapshot
 

@@ -99,7 +99,7 @@ class Incumbent:
     # projects
 
     def create_project(self, name: str, *, task: str, target: str, **more: Any) -> Json:
-        """``more``: metric, classes, time_column, id_column, entity_column, sensitive, policy."""
+        """``more``: metric, classes, labels_later, time_column, id_column, entity_column, sensitive, policy."""
         return self._send(calls.create_project(name, task=task, target=target, **more))
 
     def projects(self) -> list[Json]:

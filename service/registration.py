@@ -14,6 +14,7 @@ from service.kept_forms import FORM, FORM_FILE, REFIT_FORM_FILE
 from service.outliers import ODDNESS
 from service.room import Room
 from service.run_log import RunLog
+from service.similar_projects import META
 
 _OF_SNAPSHOT = ("cut", "trained_until", "hash", "train_rows", "holdout_rows")
 
@@ -73,11 +74,13 @@ def models_of(
             "requirements": challenger.requirements,
             "size_bytes": challenger.size_bytes,
             "partial": challenger.partial,
+            "recipe": [dict(part) for part in challenger.recipe],
             "outcome": judgement.outcome,
             "judged_against": project.champion,
             FORM: _gate(judgement.verdict),
             "not_estimated": room.read("expectation.json")["lacking"],
             **({} if pseudo_labels is None else {"pseudo_labels": pseudo_labels}),
+            META: snapshot.get(META),
             **{name: snapshot[name] for name in _OF_SNAPSHOT},
         },
         attachments=attachments,

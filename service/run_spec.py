@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from service.demands import embargo_seconds, holdout_rule, rules
 from service.policy import Policy
 
 _PAST_MODELS = 6
-_MOST_STARTS = 10
+_MOST_STARTS = 12
 
 
 def specification(
@@ -43,7 +44,6 @@ def specification(
         "look": look,
         "searches": {},
         "champion": None if champion is None else _reigning(champion),
-        "starts": starts(champion, models),
         "pseudo": _pseudo(policy, champion, models, drift, now),
     }
 
@@ -63,17 +63,41 @@ def _reigning(champion: Model) -> dict[str, Any]:
     }
 
 
-def starts(champion: Model | None, models: Sequence[Model]) -> list[dict[str, Any]]:
-    """What a search tries first: the champion, then the best of past runs, newest first; of a blend its members."""
-    known: list[dict[str, Any]] = []
+def recipes(champion: Model | None, models: Sequence[Model]) -> list[list[Mapping[str, Any]]]:
+    """What the project's past models were made of: the champion, then the newest."""
     newest = sorted(models, key=lambda model: model.version, reverse=True)
-    for model in (*((champion,) if champion else ()), *newest[:_PAST_MODELS]):
-        own = {"engine": model.engine, "estimator": model.estimator, "config": dict(model.config)}
-        for one in model.config.get("members") or [own]:
-            start = {name: one[name] for name in ("engine", "estimator", "config")}
-            if start not in known:
-                known.append(start)
-    return known[:_MOST_STARTS]
+    return [_recipe(model) for model in (*((champion,) if champion else ()), *newest[:_PAST_MODELS])]
+
+
+def past_starts(recipes: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """What past models were made of, the likeliest model first, as starts.
+
+    The first of each kind come before the second of any: time may do for a few, and models that differ blend best.
+    Within a kind the likelier model comes first, of one model the weightier part.
+    """
+    known: list[dict[str, Any]] = []
+    rounds: list[int] = []
+    of_kind: Counter[str] = Counter()
+    for recipe in recipes:
+        for one in sorted(recipe, key=lambda part: -part["weight"]):
+            start = {name: one[name] for name in ("engine", "estimator", "config", "model")}
+            if start in known:
+                continue
+            known.append(start)
+            rounds.append(of_kind[one["estimator"]])
+            of_kind[one["estimator"]] += 1
+    order = sorted(range(len(known)), key=lambda at: (rounds[at], at))
+    return [known[at] for at in order[:_MOST_STARTS]]
+
+
+def _recipe(model: Model) -> list[Mapping[str, Any]]:
+    """As it was kept; of a model from before recipes were, what its configuration says."""
+    kept = model.details.get("recipe")
+    if kept:
+        return list(kept)
+    own = {"engine": model.engine, "estimator": model.estimator, "config": dict(model.config)}
+    parts = model.config.get("members") or [own]
+    return [{"weight": 1.0, "model": None, **part} for part in parts]
 
 
 def _pseudo(

@@ -31,7 +31,7 @@ class _Blend(BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> Self:
         """Train the members anew, each in place; those that can weigh rows do. The calibration stays as it is."""
         for member in self.members:
-            member.fit(X, y, **_weighed(member, sample_weight))
+            member.fit(X, y, **weighed(member, sample_weight))
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -67,7 +67,8 @@ class BlendRegressor(RegressorMixin, _Blend):  # type: ignore[misc]
         return self._mean([member.predict(X) for member in self.members])
 
 
-def _weighed(member: Any, weights: Array | None) -> dict[str, Any]:
+def weighed(member: Any, weights: Array | None) -> dict[str, Any]:
+    """What a model's ``fit`` is given to weigh the rows; nothing where it can't, or there are no weights."""
     if weights is None:
         return {}
     steps = getattr(member, "steps", None)

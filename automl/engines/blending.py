@@ -18,10 +18,13 @@ from automl.candidate import Candidate
 from automl.engines.blended import BlendClassifier, BlendRegressor
 from automl.engines.evaluation import Prepared
 from automl.engines.plain import plain, requirements
+from automl.engines.rebuilding import described
 from automl.engines.trials import Allowance, Tried
 from automl.metrics import metric
 
 ENGINE = "blend"
+IN_CONFIG = ("engine", "estimator", "config", "weight")
+"""What a blend's configuration says of each member."""
 _CANDIDATES = 24
 _ROWS = 6_000
 _SELECTING = 0.06
@@ -62,8 +65,7 @@ def finish(
     """The candidate of a search whose trials are ``kept``, best first."""
     report: dict[str, Any] = {"used": False, "reason": "no blend is asked for, or there was nothing to blend"}
     if rule is not None:
-        choice, pool = _choice(kept, prepared, rule, allowance, at_once, seed)
-        report = _report(choice, pool, rule, prepared)
+        choice, pool, report = _best_choice(kept, prepared, rule, allowance, at_once, seed)
         if report["used"] and choice is not None:
             made = _blend(choice, pool, prepared, rule, refit, allowance, at_once, seed)
             if made is not None:
@@ -76,6 +78,21 @@ def finish(
     return Finish(candidate=_single(kept, prepared, refit, allowance), report=report)
 
 
+def _best_choice(
+    kept: Sequence[Tried], prepared: Prepared, rule: BlendRule, allowance: Allowance, at_once: int, seed: int
+) -> tuple[Choice | None, Sequence[Tried], dict[str, Any]]:
+    """Of all that is kept, or where that is no better than a single model, of what past runs were made of alone."""
+    choice, pool = choose(kept, prepared, rule, allowance, at_once, seed)
+    report = told(choice, pool, rule, prepared)
+    past = [tried for tried in kept if tried.model is not None]
+    if report["used"] or len(past) < 2:
+        return choice, pool, report
+    other, others = choose(past, prepared, rule, allowance, at_once, seed)
+    again = told(other, others, rule, prepared)
+    beaten = other is None or prepared.loss(other.score) >= prepared.loss(kept[0].score)
+    return (choice, pool, report) if beaten or not again["used"] else (other, others, again)
+
+
 def _single(
     kept: Sequence[Tried], prepared: Prepared, refit: Refit, allowance: Allowance
 ) -> Candidate | None:
@@ -84,21 +101,31 @@ def _single(
         if at and tried.refit_seconds > limit:
             continue
         try:
+            model = refit(tried, limit)
+            recipe = [ingredient(tried, 1.0, model)]
             return _candidate(
-                tried.engine, tried.estimator, tried.config, tried.score, refit(tried, limit), prepared
+                tried.engine, tried.estimator, tried.config, tried.score, model, prepared, recipe
             )
         except Exception:  # what worked on every fold may still fail on all rows
             continue
     return None
 
 
-def _choice(
-    kept: Sequence[Tried], prepared: Prepared, rule: BlendRule, allowance: Allowance, at_once: int, seed: int
+def choose(
+    kept: Sequence[Tried],
+    prepared: Prepared,
+    rule: BlendRule,
+    allowance: Allowance,
+    at_once: int,
+    seed: int,
+    *,
+    rounds: int = 20,
 ) -> tuple[Choice | None, Sequence[Tried]]:
+    """How to blend what is kept, and the trials that the choice's positions are of."""
     # Members train side by side, so together they may take what is left as often as there are cores.
     time_left = max(allowance.left, 0.0) * at_once * 0.7
     pool = [tried for at, tried in enumerate(kept) if at == 0 or tried.refit_seconds <= time_left]
-    pool = pool[:_CANDIDATES]
+    pool = _varied(pool)[:_CANDIDATES]
     most = np.inf if rule.row_seconds is None else rule.row_seconds
     costs = [max(tried.refit_seconds / max(time_left, 1e-9), tried.row_seconds / most) for tried in pool]
     rows, truths = _rows(prepared, seed)
@@ -108,12 +135,22 @@ def _choice(
         models,
         truths,
         prepared.metric,
+        rounds=rounds,
         members=rule.members,
         costs=costs,
         allowed=1.0,
         expired=lambda: time.perf_counter() > until,
     )
     return choice, pool
+
+
+def _varied(pool: Sequence[Tried]) -> list[Tried]:
+    """The best of each kind of model before the second of any: many of one kind must not crowd the others out."""
+    first: dict[tuple[str, str], Tried] = {}
+    for tried in pool:
+        first.setdefault((tried.engine, tried.estimator), tried)
+    spared = set(map(id, first.values()))
+    return [*first.values(), *(tried for tried in pool if id(tried) not in spared)]
 
 
 Where = tuple[tuple[int, npt.NDArray[np.intp]], ...]
@@ -143,25 +180,24 @@ def _parts(answers: Sequence[npt.NDArray[Any]], where: Where) -> list[npt.NDArra
     return [np.asarray(answers[at][rows], dtype=np.float64) for at, rows in where]
 
 
-def _report(
-    choice: Choice | None, pool: Sequence[Tried], rule: BlendRule, prepared: Prepared
-) -> dict[str, Any]:
+def told(choice: Choice | None, pool: Sequence[Tried], rule: BlendRule, prepared: Prepared) -> dict[str, Any]:
+    """What is said of a choice, and whether it is ``used``: where its gain is above the rule's margin."""
     if choice is None:
         return {"used": False, "reason": "there was not time, or not enough, to choose a blend"}
     names = ", ".join(
         f"{share:.0%} {pool[at].engine}'s {pool[at].estimator}" for at, share in choice.weights.items()
     )
-    told = {"gain": choice.gain, "score": choice.score, "members": names}
+    facts = {"gain": choice.gain, "score": choice.score, "members": names}
     if len(choice.weights) < 2:
-        return {**told, "used": False, "reason": "the best single model is best alone"}
+        return {**facts, "used": False, "reason": "the best single model is best alone"}
     unit = prepared.metric.name
     if not choice.gain > rule.margin:
         gained = (
             f"gains {choice.gain:.3g} {unit} on folds that did not choose it, not more than {rule.margin:g}"
         )
-        return {**told, "used": False, "reason": f"the blend ({names}) {gained}"}
+        return {**facts, "used": False, "reason": f"the blend ({names}) {gained}"}
     reason = f"{names}: better than the best single model by {choice.gain:.3g} {unit} on folds that did not choose it"
-    return {**told, "used": True, "reason": reason}
+    return {**facts, "used": True, "reason": reason}
 
 
 def _blend(
@@ -194,17 +230,6 @@ def _blend(
     if len(made) < len(chosen_ones) or len(made) < 2:
         return None
     shares = [float(share) for _, share, _ in made]
-    config = {
-        "members": [
-            {
-                "engine": tried.engine,
-                "estimator": tried.estimator,
-                "config": dict(tried.config),
-                "weight": share,
-            }
-            for tried, share, _ in made
-        ]
-    }
     members = [model for _, _, model in made]
     if prepared.n_classes:
         calibration = _calibration(made, prepared, seed) if rule.calibrate else None
@@ -212,7 +237,9 @@ def _blend(
     else:
         model = BlendRegressor(members=members, weights=shares)
     estimator = " + ".join(dict.fromkeys(tried.estimator for tried, _, _ in made))
-    return _candidate(ENGINE, estimator, config, choice.score, model, prepared)
+    recipe = [ingredient(tried, share, model) for tried, share, model in made]
+    config = {"members": [{name: one[name] for name in IN_CONFIG} for one in recipe]}
+    return _candidate(ENGINE, estimator, config, choice.score, model, prepared, recipe)
 
 
 def _calibration(
@@ -239,8 +266,25 @@ def _way(candidate: Candidate) -> str | None:
     return None if calibration is None else str(calibration["way"])
 
 
+def ingredient(tried: Tried, share: float, model: Any) -> dict[str, Any]:
+    """What a candidate's recipe says of one model in it."""
+    return {
+        "engine": tried.engine,
+        "estimator": tried.estimator,
+        "config": dict(tried.config),
+        "weight": share,
+        "model": described(model),
+    }
+
+
 def _candidate(
-    engine: str, estimator: str, config: Mapping[str, Any], score: float, model: Any, prepared: Prepared
+    engine: str,
+    estimator: str,
+    config: Mapping[str, Any],
+    score: float,
+    model: Any,
+    prepared: Prepared,
+    recipe: Sequence[Mapping[str, Any]],
 ) -> Candidate:
     pipeline: Pipeline = plain(
         prepared.preprocessing, model, present=prepared.full.present, n_classes=prepared.n_classes
@@ -252,4 +296,5 @@ def _candidate(
         score=score,
         config=config,
         requirements=requirements(pipeline),
+        recipe=recipe,
     )

@@ -18,7 +18,7 @@ from automl.errors import SearchFailed
 
 _NEEDED = ("scikit-learn", "numpy", "pandas")
 _BOOSTERS = {"lightgbm": "lightgbm", "xgboost": "xgboost"}
-_SERVED = frozenset({"automl", "sklearn", "lightgbm", "xgboost"})
+SERVED = frozenset({"automl", "sklearn", "lightgbm", "xgboost"})
 """What a server has, whichever engines are installed."""
 _PASSING = frozenset({"Passthrough", "SkipTransformer"})
 
@@ -89,7 +89,7 @@ def plain(preprocessing: Pipeline, model: Any, *, present: Array, n_classes: int
     """
     steps = list(steps_of(model))
     for part in _parts(steps):
-        if _package(part) not in _SERVED:
+        if _package(part) not in SERVED:
             raise SearchFailed(f"{type(part).__name__} of {_package(part)} can't be served without it")
         if part.get_params(deep=False).get("n_jobs") not in (None, 1):
             part.set_params(n_jobs=1)

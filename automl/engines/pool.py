@@ -20,19 +20,33 @@ _FAR = 0.25
 _FEW = 6
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Milestone:
+    """The best so far: seconds since the budget began, its score, and whose it is."""
+
+    seconds: float
+    score: float
+    engine: str
+    estimator: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Pool:
     """The trials of all engines. May be used by many threads.
 
-    ``give_up`` says how many seconds without a better one end the search (None: none do).
+    ``give_up`` says how many seconds without a better one end the search (None: none do). While it is ``keeping``, the
+    models of each trial's last fold are held as well.
     """
 
     prepared: Prepared
     turns: FairTurns
     offer: Callable[[Candidate], None]
     give_up: float | None = None
+    keeping: bool = False
     kept: list[Tried] = field(default_factory=list)
     improved_at: float = field(default_factory=time.perf_counter)
+    started: float = field(default_factory=time.perf_counter)
+    progress: list[Milestone] = field(default_factory=list)
     _offered: float | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _heard: int = 0
@@ -44,19 +58,30 @@ class Pool:
             if not self.kept or loss < self.prepared.loss(self.kept[0].score):
                 self.improved_at = time.perf_counter()
                 self.turns.found_best(tried.engine)
+                self.passed(tried.engine, tried.estimator, tried.score)
             if any(one.estimator == tried.estimator and one.score == tried.score for one in self.kept):
                 return  # the same model again
-            self.kept.append(tried)
+            self.kept.append(tried if self.keeping else replace(tried, fitted=None))
             self.kept.sort(key=lambda one: self.prepared.loss(one.score))
             self._forget()
 
-    def take(self, candidate: Candidate) -> None:
-        """Offer an engine's best so far where it is the best of all."""
+    def passed(self, engine: str, estimator: str, score: float) -> None:
+        """Write down a best so far: better than all before it, blends among them."""
+        known = [self.prepared.loss(one.score) for one in self.progress]
+        if known and self.prepared.loss(score) >= min(known):
+            return
+        seconds = time.perf_counter() - self.started
+        self.progress.append(Milestone(seconds=seconds, score=score, engine=engine, estimator=estimator))
+
+    def take(self, candidate: Candidate) -> bool:
+        """Offer an engine's best so far where it is the best of all; whether it is."""
         with self._lock:
             loss = self.prepared.loss(candidate.score)
             if self._offered is None or loss < self._offered:
                 self._offered = loss
                 self.offer(candidate)
+                return True
+            return False
 
     def behind(self, scores: list[float]) -> bool:
         """Whether a trial's scores on its first folds are so much worse than the best's that it is given up.
@@ -75,6 +100,12 @@ class Pool:
         )
         reach = self.prepared.loss(middle.score) - self.prepared.loss(best.score)
         return gap > max(float(np.std(best.fold_scores)), 2.0 * reach) * (1.0 + _FAR)
+
+    def let_go(self) -> None:
+        """Hold no fitted model any longer; what they answered stays."""
+        with self._lock:
+            self.keeping = False
+            self.kept = [replace(one, fitted=None) for one in self.kept]
 
     @property
     def settled(self) -> bool:

@@ -27,7 +27,8 @@ from sklearn.preprocessing import QuantileTransformer
 from sklearn.svm import SVR
 from xgboost import XGBClassifier, XGBRegressor
 
-from automl.engines.skewed import LogTarget
+from automl.engines.evaluation import Prepared
+from automl.engines.skewed import LogTarget, is_skewed
 
 MOST_ROUNDS = 600
 LOG = "log_target"
@@ -127,6 +128,18 @@ def settings(*, rows: int, columns: int, n_classes: int, weighted: bool, skewed:
     )
     if rows <= _LINEAR_ROWS:
         yield linear[1]
+
+
+def settings_for(prepared: Prepared) -> Iterator[Setting]:
+    """The portfolio for a problem that was made ready."""
+    full = prepared.full
+    return settings(
+        rows=len(full.y),
+        columns=full.X.shape[1],
+        n_classes=prepared.n_classes,
+        weighted=full.weights is not None,
+        skewed=not prepared.n_classes and is_skewed(np.asarray(full.y, dtype=np.float64)),
+    )
 
 
 _WALKS = {

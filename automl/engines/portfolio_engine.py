@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from automl.engines.evaluation import Prepared
 from automl.engines.portfolio import Setting
 from automl.engines.protocol import Start
 from automl.engines.searcher import Searcher
-from automl.engines.skewed import is_skewed
 from automl.engines.trials import Trials, Tried
 
 _PATIENCE = 30
@@ -43,14 +42,12 @@ class PortfolioEngine(Searcher):
 
 
 def _in_turn(trials: Trials, starts: Sequence[Setting], seed: int) -> Iterator[Setting]:
-    prepared = trials.prepared
     yield from starts
-    yield from portfolio.settings(
-        rows=len(prepared.full.y),
-        columns=prepared.full.X.shape[1],
-        n_classes=prepared.n_classes,
-        weighted=prepared.full.weights is not None,
-        skewed=not prepared.n_classes and is_skewed(np.asarray(prepared.full.y, dtype=np.float64)),
+    done = [_without_rounds(config) for config in trials.done]
+    yield from (
+        setting
+        for setting in portfolio.settings_for(trials.prepared)
+        if _without_rounds(setting.to_config()) not in done
     )
     rng = np.random.default_rng(seed)
     if not trials.tried:
@@ -60,3 +57,11 @@ def _in_turn(trials: Trials, starts: Sequence[Setting], seed: int) -> Iterator[S
         around = portfolio.from_config(best[int(rng.integers(len(best)))].config)
         assert around is not None
         yield portfolio.neighbour(around, rng)
+
+
+def _without_rounds(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Forests keep their number of trees: those are part of what was asked for."""
+    params = dict(config.get("params", {}))
+    if config.get("kind") in ("lightgbm", "xgboost"):
+        params.pop("n_estimators", None)
+    return {"kind": config.get("kind"), "params": params}

@@ -47,11 +47,15 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Where a search may begin: an earlier winner of the same engine (its estimator and configuration)."""
+    """Where a search may begin: an earlier winner of the same engine (its estimator and configuration).
+
+    ``model`` describes the model itself (:mod:`automl.engines.rebuilding`), where that is known.
+    """
 
     engine: str
     estimator: str
     config: Mapping[str, Any]
+    model: Mapping[str, Any] | None = None
 
 
 class Engine(Protocol):

@@ -15,8 +15,10 @@ from typing import Any
 from automl.candidate import Candidate
 from automl.engines import engine
 from automl.engines.blending import BlendRule, Finish, finish
+from automl.engines.early_blend import early_blend
 from automl.engines.evaluation import Prepared, prepare
-from automl.engines.pool import Pool
+from automl.engines.past import SHARE, ZERO_SHOT, Again, Phase, to_begin_with, trained, with_other_kinds
+from automl.engines.pool import Milestone, Pool
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
 from automl.engines.turns import FairTurns
@@ -40,17 +42,19 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raced:
-    """The search's candidate, what each engine did, and what became of the blend, in words."""
+    """The search's candidate, what each engine did, what became of the blend, in words, and each best so far."""
 
     candidate: Candidate
     parts: Mapping[str, Part]
     blend: Mapping[str, Any]
+    progress: Sequence[Milestone] = ()
 
 
 @dataclass(slots=True, kw_only=True)
 class _Runner:
     name: str
     trials: Trials
+    past: Sequence[Trials] = ()
     error: str | None = None
     engine: Any = None
 
@@ -80,8 +84,9 @@ def race(
     """Search with all engines at once and choose the best model, or a blend of several where that is better.
 
     The budget counts from ``begin``, which is called before anything is prepared; the final training is in it.
-    Beside the portfolio, which is quick to import, other engines are imported while it is tried. Each start is
-    tried first by its own engine. Raises SearchFailed, saying each engine's reason, when none found a model; what
+    Starts whose model is known are tried before anything else, for a quarter of the budget at most, and blended; the others,
+    and each engine's best, are where the engines begin. Beside the portfolio, which is quick to import, other
+    engines are imported while it is tried. Raises SearchFailed, saying each engine's reason, when none found a model; what
     ``report`` raises ends the search.
     """
     if FIRST not in rule.shares:
@@ -94,7 +99,7 @@ def race(
             {name: share for name, share in rule.shares.items() if share > 0}, at_once=rule.at_once
         )
         patience = None if rule.patience is None else rule.patience * budget_seconds
-        pool = Pool(prepared=prepared, turns=turns, offer=offer, give_up=patience)
+        pool = Pool(prepared=prepared, turns=turns, offer=offer, give_up=patience, started=allowance.started)
         runners = _run(prepared, rule, allowance, pool, report, seed=seed, starts=starts)
         ended = finish(
             pool.kept,
@@ -105,7 +110,7 @@ def race(
             at_once=rule.at_once,
             seed=seed,
         )
-        return _raced(ended, runners, turns)
+        return _raced(ended, runners, pool)
 
 
 def _import(names: Iterable[str]) -> None:
@@ -139,6 +144,9 @@ def _run(
 
     kept_back = _FOR_THE_END if rule.blend is not None else 0.0
     trying = _Trying(allowance=allowance, pool=pool, kept_back=kept_back * allowance.budget_seconds)
+    past = _past(prepared, rule, trying, pool, tell, seed=seed, starts=starts)
+    if broken:
+        raise broken[0]
     runners = {
         name: _Runner(
             name=name,
@@ -151,11 +159,14 @@ def _run(
                 turns=pool.turns,
                 hear=pool.hear,
                 behind=pool.behind,
+                done=[start.config for start, _ in past if start.engine == name],
             ),
+            past=[trials for start, trials in past if start.engine == name],
         )
         for name, share in rule.shares.items()
         if share > 0
     }
+    starts = to_begin_with(starts, past)
     threads = [
         threading.Thread(target=_search, args=(runner, seed, starts), name=runner.name, daemon=True)
         for runner in runners.values()
@@ -167,6 +178,51 @@ def _run(
     if broken:
         raise broken[0]
     return runners
+
+
+def _past(
+    prepared: Prepared,
+    rule: RaceRule,
+    allowance: Allowance,
+    pool: Pool,
+    report: Callable[[Trial], None],
+    *,
+    seed: int,
+    starts: Sequence[Start],
+) -> list[tuple[Start, Trials]]:
+    """The models of past runs, tried again before any engine is imported, and blended where that is better."""
+    pool.keeping = rule.blend is not None and any(start.model is not None for start in starts)
+    phase = Phase(allowance, SHARE)
+
+    def trials_of(start: Start) -> Trials:
+        return Trials(
+            engine=start.engine,
+            prepared=prepared,
+            allowance=phase,
+            report=report,
+            offer=pool.take,
+            hear=pool.hear,
+            model=start.model,
+        )
+
+    if ZERO_SHOT in rule.shares:
+        starts = with_other_kinds(starts, prepared, seed=seed)
+    past = Again(starts, trials_of, at_once=rule.at_once, seed=seed)
+    past.wait(phase.left)
+    _blend_early(prepared, rule, allowance, pool, seed=seed)
+    if past.wait():
+        _blend_early(prepared, rule, allowance, pool, seed=seed)
+    pool.let_go()
+    return past.done
+
+
+def _blend_early(prepared: Prepared, rule: RaceRule, allowance: Allowance, pool: Pool, *, seed: int) -> None:
+    if rule.blend is None or len(pool.kept) < 2:
+        return
+    kept = list(pool.kept)
+    found = early_blend(kept, prepared, rule.blend, allowance=allowance, at_once=rule.at_once, seed=seed)
+    if found is not None and pool.take(found):
+        pool.passed(found.engine, found.estimator, found.score)
 
 
 class _Trying(Allowance):
@@ -194,29 +250,35 @@ def _search(runner: _Runner, seed: int, starts: Sequence[Start]) -> None:
 def _refit(
     runners: Mapping[str, _Runner], tried: Tried, prepared: Prepared, seconds: float, seed: int
 ) -> Any:
+    if tried.model is not None:
+        return trained(tried, prepared, seconds)
     return runners[tried.engine].engine.refit(tried, prepared, seconds, seed=seed)
 
 
-def _raced(ended: Finish, runners: Mapping[str, _Runner], turns: FairTurns) -> Raced:
-    seconds = turns.seconds()
+def _raced(ended: Finish, runners: Mapping[str, _Runner], pool: Pool) -> Raced:
+    seconds = pool.turns.seconds()
     parts = {name: _part(runner, seconds[name]) for name, runner in runners.items()}
     candidate = ended.candidate
     if candidate is None:
-        left = [runner.trials.left for runner in runners.values() if runner.trials.left is not None]
+        every = [trials for runner in runners.values() for trials in (runner.trials, *runner.past)]
+        left = [trials.left for trials in every if trials.left is not None]
         if not left:
             raise SearchFailed("; ".join(f"{name}: {part.error}" for name, part in parts.items()))
         loss = next(iter(runners.values())).trials.prepared.loss
         candidate = min(left, key=lambda one: loss(one.score))
-    return Raced(candidate=candidate, parts=parts, blend=ended.report)
+    pool.passed(candidate.engine, candidate.estimator, candidate.score)
+    return Raced(candidate=candidate, parts=parts, blend=ended.report, progress=tuple(pool.progress))
 
 
 def _part(runner: _Runner, seconds: float) -> Part:
-    trials = runner.trials
-    best = trials.ranked()[0] if trials.tried else None
+    every = (runner.trials, *runner.past)
+    found = [trials.ranked()[0] for trials in every if trials.tried]
+    loss = runner.trials.prepared.loss
+    best = min(found, key=lambda tried: loss(tried.score), default=None)
     return Part(
-        trials=trials.count,
-        seconds=seconds,
+        trials=sum(trials.count for trials in every),
+        seconds=seconds + sum(trials.seconds for trials in runner.past),
         estimator=None if best is None else best.estimator,
         score=None if best is None else best.score,
-        error=runner.error or (None if best is not None else trials.why()),
+        error=runner.error or (None if best is not None else runner.trials.why()),
     )

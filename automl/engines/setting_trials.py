@@ -22,7 +22,7 @@ def tried(setting: Setting, trials: Trials, *, seed: int) -> float | None:
     used: list[dict[str, Any]] = []
     return trials.run(
         setting.kind,
-        lambda seconds: _attempt(setting, trials, seed, used, seconds),
+        lambda seconds: attempt(setting, trials, seed, used, seconds),
         lambda: used[-1] if used else setting.to_config(),
     )
 
@@ -43,9 +43,10 @@ def trained(chosen: Tried, prepared: Prepared, seconds: float, *, seed: int) -> 
     return _without_callbacks(fitted)
 
 
-def _attempt(
+def attempt(
     setting: Setting, trials: Trials, seed: int, used: list[dict[str, Any]], seconds: float
 ) -> tuple[float, float]:
+    """Score and seconds of training; ``used`` gets the setting with the rounds that boosting stopped at."""
     prepared, rounds = trials.prepared, list[int]()
 
     def fit(fold: Fold) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -53,8 +53,12 @@ class Allowance:
         self.started = self.clock()
 
     @property
+    def used(self) -> float:
+        return self.clock() - self.started
+
+    @property
     def left(self) -> float:
-        return self.budget_seconds - (self.clock() - self.started)
+        return self.budget_seconds - self.used
 
     def trial_seconds(self) -> float:
         """Seconds of training for the next trial, over all folds; 0 when the search should end.
@@ -82,7 +86,8 @@ class Tried:
     """A trial that has a score, in the metric's own sign. ``refit_seconds``: expected, on all rows.
 
     ``answers`` are those to the validation rows of each fold, of a model that was not trained on them,
-    ``fold_scores`` their scores; ``row_seconds`` is what one row takes to be answered.
+    ``fold_scores`` their scores; ``row_seconds`` is what one row takes to be answered. ``model`` describes one of the
+    past that was built again, ``fitted`` is the model of the last fold, as long as it may be needed.
     """
 
     engine: str
@@ -93,6 +98,8 @@ class Tried:
     answers: tuple[npt.NDArray[np.float32], ...] = field(default=(), repr=False, compare=False)
     fold_scores: tuple[float, ...] = ()
     row_seconds: float = 0.0
+    model: Mapping[str, Any] | None = None
+    fitted: tuple[Fold, Any] | None = field(default=None, repr=False, compare=False)
 
 
 class Turns(Protocol):
@@ -113,21 +120,25 @@ class Trials:
     """Runs, reports and remembers the trials of one engine's search.
 
     Where several search at once, ``turns`` says who may try, ``hear`` is told of each trial with a score, and
-    ``behind`` says of a trial's scores on its first folds whether to give it up.
+    ``behind`` says of a trial's scores on its first folds whether to give it up. ``model`` describes what is tried where
+    that is one of the past; ``done`` are configurations of this engine that were tried in this search before it began.
     """
 
     engine: str
     prepared: Prepared
     allowance: Allowance
     report: Callable[[Trial], None]
-    offer: Callable[[Candidate], None] = lambda candidate: None
+    offer: Callable[[Candidate], object] = lambda candidate: None
     max_trials: int | None = None
     turns: Turns = field(default_factory=Alone)
     hear: Callable[[Tried], None] = lambda tried: None
     behind: Callable[[list[float]], bool] = lambda scores: False
+    model: Mapping[str, Any] | None = None
+    done: Sequence[Mapping[str, Any]] = ()
     tried: list[Tried] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     count: int = 0
+    seconds: float = 0.0
     _fitted: tuple[Fold, Any] | None = None
     _answers: list[npt.NDArray[np.float32]] = field(default_factory=list)
     _scores: list[float] = field(default_factory=list)
@@ -171,6 +182,7 @@ class Trials:
             error = f"{type(failure).__name__}: {failure}"
             self.errors.append(f"{estimator}: {error}")
         took = time.perf_counter() - began
+        self.seconds += took
         made = config()
         self.report(
             Trial(
@@ -198,10 +210,12 @@ class Trials:
             answers=tuple(self._answers),
             fold_scores=tuple(self._scores),
             row_seconds=self._row_seconds(),
+            model=self.model,
+            fitted=self._fitted,
         )
         self.hear(tried)
         # Answers are the listener's to keep: those of hundreds of trials would fill the memory.
-        self.tried.append(replace(tried, answers=()))
+        self.tried.append(replace(tried, answers=(), fitted=None))
         best = self.ranked()[0]
         self.allowance.refit_seconds = best.refit_seconds
         if best is self.tried[-1] and self._fitted is not None:

@@ -54,9 +54,10 @@ class FairTurns:
                 self._changed.notify_all()
 
     def found_best(self, engine: str) -> None:
-        """The engine's trial under way is the best of all so far."""
+        """The engine's trial under way is the best of all so far. An engine that takes no turns here is passed over."""
         with self._changed:
-            self._accounts[engine].trials_since_best = -1
+            if engine in self._accounts:
+                self._accounts[engine].trials_since_best = -1
 
     def seconds(self) -> dict[str, float]:
         """What each engine's trials took so far."""

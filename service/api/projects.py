@@ -33,7 +33,7 @@ def create(body: NewProject, context: Ctx, response: Response) -> dict[str, Any]
     except ValueError as error:
         remedy = "Give each part that the task has, and each column one part."
         raise Problem(422, "invalid_request", str(error), remedy=remedy) from None
-    task = _with_classes(
+    task = _declared(
         Task(
             kind=TaskKind(body.task),
             target=body.target,
@@ -47,6 +47,7 @@ def create(body: NewProject, context: Ctx, response: Response) -> dict[str, Any]
             covariates=tuple(body.covariates),
         ),
         body.classes,
+        body.labels_later,
     )
     policy = forecasting_policy(body.policy, task) if task.is_forecasting else body.policy
     project = context.registry.projects.create(
@@ -91,11 +92,12 @@ def delete(project: ProjectInPath, context: Ctx) -> None:
     context.serving.nudge()
 
 
-def _with_classes(task: Task, classes: Sequence[Label] | None) -> Task:
-    """The task with the classes that its owner named, each as labels will have it. Raises a problem."""
-    if classes is None:
+def _declared(task: Task, classes: Sequence[Label] | None, labels_later: bool) -> Task:
+    """The task with what its owner says of labels before any comes: the classes, each as labels will have it, or of
+    numbers that they come later. Raises a problem."""
+    if classes is None and not labels_later:
         return task
-    named = replace(task, classes=tuple(classes), declared=True)
+    named = replace(task, classes=tuple(classes or ()), declared=True)
     try:
         return replace(named, classes=declared_target(named).classes)
     except SchemaError as error:

@@ -44,6 +44,9 @@ class NewProject(Body):
         max_length=1000,
         description="of a classification: all labels there may be. Rows may then come before any label does",
     )
+    labels_later: bool = Field(
+        default=False, description="of a regression: rows may come before any label does"
+    )
     time_column: ColumnName | None = None
     id_column: ColumnName | None = None
     entity_column: ColumnName | None = None
@@ -73,8 +76,19 @@ class NewProject(Body):
     @field_validator("classes")
     @classmethod
     def _of_classification(cls, value: list[Any] | None, info: Any) -> list[Any] | None:
-        if value is not None and info.data.get("task") == "regression":
-            raise ValueError("a regression predicts a number and has no classes; leave them out")
+        task = info.data.get("task")
+        if value is not None and task is not None and task != "classification":
+            raise ValueError(f"{task} predicts a number and has no classes; leave them out")
+        return value
+
+    @field_validator("labels_later")
+    @classmethod
+    def _of_regression(cls, value: bool, info: Any) -> bool:
+        task = info.data.get("task")
+        if value and task == "classification" and not info.data.get("classes"):
+            raise ValueError('name the "classes" of a classification whose labels come later')
+        if value and task == "forecasting":
+            raise ValueError("a forecast is made of past values: they have to come with the rows")
         return value
 
     def distinct(self) -> None:

@@ -29,6 +29,9 @@ def create(
         str | None,
         typer.Option(help="All classes, parted by commas: rows may then come before any label does."),
     ] = None,
+    labels_later: Annotated[
+        bool, typer.Option("--labels-later", help="Regression: rows may come before any label does.")
+    ] = False,
     time_column: Annotated[str | None, typer.Option(help="Column that orders the rows.")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column with the rows' own ids.")] = None,
     entity_column: Annotated[str | None, typer.Option(help="Column that a split never divides.")] = None,
@@ -49,6 +52,7 @@ def create(
     more = given(
         metric=metric,
         classes=None if classes is None else [name.strip() for name in classes.split(",")],
+        labels_later=labels_later or None,
         time_column=time_column,
         id_column=id_column,
         entity_column=entity_column,

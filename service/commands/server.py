@@ -129,6 +129,7 @@ def _announce(url: str, home: Path, as_json: bool) -> None:
         show_json({"url": url, "home": str(home.absolute())})
     else:
         sys.stdout.write(
-            f"Incumbent serves at {url} (docs at {url}/docs), home {home.absolute()}. Ctrl-C stops it.\n"
+            f"Incumbent serves at {url}: open it in a browser (the API: {url}/docs). "
+            f"Home {home.absolute()}. Ctrl-C stops it.\n"
         )
     sys.stdout.flush()

@@ -54,6 +54,7 @@ def play(plan: Plan, *, home: Path | None, port: int, keep_serving: bool, as_jso
 
 def _year(server: Incumbent, plan: Plan, home: Path, began: float) -> Report:
     with Watch(server, PROJECT) as watch:
+        watch.say(f"the service is at {server.url}: open it in a browser and watch")
         watch.say("reading 336,776 flights, weather and planes")
         january, later = _tables(plan)
         _make_project(server, plan)
@@ -164,7 +165,7 @@ def _why(run: Any) -> str:
 def _stay(process: subprocess.Popen[str], url: str, home: Path, as_json: bool) -> None:
     if not as_json:
         out().print(
-            f"\nThe service stays up at {url} (docs at {url}/docs), home {home}. Ctrl-C ends it.",
+            f"\nThe service stays up: open {url} in a browser (the API: {url}/docs). Home {home}. Ctrl-C ends it.",
             markup=False,
         )
     with contextlib.suppress(KeyboardInterrupt):

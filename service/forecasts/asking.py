@@ -94,7 +94,7 @@ class Forecasting:
         covariates: Sequence[Mapping[str, Any]],
     ) -> tuple[ForecastRecord, ...]:
         assert project.champion is not None
-        coverage = Policy.model_validate(project.policy).forecast.coverage
+        coverage = Policy.stored(project.policy).forecast.coverage
         folder = self._settings.home.resolve() / "forecasts" / secrets.token_hex(8)
         folder.mkdir(parents=True)
         try:

@@ -74,6 +74,7 @@ def _leave(desk: Desk, candidate: Candidate, detail: str) -> None:
         "requirements": dict(candidate.requirements),
         "size_bytes": len(data),
         "partial": candidate.partial,
+        "recipe": [dict(part) for part in candidate.recipe],
         "file": name,
     }
     draft = desk.folder / f"{detail}.draft"

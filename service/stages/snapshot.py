@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from automl.errors import SplitError
 from automl.leaks import suspected_leaks
+from automl.meta_features import meta_features
 from automl.schema import Schema, frame
 from automl.snapshot import HoldoutRule, Mark, Split, row_order, snapshot_hash, split
 from automl.task import Task
@@ -44,6 +45,7 @@ def run(desk: Desk, detail: str) -> None:
         pool = _pool(everything.filter(pc.invert(true)), holdout, oldest, task)
         pq.write_table(pool, desk.folder / "pool.parquet")
         pool_rows = len(pool)
+    leaks, described = _looked_at(desk, train, task)
     snapshot: dict[str, Any] = {
         "dataset_version": desk.spec["dataset_version"],
         "hash": snapshot_hash(table["_row_id"], table["_label"]),
@@ -58,16 +60,18 @@ def run(desk: Desk, detail: str) -> None:
         "sources": _counts(table["_label_source"]),
         "holdout_span": _span(holdout, task),
         "train_span": _span(train, task),
-        "suspected_leaks": _leaks(desk, train, task),
+        "suspected_leaks": leaks,
+        "meta_features": described,
     }
     (desk.folder / "snapshot.json").write_text(json.dumps(snapshot))
 
 
-def _leaks(desk: Desk, train: pa.Table, task: Task) -> list[dict[str, Any]]:
+def _looked_at(desk: Desk, train: pa.Table, task: Task) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """Columns that alone say the label, and what the problem looks like."""
     schema = Schema.from_json(desk.spec["schema"])
-    y = encoded_labels(train, schema, task)
-    leaks = suspected_leaks(frame(train, schema), y, schema=schema, task=task, seed=desk.spec["seed"])
-    return [asdict(leak) for leak in leaks]
+    y, rows = encoded_labels(train, schema, task), frame(train, schema)
+    leaks = suspected_leaks(rows, y, schema=schema, task=task, seed=desk.spec["seed"])
+    return [asdict(leak) for leak in leaks], meta_features(rows, y, schema=schema, task=task)
 
 
 def _read(desk: Desk) -> pa.Table:

@@ -6,6 +6,7 @@ import itertools
 import json
 import pickle
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,60 @@ def test_starts_are_tried_first_by_their_own_engine() -> None:
     _, again, _ = raced(problem, budget=2, rule=RaceRule(shares={"portfolio": 1.0}), starts=starts)
     assert again[0].config == best.config
     assert again[0].score == pytest.approx(best.score, rel=0.01)
+
+
+def starts_of(candidate: Candidate) -> tuple[Start, ...]:
+    stored = json.loads(json.dumps([dict(part) for part in candidate.recipe]))
+    return tuple(
+        Start(**{name: part[name] for name in ("engine", "estimator", "config", "model")}) for part in stored
+    )
+
+
+@pytest.mark.parametrize("make", [problems.mixed, problems.regression])
+def test_what_past_models_were_made_of_is_tried_before_anything_else_and_blended_soon(
+    make: Callable[[], Problem],
+) -> None:
+    problem = make()
+    before, _, _ = raced(problem, budget=12)
+    assert sum(part["weight"] for part in before.candidate.recipe) == pytest.approx(1.0)
+    starts = starts_of(before.candidate)
+    assert all(start.model is not None for start in starts)
+    found, trials, offers = raced(problem, budget=12, starts=starts)
+    distinct = len({start.estimator for start in starts})
+    first = trials[: max(1, distinct - 1)]  # two are under way at once, and kinds that the past lacks follow
+    assert all(dict(trial.config) in [dict(start.config) for start in starts] for trial in first)
+    assert [trial.error for trial in first] == [None] * len(first)
+    assert {name: part.trials for name, part in found.parts.items()} == {
+        name: sum(trial.engine == name for trial in trials) for name in ALL
+    }
+    if len(starts) > 1:
+        blends = [one.seconds for one in found.progress if one.engine == "blend"]
+        early = [offer for offer in offers if offer.engine == "blend"]
+        assert blends[0] < 0.5 * 12
+        assert early[0].partial
+        assert len(early[0].recipe) > 1
+        assert np.isfinite(early[0].pipeline.predict(problem.X).astype(float)).all()
+    seconds = [one.seconds for one in found.progress]
+    assert seconds == sorted(seconds)
+    gains = [
+        metric(problem.task.metric).gain(later.score, earlier.score)
+        for earlier, later in itertools.pairwise(found.progress)
+    ]
+    assert all(gain > 0 for gain in gains)
+
+
+def test_a_past_model_is_trained_again_where_its_engine_is_not_in_the_policy() -> None:
+    problem = problems.regression()
+    made = {"class": "sklearn.linear_model._ridge.Ridge", "params": {"alpha": 0.5}}
+    start = Start(engine="gone", estimator="ridge", config={"any": 1}, model=made)
+    broken = Start(engine="gone", estimator="none", config={}, model={"class": "os.system", "params": {}})
+    rule = RaceRule(shares={"tpot": 1.0}, blend=None)
+    found, trials, _ = raced(problem, budget=3, rule=rule, starts=(broken, start))
+    assert [(trial.engine, trial.estimator) for trial in trials[:2]] == [("gone", "none"), ("gone", "ridge")]
+    assert "no package that a server has" in str(trials[0].error)
+    assert trials[1].error is None
+    if found.candidate.engine == "gone":
+        assert type(found.candidate.pipeline.steps[-1][1]).__name__ == "Ridge"
 
 
 def test_a_search_ends_early_when_nothing_better_comes() -> None:

@@ -75,9 +75,10 @@ def make_model(
     C: float = 1.0,
     golden_shift: float = 0.0,
     compiled: Mapping[str, Any] | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> Model:
     """A fitted logistic regression, registered with its golden rows; ``golden_shift`` falsifies these, ``compiled`` is
-    what was found of its compiled form."""
+    what was found of its compiled form, ``details`` more that is known of it."""
     schema, task = Schema.from_json(project.schema or {}), Task.from_json(project.task)
     checked = check(raw_rows(), schema, task)
     y = np.array([task.encode(schema.target.parse(label)) for label in checked.labels.to_pylist()])
@@ -98,6 +99,7 @@ def make_model(
             "requirements": {"scikit-learn": version("scikit-learn")},
             "trained_until": {"at": 0, "row_id": ""},
             **({} if compiled is None else {"compiled": compiled}),
+            **(details or {}),
         },
         attachments={
             "golden": put(

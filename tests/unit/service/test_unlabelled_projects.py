@@ -98,6 +98,26 @@ def test_a_regression_has_no_classes(home: IntakeHome) -> None:
     assert "predicts a number" in answer.text
 
 
+def test_a_regression_says_that_labels_come_later(home: IntakeHome) -> None:
+    assert create(home, task="regression", labels_later=True).status_code == 201
+    told = home.rows(unlabelled(30)).json()
+    assert (told["rows"], told["unlabelled"]) == (30, 30)
+    assert home.feedback([{"id": home.ids()[0], "label": 2.5}]).json()["accepted"] == 1
+    assert home.feedback([{"id": home.ids()[1], "label": "much"}]).json()["code"] == "unparsable_label"
+    project = home.registry.projects.get("p")
+    assert Task.from_json(project.task).metric == "rmse"
+    assert gather(home.registry, project, Policy(), NOW).without_label == ()
+
+
+def test_labels_later_is_for_numbers_or_named_classes(home: IntakeHome) -> None:
+    answer = create(home, labels_later=True)
+    assert answer.status_code == 422
+    assert "classes" in answer.text
+    home.http.post("/v1/projects", json={"name": "n", "task": "regression", "target": "y"})
+    refused = home.rows(unlabelled(30), project="n").json()
+    assert "labels_later" in refused["remedy"]
+
+
 def test_without_named_classes_a_first_upload_without_labels_says_what_would_help(home: IntakeHome) -> None:
     create(home)
     document = home.rows(unlabelled(30)).json()

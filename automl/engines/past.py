@@ -1,0 +1,179 @@
+"""Models of past runs, built again and tried before anything else.
+
+They are trained side by side, on all folds, while no engine is imported yet: within seconds the search is about
+where the last one ended, and a blend of them can stand.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from automl.engines import portfolio, setting_trials
+from automl.engines.blended import weighed
+from automl.engines.evaluation import Fold, Prepared
+from automl.engines.limits import unheard_timeouts, within
+from automl.engines.portfolio import Setting
+from automl.engines.protocol import Start
+from automl.engines.rebuilding import built, described
+from automl.engines.trials import Allowance, SearchOver, Trials, Tried
+
+SHARE = 0.27
+"""What was found before is begun within so much of the time for trials."""
+ZERO_SHOT = "portfolio"
+_OTHER_KINDS = ("lightgbm", "linear", "xgboost")
+"""Kinds that are quick on any number of rows."""
+_BOOSTED = {
+    "LGBMClassifier": ("lightgbm", 0.1),
+    "LGBMRegressor": ("lightgbm", 0.1),
+    "XGBClassifier": ("xgboost", 0.3),
+    "XGBRegressor": ("xgboost", 0.3),
+}
+"""Class to the portfolio's kind and the library's own learning rate."""
+_OURS = frozenset({"n_estimators", "n_jobs", "verbose", "verbosity", "random_state", "tree_method"})
+
+
+class Phase(Allowance):
+    """The first part of a search's time: no trial begins when it is over."""
+
+    def __init__(self, whole: Allowance, share: float) -> None:
+        super().__init__(budget_seconds=share * whole.budget_seconds)
+        self.started = whole.started
+        self._whole = whole
+
+    def trial_seconds(self) -> float:
+        return min(self._whole.trial_seconds(), self.budget_seconds) if self.left > 0 else 0.0
+
+
+class Again:
+    """The starts whose model is known, tried in order, ``at_once`` side by side, each as a trial of its own engine.
+
+    What ``report`` raises is left to the caller, who is told by it.
+    """
+
+    def __init__(
+        self, starts: Sequence[Start], trials_of: Callable[[Start], Trials], *, at_once: int, seed: int
+    ) -> None:
+        self._waiting = deque(start for start in starts if start.model is not None)
+        self._trials_of = trials_of
+        self._seed = seed
+        self.done: list[tuple[Start, Trials]] = []
+        self._threads = [
+            threading.Thread(target=self._work, name=f"past-{at}", daemon=True)
+            for at in range(at_once if self._waiting else 0)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Until all are tried, or the seconds are over; whether any came to an end meanwhile."""
+        before = len(self.done)
+        until = None if seconds is None else time.perf_counter() + seconds
+        for thread in self._threads:
+            thread.join(None if until is None else max(until - time.perf_counter(), 0.0))
+        return len(self.done) > before
+
+    def _work(self) -> None:
+        with unheard_timeouts():
+            while True:
+                try:
+                    start = self._waiting.popleft()
+                except IndexError:
+                    return
+                trials = self._trials_of(start)
+                try:
+                    trials.run(
+                        start.estimator,
+                        lambda seconds, trials=trials: _attempt(trials, self._seed, seconds),  # type: ignore[misc]
+                        lambda start=start: dict(start.config),  # type: ignore[misc]
+                    )
+                except SearchOver:
+                    return
+                self.done.append((start, trials))
+
+
+def with_other_kinds(starts: Sequence[Start], prepared: Prepared, *, seed: int) -> list[Start]:
+    """The starts, and before those that only vary a kind the portfolio's first settings of quick kinds they lack:
+    a blend lives on what differs. As they are where none has a model."""
+    kinds = {_kind(start.model) for start in starts if start.model is not None}
+    if not kinds:
+        return list(starts)
+    more = []
+    for setting in portfolio.settings_for(prepared):
+        if setting.kind not in _OTHER_KINDS:
+            continue
+        description = described(portfolio.model(setting, n_classes=prepared.n_classes, seed=seed))
+        if description is not None and _kind(description) not in kinds:
+            kinds.add(_kind(description))
+            config = setting.to_config()
+            more.append(Start(engine=ZERO_SHOT, estimator=setting.kind, config=config, model=description))
+    distinct = len({start.estimator for start in starts})
+    return [*starts[:distinct], *more, *starts[distinct:]]
+
+
+def _kind(description: Mapping[str, Any]) -> str:
+    if "steps" in description:
+        return _kind(description["steps"][-1])
+    inside = description.get("params", {}).get("regressor")
+    return _kind(inside["model"]) if inside else str(description.get("class"))
+
+
+def to_begin_with(starts: Sequence[Start], past: Sequence[tuple[Start, Trials]]) -> list[Start]:
+    """Where the engines begin when these were tried: each with its best of them, and with those that weren't tried."""
+    best: dict[str, tuple[float, Start]] = {}
+    for start, trials in past:
+        if trials.tried:
+            loss = trials.prepared.loss(trials.ranked()[0].score)
+            if start.engine not in best or loss < best[start.engine][0]:
+                best[start.engine] = (loss, start)
+    again = [start for start, _ in past]
+    return [*(start for _, start in best.values()), *(start for start in starts if start not in again)]
+
+
+def trained(tried: Tried, prepared: Prepared, seconds: float) -> Any:
+    """A model that was tried again, on all rows; TimeoutError when that takes longer than ``seconds``."""
+    assert tried.model is not None
+    full, made = prepared.full, built(tried.model)
+    with unheard_timeouts():
+        return within(seconds, made.fit, full.X, full.y, named=weighed(made, full.weights))
+
+
+def _attempt(trials: Trials, seed: int, seconds: float) -> tuple[float, float]:
+    """Boosting finds its rounds anew: there are more rows than there were."""
+    description, prepared = trials.model, trials.prepared
+    assert description is not None
+    setting = boosting(description)
+    if setting is not None:
+        used: list[dict[str, Any]] = []
+        result = setting_trials.attempt(setting, trials, seed, used, seconds)
+        stopped = portfolio.from_config(used[-1]) if used else None
+        if stopped is not None:
+            trials.model = described(portfolio.model(stopped, n_classes=prepared.n_classes, seed=seed))
+        return result
+
+    def fit(fold: Fold) -> Any:
+        made = built(description)
+        return made.fit(fold.train.X, fold.train.y, **weighed(made, fold.train.weights))
+
+    score: tuple[float, float] = within(1.5 * seconds, prepared.cross_validate, fit, trials.keep)
+    return score
+
+
+def boosting(description: Mapping[str, Any]) -> Setting | None:
+    """A boosted model as a setting of the portfolio without its rounds; None for models of other kinds."""
+    name, params = str(description.get("class", "")).rpartition(".")[2], dict(description.get("params", {}))
+    if name == "LogTarget" and set(params) == {"regressor"}:
+        inside = boosting(params["regressor"]["model"])
+        return (
+            None
+            if inside is None
+            else Setting(kind=inside.kind, params={**inside.params, portfolio.LOG: True})
+        )
+    if name not in _BOOSTED:
+        return None
+    kind, rate = _BOOSTED[name]
+    kept = {name: value for name, value in params.items() if name not in _OURS}
+    return Setting(kind=kind, params={"learning_rate": rate, **kept})

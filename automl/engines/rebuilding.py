@@ -1,0 +1,93 @@
+"""A model as JSON, and built again from that without the engine that found it.
+
+What a later search tries first has to be there at once: an engine takes seconds to be imported, and its own
+configuration can be read by it alone. A class of scikit-learn, LightGBM or XGBoost and its parameters say the same.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+
+from automl.engines.plain import SERVED
+
+_PASSING = frozenset({"callbacks", "early_stopping_rounds", "eval_metric", "num_class"})
+"""Of the training, not of the model."""
+
+
+def described(model: Any) -> dict[str, Any] | None:
+    """The class and the parameters that aren't its defaults; None where something in it can't be said in JSON."""
+    if isinstance(model, Pipeline):
+        steps = [described(step) for _, step in model.steps]
+        return None if None in steps else {"steps": steps}
+    cls = type(model)
+    if not isinstance(model, BaseEstimator) or not _may(cls.__module__):
+        return None
+    defaults = cls().get_params(deep=False)
+    params = {}
+    for name, value in model.get_params(deep=False).items():
+        fits_itself = name in _PASSING or (name == "objective" and cls.__name__ == "XGBClassifier")
+        if fits_itself or (name in defaults and _same(value, defaults[name])):
+            continue
+        said = _said(value)
+        if said is None:
+            return None
+        params[name] = said["is"]
+    return {"class": f"{cls.__module__}.{cls.__name__}", "params": params}
+
+
+def built(description: Mapping[str, Any]) -> Any:
+    """The model, not trained. Raises ValueError for what is no description, or names a class that no server has."""
+    try:
+        if "steps" in description:
+            made = [built(step) for step in description["steps"]]
+            return Pipeline([(f"step_{at}", step) for at, step in enumerate(made)])
+        cls = _named(description["class"])
+        return cls(**{name: _read(value) for name, value in description["params"].items()})
+    except (KeyError, TypeError, AttributeError, ImportError) as error:
+        raise ValueError(f"no model can be built from {dict(description)!r}: {error}") from error
+
+
+def _said(value: Any) -> dict[str, Any] | None:
+    if hasattr(value, "item") and not hasattr(value, "get_params"):
+        value = value.item()
+    if (
+        value is None
+        or isinstance(value, bool | int | str)
+        or (isinstance(value, float) and math.isfinite(value))
+    ):
+        return {"is": value}
+    if isinstance(value, BaseEstimator):
+        inside = described(value)
+        return None if inside is None else {"is": {"model": inside}}
+    if callable(value) and _may(getattr(value, "__module__", "")):
+        return {"is": {"function": f"{value.__module__}.{value.__name__}"}}
+    return None
+
+
+def _read(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return built(value["model"]) if "model" in value else _named(value["function"])
+
+
+def _named(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    if not _may(module):
+        raise ValueError(f"{path} is of no package that a server has")
+    return getattr(importlib.import_module(module), name)
+
+
+def _may(module: str) -> bool:
+    return module.partition(".")[0] in SERVED
+
+
+def _same(value: Any, default: Any) -> bool:
+    if isinstance(value, float) and isinstance(default, float) and math.isnan(value):
+        return math.isnan(default)
+    return type(value) is type(default) and bool(value == default)

@@ -1,0 +1,132 @@
+"""How soon a search that knows the past is where one that doesn't ends: the same snapshot, folds, seed and budget.
+
+    python benchmarks/warm_start.py [--quick] [--only STREAM ...] [--snapshots N] [--budget SECONDS] [--work FOLDER]
+
+Each stream's snapshots are searched cold, one after the other; each later one is searched again with what the cold
+searches before it found. The table says what each had after a third of the cold one's seconds, when the warm one first
+had the cold one's final score, and which share of the cold one's seconds that is. Results are kept in the work folder,
+so a long comparison goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.warming.searching import search
+from benchmarks.warming.streams import STREAMS
+from service.run_spec import past_starts
+
+_STALL_SECONDS = 3.0
+"""A search during which the machine stood still for so long says nothing: it is done again."""
+_LOWER_IS_BETTER = ("rmse", "mae", "log_loss")
+
+
+def apart(*arguments: Any) -> dict[str, Any]:
+    """In a fresh process, with its imports and one thread for each trial, as a run's is."""
+    while True:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as one:
+            found: dict[str, Any] = one.submit(search, *arguments).result()
+        if found["stalled"] < _STALL_SECONDS:
+            return found
+        print(
+            f"the machine stood still for {found['stalled']:.1f} s: done again", file=sys.stderr, flush=True
+        )
+
+
+def line(stream: str, cold: dict[str, Any], warm: dict[str, Any]) -> dict[str, Any]:
+    sign = -1.0 if STREAMS[stream].metric in _LOWER_IS_BETTER else 1.0
+    wanted = sign * cold["score"] - 1e-6 * abs(cold["score"])
+    third = cold["seconds"] / 3
+    reached = next((one[0] for one in warm["progress"] if sign * one[1] >= wanted), None)
+    return {
+        "cold": cold["score"],
+        "warm": warm["score"],
+        "cold_at_a_third": _score_at(cold["progress"], third, sign),
+        "warm_at_a_third": _score_at(warm["progress"], third, sign),
+        "cold_seconds": cold["seconds"],
+        "reached": reached,
+        "share": None if reached is None else reached / cold["seconds"],
+        "trials": f"{cold['trials']}/{warm['trials']}",
+    }
+
+
+def _score_at(progress: list[list[Any]], seconds: float, sign: float) -> float | None:
+    """The best score by then; a ``sign`` of -1 says that lower is better."""
+    return max(
+        (one[1] for one in progress if one[0] <= seconds), key=lambda score: sign * score, default=None
+    )
+
+
+def compare(asked: argparse.Namespace, name: str, kept: dict[str, Any], file: Path) -> list[dict[str, Any]]:
+    stream, lines, past = STREAMS[name], [], list[list[dict[str, Any]]]()
+    for at in range(min(len(stream.shares), asked.snapshots + 1)):
+        for way in ("cold", "warm") if at else ("cold",):
+            key = f"{name}/{at}/{way}/{asked.budget:g}/{asked.seed}"
+            if key not in kept:
+                starts = past_starts(past) if way == "warm" else []
+                kept[key] = apart(name, at, asked.budget, asked.seed, starts)
+                file.write_text(json.dumps(kept))
+        cold = kept[f"{name}/{at}/cold/{asked.budget:g}/{asked.seed}"]
+        if at:
+            warm = kept[f"{name}/{at}/warm/{asked.budget:g}/{asked.seed}"]
+            lines.append({"snapshot": f"{name} {at}", **line(name, cold, warm)})
+            print(json.dumps(lines[-1]), file=sys.stderr, flush=True)
+        past.insert(0, cold["winner"])
+    return lines
+
+
+def show(lines: list[dict[str, Any]]) -> None:
+    print(
+        "| snapshot | cold, at a third | warm, at a third | cold, at its end | seconds | warm had that after | share |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for one in lines:
+        reached = "never" if one["reached"] is None else f"{one['reached']:.1f} s"
+        share = "–" if one["share"] is None else f"{one['share']:.0%}"
+        scores = " | ".join(
+            "–" if score is None else f"{score:.5g}"
+            for score in (one["cold_at_a_third"], one["warm_at_a_third"], one["cold"])
+        )
+        print(f"| {one['snapshot']} | {scores} | {one['cold_seconds']:.1f} | {reached} | {share} |")
+    if lines:
+        middle = median(float("inf") if one["share"] is None else one["share"] for one in lines)
+        said = "never" if middle == float("inf") else f"{middle:.0%}"
+        print(f"\nmedian share over {len(lines)} snapshots: {said}")
+        print(f"reached within a third: {sum((one['share'] or 9) <= 1 / 3 for one in lines)} of {len(lines)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="one snapshot of one stream")
+    parser.add_argument("--only", nargs="+", choices=sorted(STREAMS), default=list(STREAMS))
+    parser.add_argument("--snapshots", type=int, default=9, help="later snapshots of each stream at most")
+    parser.add_argument("--budget", type=float, default=20.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, default=Path.home() / ".cache" / "incumbent-warm-start")
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    if asked.quick:
+        asked.only, asked.snapshots, asked.budget = ["hotels"], 1, 10.0
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    asked.work.mkdir(parents=True, exist_ok=True)
+    file = asked.work / "results.json"
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    lines = [one for name in asked.only for one in compare(asked, name, kept, file)]
+    show(lines)
+    if asked.json:
+        asked.json.write_text(json.dumps(lines, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The parts of ``benchmarks/warm_start.py``: streams and one search."""

@@ -1,0 +1,83 @@
+"""One search on one snapshot, in a process of its own, as a run's search stage does it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.warming.streams import STREAMS, TARGET, TIME
+
+
+def search(stream: str, at: int, budget: float, seed: int, starts: list[dict[str, Any]]) -> dict[str, Any]:
+    """What it found, and when: seconds count from the beginning of the budget, ``before`` are those until then."""
+    began = time.perf_counter()
+    from automl.engines.protocol import Start
+    from automl.engines.race import RaceRule, race
+
+    begun: list[float] = []
+    stalled = _stalls()
+    found = race(
+        _problem(stream, at, seed),
+        RaceRule(shares={"portfolio": 0.3, "flaml": 0.4, "tpot": 0.3}, at_once=2),
+        budget_seconds=budget,
+        seed=seed,
+        report=lambda trial: None,
+        starts=[Start(**start) for start in starts],
+        begin=lambda: begun.append(time.perf_counter()),
+    )
+    candidate = found.candidate
+    return {
+        "score": candidate.score,
+        "seconds": time.perf_counter() - begun[0],
+        "before": begun[0] - began,
+        "blend": found.blend["reason"],
+        "stalled": max(stalled),
+        "winner": [dict(one) for one in candidate.recipe],
+        "trials": sum(part.trials for part in found.parts.values()),
+        "progress": [[one.seconds, one.score, one.engine, one.estimator] for one in found.progress],
+    }
+
+
+def _stalls() -> list[float]:
+    """Seconds by which a sleep of a tenth was late, over and over while the process lives."""
+    late = [0.0]
+
+    def look() -> None:
+        while True:
+            began = time.perf_counter()
+            time.sleep(0.1)
+            late.append(time.perf_counter() - began - 0.1)
+
+    threading.Thread(target=look, daemon=True).start()
+    return late
+
+
+def _problem(stream: str, at: int, seed: int) -> Any:
+    from automl.engines.protocol import Problem
+    from automl.schema import check, frame, infer
+    from automl.snapshot import folds, row_order
+    from automl.task import Task, TaskKind
+
+    asked = STREAMS[stream]
+    given = pa.Table.from_pandas(asked.snapshot(at), preserve_index=False)
+    schema, task = infer(
+        given, Task(kind=TaskKind(asked.kind), target=TARGET, metric=asked.metric, time_column=TIME)
+    )
+    table = check(given, schema, task).table
+    labels = given[TARGET].to_pylist()
+    if task.is_classification:
+        y = np.array([task.classes.index(label) for label in labels], dtype=np.int64)
+    else:
+        y = np.array(labels, dtype=np.float64)
+    order = row_order(table, task)
+    return Problem(
+        task=task,
+        schema=schema,
+        X=frame(table, schema),
+        y=y,
+        folds=folds(y, task=task, order=order, seed=seed),
+    )
