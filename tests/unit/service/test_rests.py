@@ -12,7 +12,7 @@ def test_a_pause_is_as_many_times_the_piece_of_work_before_it() -> None:
     pause()
     assert len(slept) == 1
     assert 0.03 <= slept[0] <= LONGEST_PAUSE
-    assert 0.01 <= pause.worked < 0.1
+    assert pause.worked >= 0.01
 
 
 def test_who_is_waited_for_does_not_pause() -> None:
