@@ -47,13 +47,14 @@ def _chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+# Playwright's synchronous interface keeps an event loop running: it has to end before tests with one of their own begin.
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     made = playwright.chromium.launch(executable_path=_chromium(), args=list(ARGUMENTS))
     yield made
