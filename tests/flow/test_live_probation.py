@@ -51,7 +51,7 @@ def live(server: Server, seed: int, count: int = 100) -> None:
         unknown: list[str] = heard["unknown"]
         return unknown
 
-    server.wait_for(stored, within=20)
+    server.wait_for(stored, within=60)
 
 
 def watched(server: Server, champion: int) -> Any:
@@ -64,7 +64,7 @@ def watched(server: Server, champion: int) -> Any:
             return None
         return current if said["shadow"]["loaded"] == current["other"] else None
 
-    return server.wait_for(ready, within=20)
+    return server.wait_for(ready, within=60)
 
 
 def ended(server: Server, number: int, seed: int) -> Any:
@@ -83,7 +83,7 @@ def ended(server: Server, number: int, seed: int) -> Any:
             ),
             None,
         ),
-        within=15,
+        within=60,
     )
 
 
