@@ -14,7 +14,7 @@ POLICY: dict[str, Any] = {
     "triggers": {"schedule": None, "new_labels": None, "decay": None, "drift": None},
     "cooldown": "PT0S",
     "min_fresh_labels": 50,
-    "search": {"budget_seconds": 2, "engines": {"flaml": 1}},
+    "search": {"budget_seconds": 4, "engines": {"flaml": 1}},
     "gates": {"max_latency_ms": 2000},
     "probation": {"min_rows": 100, "max_shift": None},
     "refit": False,
@@ -96,7 +96,7 @@ def test_a_bad_champion_is_rolled_back_by_itself_and_a_good_one_is_confirmed(ser
     assert server.get("/v1/projects/loans/probation")["probations"] == []
 
     server.post("/v1/projects/loans/data", 201, json={"rows": loans(900, 2)})
-    server.post("/v1/projects/loans/runs", 202, json={"budget_seconds": 3})
+    server.post("/v1/projects/loans/runs", 202, json={"budget_seconds": 6})
     second = server.ended_run("loans", 2)
     assert second["verdict"]["outcome"] == "promoted", second
     opened = watched(server, 2)
@@ -131,7 +131,7 @@ def test_no_kill_leaves_a_probation_in_doubt(server: Server) -> None:
     server.post("/v1/projects/loans/data", 201, json={"rows": loans(300, 1, flipped=True)})
     server.ended_run("loans", 1)
     server.post("/v1/projects/loans/data", 201, json={"rows": loans(1_500, 2)})
-    server.post("/v1/projects/loans/runs", 202, json={"budget_seconds": 3})
+    server.post("/v1/projects/loans/runs", 202, json={"budget_seconds": 6})
     assert server.ended_run("loans", 2)["verdict"]["outcome"] == "promoted"
     server.wait_for(lambda: server.get("/v1/projects/loans/champion")["served"] == 2)
     server.post("/v1/projects/loans/models/1/promote", 200, json={"reason": "I know better"})
