@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.commands.finding import Finding
 from service.commands.options import connect
+from service.processors import processors
 
 if TYPE_CHECKING:
     from registry.store import Registry
@@ -24,7 +25,7 @@ def machine() -> Iterator[Finding]:
     """Cores, memory that is free, and how many files a process may have open."""
     import psutil
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = processors()
     memory = psutil.virtual_memory()
     enough = memory.available >= NEEDED_MEMORY
     yield Finding(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -23,6 +22,7 @@ from automl.schema import Schema, frame
 from automl.snapshot import folds, row_order
 from automl.task import Task
 from service.desk import Desk
+from service.processors import processors
 from service.sealed import seal_object
 from service.stages.rows import encoded_labels, entities
 from service.stages.weights import weighed
@@ -57,7 +57,7 @@ def _rule(asked: Mapping[str, Any]) -> RaceRule:
     blend = asked["blend"]
     return RaceRule(
         shares=asked["shares"],
-        at_once=min(asked["parallel"] or len(os.sched_getaffinity(0)), len(asked["shares"])),
+        at_once=min(asked["parallel"] or processors(), len(asked["shares"])),
         patience=asked["patience"],
         blend=None if blend is None else BlendRule(**blend),
     )

@@ -29,9 +29,8 @@ def wide_record(
     raw: npt.NDArray[np.float64],
     at: int,
 ) -> bytes | None:
-    """The log's record of rows in the order of ``columns``, of which the model has ``read`` the numbers. It costs a
-    third of what the same rows cost as they came, as the log has nothing left to read in them. None where they have to be
-    kept as they came."""
+    """The log's record of rows in the order of ``columns``, of which the model has ``read`` the numbers, so that whoever
+    moves the log has nothing left to read in them. None where they have to be kept as they came."""
     typed: dict[str, Any] = {}
     for place, column in enumerate(columns):
         if column.kind is ColumnKind.NUMERIC:
