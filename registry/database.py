@@ -13,6 +13,7 @@ import json
 import math
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -32,8 +33,7 @@ OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 WAL_SAFE_SQLITE = (3, 51, 3)  # https://sqlite.org/wal.html#the_wal_reset_bug
 
 _WRITE_PRAGMAS = (
-    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",  # first: the others may have to wait too
-    "PRAGMA journal_mode=WAL",
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA journal_size_limit=67108864",  # a large batch leaves a large WAL; give the space back
@@ -183,9 +183,25 @@ def _open_sqlite(url: URL) -> Database:
     }
     writer = create_engine(url, pool_size=1, max_overflow=0, **options)
     reader = create_engine(url, pool_size=8, max_overflow=56, **options)
+    event.listen(writer, "connect", _use_wal)
     _prepare(writer, _WRITE_PRAGMAS, begin="BEGIN IMMEDIATE")
     _prepare(reader, _READ_PRAGMAS, begin="BEGIN")
     return Database(writer, reader, lock)
+
+
+def _use_wal(connection: sqlite3.Connection, _record: object) -> None:
+    """Put the file in WAL mode, in which it then stays. Tried again for as long as others may hold the file:
+    SQLite answers a change of mode with "locked" at once, whatever ``busy_timeout`` says
+    (https://sqlite.org/c3ref/busy_handler.html: the handler is not called where it could wait for ever)."""
+    until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
 
 
 def _prepare(engine: Engine, pragmas: tuple[str, ...], *, begin: str) -> None:

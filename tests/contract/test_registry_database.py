@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -145,6 +146,18 @@ def test_many_processes_can_open_and_write_one_new_file(tmp_path: Path) -> None:
     with db.read() as connection:
         assert connection.execute(select(func.count()).select_from(t.blobs)).scalar_one() == 3
     db.close()
+
+
+def test_a_new_file_that_another_process_is_writing_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "registry.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    threading.Timer(0.3, lambda: other.execute("COMMIT")).start()
+    db = Database.open(f"sqlite:///{path}")
+    with db.write() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+    db.close()
+    other.close()
 
 
 def test_a_database_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:

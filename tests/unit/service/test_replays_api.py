@@ -163,12 +163,13 @@ def test_what_a_killed_server_left_of_ended_replays_is_swept_and_nothing_else(ho
 
 @pytest.mark.slow
 def test_a_running_replay_ends_soon_after_it_is_cancelled(home: ReplayHome) -> None:
-    home.project()
+    home.project(rows=5000)
     started(home, looks=50)
     at_work = threading.Thread(target=home.room.take_one)
     at_work.start()
-    while not home.http.get(f"{URL}/1").json()["progress"].get("window"):
-        time.sleep(0.1)
+    while not (now := home.http.get(f"{URL}/1").json())["progress"].get("window"):
+        assert now["status"] in ("queued", "running"), now
+        time.sleep(0.02)
     asked = time.monotonic()
     assert home.http.post(f"{URL}/1/cancel").status_code == 202
     at_work.join(timeout=10)
