@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
-from alert_receiver import receiver
+from alert_receiver import receiver, self_signed
 from alerts_house import CHANNELS, AlertsHouse, house
 
 from service.alerts.signature import verify
@@ -186,26 +188,35 @@ class Inbox:
 
 
 @pytest.fixture
-def inbox() -> Iterator[tuple[Inbox, dict[str, Any]]]:
-    """A real mail server that wants a password, and the settings that lead to it."""
-    box = Inbox()
+def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Inbox, dict[str, Any]]]:
+    """A real mail server that wants TLS and a password, and the settings that lead to it."""
+    box, certificate = Inbox(), self_signed(tmp_path / "mail.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
 
     def let_in(server: Any, session: Any, envelope: Any, mechanism: str, auth: Any) -> AuthResult:
         right = (auth.login, auth.password) == (b"ml", b"s3cret")
         return AuthResult(success=right, handled=False, auth_data=auth.login)
 
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
     controller = Controller(
-        box, hostname="127.0.0.1", port=0, authenticator=let_in, auth_required=True, auth_require_tls=False
+        box,
+        hostname="127.0.0.1",
+        port=port,
+        authenticator=let_in,
+        auth_required=True,
+        tls_context=context,
+        require_starttls=True,
     )
     controller.start()
     try:
-        port = controller.server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
         yield (
             box,
             {
                 "smtp_host": "127.0.0.1",
                 "smtp_port": port,
-                "smtp_security": "none",
                 "smtp_user": "ml",
                 "smtp_password": "s3cret",
                 "smtp_from": "ml@example.org",
@@ -271,3 +282,15 @@ def test_trouble_with_storage_is_told_once_in_a_while(at_home: AlertsHouse, tmp_
         len([one for one in at_home.registry.ledger.events(limit=500) if one.type == "incumbent.storage.low"])
         == 4
     )
+
+
+def test_without_tls_a_mail_server_that_wants_it_says_so(
+    tmp_path: Path, inbox: tuple[Inbox, dict[str, Any]]
+) -> None:
+    _, settings = inbox
+    with house(tmp_path, **{**settings, "smtp_security": "none", "smtp_user": None}) as one:
+        one.add(name="team", kind="email", to=["anna@example.org"])
+        one.promoted()
+        one.look()
+        (kept,) = one.deliveries()
+    assert "530" in kept["note"]
