@@ -24,10 +24,13 @@ from service.frames import read_frame, write_frame
 from service.lineup import fall_in
 from service.memory import keep_little
 from service.outlier_messages import Found, Looked, Rows
+from service.rests import Pauses
 
 IDLE_SECONDS = 120
-_PIECE = 2_048
-"""Rows measured in one go, so that memory doesn't grow with their number."""
+_PIECE = 128
+"""Rows measured in one go, some milliseconds of work."""
+_REST = 10.0
+"""How long to rest after a piece, in lengths of the piece: even beside it, on another processor, work slows answering."""
 _LONGEST_TEXT = 100
 
 
@@ -36,12 +39,12 @@ def looked(asked: Rows) -> Looked:
     oddness = Oddness.from_bytes(asked.measure)
     rows = pa.ipc.open_stream(asked.rows).read_all()
     ids = rows["_row_id"].to_pylist()
-    parts = [
-        oddness.scores(rows.slice(start, _PIECE), ids[start : start + _PIECE])
-        for start in range(0, rows.num_rows, _PIECE)
-    ]
-    if not parts:
+    if not ids:
         return Looked()
+    pause, parts = Pauses(_REST), []
+    for start in range(0, rows.num_rows, _PIECE):
+        parts.append(oddness.scores(rows.slice(start, _PIECE), ids[start : start + _PIECE]))
+        pause()
     score = np.concatenate([part.score for part in parts])
     times = np.concatenate([part.times for part in parts])
     odd = np.flatnonzero(score >= asked.threshold)

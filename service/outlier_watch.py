@@ -21,24 +21,23 @@ from service.metrics import Metrics
 from service.outlier_messages import Looked, Rows
 from service.outliers import Measure, Measures, newest_share
 from service.policy import Outliers, Policy
-from service.yielding import Yielding
 
 logger = logging.getLogger(__name__)
 
 MOST_ROWS = 50_000
-"""Rows measured in one look at most, the newest; a second of work."""
+"""Rows measured in one look at most, the newest; a second of work, spread over ten."""
 MOST_ODD = 1_000
 """Odd rows kept of one look, the oddest; all are counted."""
 WITHIN_SECONDS = 300.0
-"""So long a look may take, most of which it may be held still while calls are answered."""
+"""So long a look may take, on a busy machine."""
 _LOOKS = 50
 
 
 class OutlierWatch:
     """One look at a time in this process; of several processes that look at the same rows one keeps what it saw.
 
-    A thread waits and keeps what was seen; a process works, started when first needed, and gives way to calls. Where
-    another measure has come into force, a new champion's, the newest rows are measured anew.
+    A thread waits and keeps what was seen; a process works, started when first needed, and rests more than it
+    works. Where another measure has come into force, a new champion's, the newest rows are measured anew.
     """
 
     def __init__(self, registry: Registry, measures: Measures, *, clock: Clock, metrics: Metrics) -> None:
@@ -126,9 +125,8 @@ class OutlierWatch:
         if companion is None or not companion.lives:
             companion = self._companion = Companion("service.outlier_child")
         try:
-            with Yielding(companion.pid):
-                companion.tell(msgspec.msgpack.encode(asked))
-                message = companion.hear(WITHIN_SECONDS)
+            companion.tell(msgspec.msgpack.encode(asked))
+            message = companion.hear(WITHIN_SECONDS)
         except (TimeoutError, OSError) as error:
             companion.end()
             raise RuntimeError("the process that looks for odd rows ended, or said nothing") from error
