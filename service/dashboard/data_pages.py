@@ -19,7 +19,7 @@ from service.api.context import Context, Ctx, ProjectInPath
 from service.chunks import Limits
 from service.dashboard import words
 from service.dashboard.access import Looks, Sends, Uploads
-from service.dashboard.frame import PageRoute, done, known, page, to
+from service.dashboard.frame import PageRoute, done, page_of, to
 from service.dashboard.sessions import say
 from service.intake import take_in
 from service.problems import Problem
@@ -52,13 +52,12 @@ def data_page(
 ) -> Response:
     registry = context.registry
     batches = registry.datasets.batches(project.id, limit=_BATCHES, before=before)
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "data.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/data",
-        project=project,
-        projects=known(context),
+        twin="/data",
         facts=registry.datasets.facts(project.id),
         batches=batches,
         kinds=KINDS,
@@ -83,13 +82,12 @@ def batch_page(
     request: Request, context: Ctx, viewer: Looks, project: ProjectInPath, number: int
 ) -> Response:
     batch = context.registry.datasets.batch(project.id, number)
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "batch.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/data/{number}",
-        project=project,
-        projects=known(context),
+        twin=f"/data/{number}",
         watched=False,
         batch=batch,
         kind=KINDS[batch.kind],
@@ -110,13 +108,12 @@ def quarantine_page(
 ) -> Response:
     found = context.registry.datasets.quarantine(project.id, _REFUSED, batch)
     where = "" if batch is None else f"?batch={batch}"
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "quarantine.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/quarantine{where}",
-        project=project,
-        projects=known(context),
+        twin=f"/quarantine{where}",
         watched=False,
         batch=batch,
         rows=[_refused(row) for row in found],

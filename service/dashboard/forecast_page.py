@@ -11,7 +11,7 @@ from service.api import forecasts as api
 from service.api.context import Ctx, ProjectInPath
 from service.dashboard import words
 from service.dashboard.access import Looks, Sends
-from service.dashboard.frame import PageRoute, known, page, to
+from service.dashboard.frame import PageRoute, page_of, to
 from service.dashboard.sessions import say
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -26,13 +26,12 @@ def forecasts_page(request: Request, context: Ctx, viewer: Looks, project: Proje
         "forecasts"
     ]
     newest = {one["series"]: one for one in reversed(found)}
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "forecasts.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/forecasts",
-        project=project,
-        projects=known(context),
+        twin="/forecasts",
         drawn=[(one, drawn(one)) for one in list(newest.values())[:_DRAWN]],
         series=len(newest),
         forecasts=found[:20],

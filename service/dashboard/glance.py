@@ -30,8 +30,8 @@ from service.triggers import Refusal, Trigger, due
 
 _RECENT_RUNS = 20
 _WINDOWS = 60
-_HOUR = 3600
-TRAFFIC_HOURS = 48
+HOUR = 3600
+TRAFFICHOURS = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ def glance(context: Context, project: Project) -> Glance:
         estimate=estimate,
         drift=drift,
         traffic=by_hour(
-            registry.traffic.by_slice(project.id, since=now - timedelta(hours=TRAFFIC_HOURS), seconds=_HOUR),
+            registry.traffic.by_slice(project.id, since=now - timedelta(hours=TRAFFICHOURS), seconds=HOUR),
             now,
         ),
         runs=runs,
@@ -137,9 +137,9 @@ def glance(context: Context, project: Project) -> Glance:
 
 def by_hour(slices: Sequence[Slice], now: datetime) -> tuple[int, ...]:
     """Predictions in each of the last hours, oldest first, the hour that runs among them."""
-    this = int(now.timestamp()) // _HOUR
-    found = {int(one.at.timestamp()) // _HOUR: one.predictions for one in slices}
-    return tuple(found.get(this - back, 0) for back in range(TRAFFIC_HOURS - 1, -1, -1))
+    this = int(now.timestamp()) // HOUR
+    found = {int(one.at.timestamp()) // HOUR: one.predictions for one in slices}
+    return tuple(found.get(this - back, 0) for back in range(TRAFFICHOURS - 1, -1, -1))
 
 
 def _of_champion(project: Project, record: QualityRecord | None) -> QualityRecord | None:

@@ -11,7 +11,7 @@ from registry.store import Registry
 from service.api.context import Ctx, ProjectInPath
 from service.dashboard import charts
 from service.dashboard.access import Looks
-from service.dashboard.frame import PageRoute, known, page
+from service.dashboard.frame import PageRoute, page_of
 from service.dashboard.glance import Glance, glance
 from service.dashboard.latency import latency
 from service.dashboard.story import story
@@ -31,13 +31,12 @@ def health_page(request: Request, context: Ctx, viewer: Looks, project: ProjectI
     seen = glance(context, project)
     registry = context.registry
     probation = registry.probations.current(project.id)
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "project.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/monitoring",
-        project=project,
-        projects=known(context),
+        twin="/health",
         g=seen,
         quality=quality_chart(registry, seen),
         traffic=traffic_chart(registry, seen),

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from registry.records import Project
 from service.api import models as api
 from service.api.context import Context, Ctx, ProjectInPath
 from service.api.schemas import Reason
 from service.dashboard import words
-from service.dashboard.access import Admin, Looks
-from service.dashboard.frame import PageRoute, known, page, to
+from service.dashboard.access import Admin, Looks, Why
+from service.dashboard.frame import PageRoute, page_of, to
 from service.dashboard.sessions import say
 from service.forecasts.kind import served_version
 from service.problems import Problem
@@ -23,7 +23,6 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _MODELS = 50
 _WINDOWS = 200
-Why = Annotated[str, Form(min_length=1, max_length=500)]
 _COMPARED = (
     ("Model", "engine", None),
     ("Estimator", "estimator", None),
@@ -49,13 +48,12 @@ def models_page(
     registry = context.registry
     made = registry.models.list(project.id, limit=_MODELS, before=before)
     served = context.serving.champions.get(project.name)
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "models.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/models",
-        project=project,
-        projects=known(context),
+        twin="/models",
         models=[api.shown(model, project) for model in made],
         older=made[-1].version if len(made) == _MODELS and made[-1].version > 1 else None,
         served=served_version(project, None if served is None else served.version),
@@ -71,29 +69,38 @@ def compare_page(
     project: ProjectInPath,
     v: Annotated[list[int] | None, Query(max_length=50)] = None,
 ) -> Response:
-    chosen = sorted(set(v or ()))
+    a, b, same_rows, table = beside(context, project, v or ())
+    return page_of(
+        request,
+        viewer,
+        project,
+        "compare.html",
+        twin=f"/models/compare?v={a['version']}&v={b['version']}",
+        watched=False,
+        a=a,
+        b=b,
+        same_rows=same_rows,
+        table=table,
+    )
+
+
+def beside(
+    context: Context, project: Project, versions: Sequence[int]
+) -> tuple[dict[str, Any], dict[str, Any], bool, list[dict[str, Any]]]:
+    """Two versions, whether they were judged on the same rows, and what they differ in. Raises a 422 problem unless
+    there are two."""
+    chosen = sorted(set(versions))
     if len(chosen) != 2:
         raise Problem(
             422,
             "two_versions_needed",
             f"{words.plural(len(chosen), 'version was', 'versions were')} chosen.",
             field="v",
-            remedy="Go back and choose two versions.",
+            remedy="Choose two versions: v=1&v=2.",
         )
     a, b = (api.get(project, version, context) for version in chosen)
-    return page(
-        request,
-        "compare.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/models",
-        project=project,
-        projects=known(context),
-        watched=False,
-        a=a,
-        b=b,
-        same_rows=a["snapshot_hash"] is not None and a["snapshot_hash"] == b["snapshot_hash"],
-        table=compared(a, b),
-    )
+    same_rows = a["snapshot_hash"] is not None and a["snapshot_hash"] == b["snapshot_hash"]
+    return a, b, same_rows, compared(a, b)
 
 
 @router.get("/projects/{project}/models/{version}")
@@ -102,13 +109,12 @@ def model_page(
 ) -> Response:
     model = api.get(project, version, context)
     live, rows = _live(context, project, version)
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "model.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/models/{version}",
-        project=project,
-        projects=known(context),
+        twin=f"/models/{version}",
         model=model,
         compiled=model["compiled"],
         settings=flattened(model["config"]),

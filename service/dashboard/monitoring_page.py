@@ -14,7 +14,7 @@ from service.api import probation as probations
 from service.api.context import Context, Ctx, ProjectInPath
 from service.dashboard import pictures
 from service.dashboard.access import Looks
-from service.dashboard.frame import PageRoute, known, page
+from service.dashboard.frame import PageRoute, page_of
 from service.dashboard.latency import Latency, latency
 from service.quality_windows import WINDOW
 
@@ -36,13 +36,12 @@ def monitoring_page(request: Request, context: Ctx, viewer: Looks, project: Proj
     reports = registry.drift.list(project.id, limit=_REPORTS)
     windows = registry.quality.list(project.id, WINDOW, limit=_WINDOWS)
     timed = latency(context.metrics, project.name)
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "monitoring.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/monitoring",
-        project=project,
-        projects=known(context),
+        twin="/monitoring",
         seen=api.monitoring(project, context),
         drift=reports[0] if reports else None,
         shares=[one.share for one in reversed(reports)],
