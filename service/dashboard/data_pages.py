@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -28,7 +30,8 @@ from service.upload_origin import digest_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_BATCHES = 40
+_BATCHES = 20
+_ODD_COLUMNS = 3
 _REFUSED = 100
 _ODD = 10
 _LARGEST_ROW = 1024 * 1024
@@ -52,6 +55,7 @@ def data_page(
 ) -> Response:
     registry = context.registry
     batches = registry.datasets.batches(project.id, limit=_BATCHES, before=before)
+    odd = outliers.outliers(project, context, limit=_ODD, source=None, batch=None)
     return page_of(
         request,
         viewer,
@@ -63,9 +67,18 @@ def data_page(
         kinds=KINDS,
         older=batches[-1].number if len(batches) == _BATCHES else None,
         refused=sum(batch.quarantined for batch in batches),
-        odd=outliers.outliers(project, context, limit=_ODD, source=None, batch=None),
+        odd=odd,
+        odd_columns=odd_columns(odd["looks"]),
         first=project.schema is None,
     )
+
+
+def odd_columns(looks: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """The columns that made most of the newest odd rows odd."""
+    counts: Counter[str] = Counter()
+    for look in looks:
+        counts.update(look["columns"])
+    return counts.most_common(_ODD_COLUMNS)
 
 
 @router.post("/projects/{project}/data")

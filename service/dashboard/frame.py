@@ -141,6 +141,8 @@ def environment() -> jinja2.Environment:
         short=words.short,
         metric=words.metric_name,
         ms=words.milliseconds,
+        upper_first=words.upper,
+        trimmed=words.trimmed,
         moment=words.moment,
         q=lambda value: quote(str(value), safe=""),
     )

@@ -51,7 +51,7 @@ class KeptGlances:
         kept = self._kept.get(project.id)
         if kept is not None and kept.mark == mark:
             return kept
-        told = tuple(story(context.registry, project, since=now - _LOOKS_BACK))
+        told = tuple(story(context.registry, project, since=now - _LOOKS_BACK, waits=False))
         return Kept(mark=mark, glance=glance(context, project), happenings=told)
 
 

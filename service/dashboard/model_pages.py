@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -27,6 +28,8 @@ _COMPARED = (
     ("Model", "engine", None),
     ("Estimator", "estimator", None),
     ("Judged", "score", words.score),
+    ("Live", "live_score", words.score),
+    ("Answers with truth", "live_rows", words.count),
     ("In the folds", "cv_score", words.score),
     ("Rows judged on", "holdout_rows", words.count),
     ("Trained on", "train_rows", words.count),
@@ -98,7 +101,7 @@ def beside(
             field="v",
             remedy="Choose two versions: v=1&v=2.",
         )
-    a, b = (api.get(project, version, context) for version in chosen)
+    a, b = (_with_live(context, project, version) for version in chosen)
     same_rows = a["snapshot_hash"] is not None and a["snapshot_hash"] == b["snapshot_hash"]
     return a, b, same_rows, compared(a, b)
 
@@ -139,18 +142,24 @@ def rollback(context: Ctx, viewer: Admin, project: ProjectInPath, reason: Why) -
     return response
 
 
+def _with_live(context: Context, project: Project, version: int) -> dict[str, Any]:
+    live, rows = _live(context, project, version)
+    return {**api.get(project, version, context), "live_score": live, "live_rows": rows}
+
+
 def compared(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Line by line: what both are, then every setting that either has."""
-    lines = []
+    lines: list[dict[str, Any]] = []
     for label, name, write in _COMPARED:
         one, two = a.get(name), b.get(name)
         numbers = isinstance(one, int | float) and isinstance(two, int | float) and name.endswith("score")
         difference = words.signed(two - one) if numbers and one is not None and two is not None else ""
         lines.append(_line(label, one, two, write or _plain, difference))
+    facts = len(lines)
     first, second = dict(flattened(a["config"])), dict(flattened(b["config"]))
-    for name in dict.fromkeys([*first, *second]):
+    for name in sorted({*first, *second}, key=_natural):
         lines.append(_line(name, first.get(name), second.get(name), _plain, ""))
-    return lines
+    return [{**line, "setting": place >= facts} for place, line in enumerate(lines)]
 
 
 def flattened(config: Any, prefix: str = "", most: int = 200) -> list[tuple[str, str]]:
@@ -162,6 +171,11 @@ def flattened(config: Any, prefix: str = "", most: int = 200) -> list[tuple[str,
     else:
         return [(prefix or "value", _plain(config))]
     return [line for name, value in parts for line in flattened(value, name, most)][:most]
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Names in the order a person puts them: ``[2]`` before ``[10]``."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _plain(value: Any) -> str:
@@ -176,10 +190,6 @@ def _line(label: str, a: Any, b: Any, write: Any, difference: str) -> dict[str, 
 
 def _live(context: Context, project: Project, version: int) -> tuple[float | None, int]:
     """The mean over the newest windows of its answers."""
-    found = [
-        one
-        for one in context.registry.quality.list(project.id, WINDOW, limit=_WINDOWS)
-        if one.model_version == version
-    ]
+    found = context.registry.quality.list(project.id, WINDOW, limit=_WINDOWS, model_version=version)
     rows = sum(int(one.report["rows"]) for one in found)
     return (sum(one.score * int(one.report["rows"]) for one in found) / rows if rows else None), rows

@@ -25,7 +25,8 @@ from service.problems import Problem
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_MOST = 30
+_MOST = 40
+_SHOWN = 10
 _WORST_FIRST = (State.NEEDED, State.WATCH, State.LEARNING, State.HEALTHY, State.EMPTY)
 
 
@@ -56,7 +57,9 @@ def look(request: Request, context: Context) -> Overview:
 def overview(request: Request, context: Ctx, viewer: Looks) -> Response:
     seen = look(request, context)
     base = str(request.base_url).rstrip("/")
-    return page(request, "overview.html", viewer=viewer, twin="/v1/overview", seen=seen, base=base)
+    return page(
+        request, "overview.html", viewer=viewer, twin="/v1/overview", seen=seen, shown=_SHOWN, base=base
+    )
 
 
 @router.post("/projects")
@@ -92,9 +95,9 @@ def headline(glances: Sequence[Glance]) -> str:
     )
     watched = states.count(State.WATCH)
     if needed:
-        rest = len(glances) - needed
-        others = "" if not rest else f", {rest} of {len(glances)} {'does' if rest == 1 else 'do'} not"
-        return f"{words.plural(needed, 'project needs', 'projects need')} you{others}"
+        if len(glances) == 1:
+            return "Your project needs you"
+        return f"{needed} of {len(glances)} projects {'needs' if needed == 1 else 'need'} you"
     if watched:
         return f"{words.plural(watched, 'project')} to keep an eye on, nothing to do"
     if all(state is State.HEALTHY for state in states):

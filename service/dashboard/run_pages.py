@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from registry.records import Promotion, Run, TrialRecord
+from registry.records import Decision, Promotion, Run, TrialRecord
 from service.api import runs as api
 from service.api.context import Ctx, ProjectInPath
 from service.api.schemas import NewRun
@@ -20,7 +20,7 @@ from service.dashboard.sessions import say
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _RUNS = 30
-_DECISIONS = 30
+_DECISIONS = 60
 _BAR = 48.0
 
 
@@ -43,8 +43,21 @@ def runs_page(
         runs=runs,
         active=registry.runs.active(project.id),
         older=runs[-1].number if len(runs) == _RUNS and runs[-1].number > 1 else None,
-        decisions=registry.ledger.decisions(project.id, limit=_DECISIONS),
+        decisions=grouped(registry.ledger.decisions(project.id, limit=_DECISIONS)),
     )
+
+
+def grouped(decisions: Sequence[Decision]) -> list[list[Decision]]:
+    """Decisions to wait that follow each other for the same reason are one group; the newest stands first."""
+    groups: list[list[Decision]] = []
+    for one in decisions:
+        last = groups[-1][-1] if groups else None
+        alike = last is not None and last.outcome == one.outcome == "refused" and last.trigger == one.trigger
+        if alike:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups
 
 
 @router.post("/projects/{project}/runs")
