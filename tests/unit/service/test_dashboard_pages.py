@@ -165,7 +165,7 @@ def test_a_project_where_nothing_happened_is_not_looked_at_again(
     assert told["quiet"]["last_decision"]["reason"] == "it rests"
     assert looked == ["quiet"]
     house.registry.projects.delete("quiet", at=NOW)
-    assert "quiet" not in house.get("/projects").text
+    assert "/projects/quiet" not in house.get("/projects").text
 
 
 def test_files_are_kept_for_ever_under_their_content(house: Site) -> None:
