@@ -9,9 +9,9 @@ from service.reference.words import MADE, cell, prose
 
 _INTRODUCTION = """# HTTP API
 
-Every call with its parameters. The same as a page to try things on is at `/docs` of each server, as OpenAPI at `/openapi.json`.
-Errors are problem documents (RFC 9457) with a stable `code`, the `field` at fault and a `remedy`. Where keys are asked for, send
-`Authorization: Bearer inc_…`.
+Every call with its parameters. The same as a page to try things on is at `/docs` of each server, as OpenAPI at
+`/openapi.json`. Errors are problem documents (RFC 9457) with a stable `code`, the `field` at fault and a `remedy`.
+Where keys are asked for, send `Authorization: Bearer inc_…`.
 """
 _TITLES = {"label_sources": "Label sources", "open inference protocol": "Open Inference Protocol"}
 

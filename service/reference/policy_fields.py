@@ -17,8 +17,8 @@ _PLAIN = {int: "whole number", float: "number", str: "text", bool: "true or fals
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 _INTRODUCTION = """# The policy, field by field
 
-What each part is for: [the policy](../policy.md). A duration is ISO 8601 (`PT10M`, `P7D`). A part that may be null is turned off by it.
-An unknown field or a value out of its bounds is refused with a 422 that names it.
+What each part is for: [the policy](../policy.md). A duration is ISO 8601 (`PT10M`, `P7D`). A part that may be null is
+turned off by it. An unknown field or a value out of its bounds is refused with a 422 that names it.
 """
 
 

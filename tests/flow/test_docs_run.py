@@ -27,6 +27,7 @@ NOT_RUN = {
     "README.md": 1,
     "CONTRIBUTING.md": 1,
     "benchmarks.md": 2,
+    "engines.md": 2,
     "labels.md": 2,
     "replay.md": 1,
 }

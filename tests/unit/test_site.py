@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ IN_STYLE = re.compile(r"(?:url\(|@import\s)[\"']?(https?:)?//")
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site as ``mkdocs build --strict`` makes it: no page without a place, no link or anchor to nothing."""
     folder = tmp_path_factory.mktemp("site")
     called = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
@@ -30,7 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert done.returncode == 0, (
         f"{done.stdout}{done.stderr}\nA new page needs a place in the navigation of mkdocs.yml."
     )
-    yield folder
+    return folder
 
 
 def test_every_page_of_the_docs_is_in_the_site(site: Path) -> None:
