@@ -45,10 +45,14 @@ class QualityReports:
         """The newest report of that kind."""
         return next(iter(self.list(project_id, kind, limit=1)), None)
 
-    def list(self, project_id: int, kind: str, limit: int = 50) -> tuple[QualityRecord, ...]:
-        """The newest reports of that kind, newest first."""
+    def list(
+        self, project_id: int, kind: str, limit: int = 50, *, model_version: int | None = None
+    ) -> tuple[QualityRecord, ...]:
+        """The newest reports of that kind, on one version where that is given, newest first."""
         table = t.quality_reports
         query = select(table).where(table.c.project_id == project_id, table.c.kind == kind)
+        if model_version is not None:
+            query = query.where(table.c.model_version == model_version)
         with self._db.read() as connection:
             rows = connection.execute(query.order_by(table.c.id.desc()).limit(limit)).mappings()
             return tuple(_record(row) for row in rows)

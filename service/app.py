@@ -25,6 +25,7 @@ from service.api import (
     engines,
     forecasts,
     health,
+    keys,
     label_sources,
     labeling,
     labels,
@@ -137,6 +138,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
     app.include_router(docs.router)
     app.include_router(health.router, tags=["health"])
     app.include_router(engines.router, prefix="/v1", tags=["engines"])
+    app.include_router(keys.router, prefix="/v1/keys", tags=["keys"])
     app.include_router(open_inference.router, prefix="/v2", tags=["open inference protocol"])
     app.include_router(alerts.router, prefix="/v1/alerts", tags=["alerts"])
     app.include_router(

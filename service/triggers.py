@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.policy import Decay, FeatureDrift, Policy
-from service.trigger_facts import DriftFact, EstimateFact, Facts, PredictionDriftFact
+from service.trigger_facts import DriftFact, EstimateFact, Facts, PredictionDriftFact, QualityFact
 
 DECAY = "decay"
 
@@ -86,13 +86,13 @@ def due(policy: Policy, facts: Facts, now: datetime) -> Trigger | Refusal:
 def _first(policy: Policy, facts: Facts, evidence: Mapping[str, Any]) -> Trigger | Refusal:
     wanted = policy.min_fresh_labels
     if facts.truths < wanted:
-        reason = f"{facts.truths} of the {wanted} labelled rows that a first champion needs"
+        reason = f"{facts.truths:,} of the {wanted:,} labelled rows that a first champion needs"
         return Refusal(guard="min_fresh_labels", reason=reason, evidence=evidence)
     if facts.without_label:
         named = ", ".join(repr(label) for label in facts.without_label[:5])
-        reason = f"{facts.truths} labelled rows, but none of class {named}: a first champion needs every declared class"
+        reason = f"{facts.truths:,} labelled rows, but none of class {named}: a first champion needs every declared class"
         return Refusal(guard="missing_classes", reason=reason, evidence=evidence)
-    reason = f"{facts.truths} labelled rows and no champion yet"
+    reason = f"{facts.truths:,} labelled rows and no champion yet"
     return Trigger(kind="first_champion", reason=reason, fired=("first_champion",), evidence=evidence)
 
 
@@ -136,7 +136,9 @@ def _new_labels(policy: Policy, facts: Facts) -> _Rung:
         goals.append(max(1, round(rule.share * before)))
     goal = min(goals) if goals else 1
     verb = "reach" if facts.fresh >= goal else "of"
-    return _Rung("new_labels", facts.fresh >= goal, f"{facts.fresh} new labels {verb} the {goal} asked for")
+    return _Rung(
+        "new_labels", facts.fresh >= goal, f"{facts.fresh:,} new labels {verb} the {goal:,} asked for"
+    )
 
 
 def _decay(rule: Decay, facts: Facts) -> _Rung:
@@ -144,22 +146,27 @@ def _decay(rule: Decay, facts: Facts) -> _Rung:
     if fact is None:
         text = "live quality: too little truth since the last run"
     else:
-        text = (
-            f"live quality is {fact.score:.4g} on {fact.rows} answers, worse by {fact.drop:.4g} than the "
-            f"{fact.reference:.4g} of the promotion, surely by {fact.sure_drop:.4g}; {fact.allowed:.4g} is allowed"
-        )
+        text = f"live quality is {fact.score:.4g} on {fact.rows:,} answers, {_beside(fact)}"
     if loss is not None:
-        text += f"; the mean loss rose from {loss.before:.4g} to {loss.after:.4g} over the newest {loss.rows} answers"
+        text += f"; the mean loss rose from {loss.before:.4g} to {loss.after:.4g} over the newest {loss.rows:,} answers"
     dropped = rule.action == "retrain" and fact is not None and fact.sure_drop > fact.allowed
     rose = loss is not None and rule.loss is not None and rule.loss.action == "retrain"
     return _Rung(DECAY, dropped or rose, text)
+
+
+def _beside(fact: QualityFact) -> str:
+    if fact.drop <= 0:
+        return f"no worse than the {fact.reference:.4g} of the promotion"
+    told = f"worse by {fact.drop:.4g} than the {fact.reference:.4g} of the promotion, "
+    sure = f"surely by {fact.sure_drop:.4g}" if fact.sure_drop > 0 else "not surely so"
+    return f"{told}{sure}; {fact.allowed:.4g} is allowed"
 
 
 def _estimated_decay(fact: EstimateFact | None) -> _Rung:
     if fact is None:
         return _Rung("estimated_decay", False, "estimated quality: too few answers since the last run")
     text = (
-        f"{fact.metric} is estimated at {fact.score:.4g} on {fact.rows} answers without their truth, worse by "
+        f"{fact.metric} is estimated at {fact.score:.4g} on {fact.rows:,} answers without their truth, worse by "
         f"{fact.loss:.4g} than the usual {fact.usual:.4g}; {fact.allowed:.4g} is allowed"
         f"{'' if fact.decayed else ', and so many unchanged rows could do that'}"
     )
@@ -170,7 +177,7 @@ def _prediction_drift(fact: PredictionDriftFact | None) -> _Rung:
     if fact is None:
         return _Rung("prediction_drift", False, "prediction drift: too few answers since the last run")
     text = (
-        f"the newest {fact.rows} answers lie {fact.effect:.3g} standard deviations from those of the holdout, "
+        f"the newest {fact.rows:,} answers lie {fact.effect:.3g} standard deviations from those of the holdout, "
         f"{fact.threshold:.3g} asked for"
     )
     return _Rung("prediction_drift", fact.effect >= fact.threshold, text)
@@ -212,14 +219,14 @@ def _too_few_fresh(policy: Policy, facts: Facts, *, urgent: bool) -> str | None:
     """A run on the rows of the last one would ask the same holdout again: it spends alpha and learns nothing."""
     least = policy.min_fresh_labels
     if facts.fresh < least:
-        return f"only {facts.fresh} fresh labels, the policy wants {least}"
+        return f"only {facts.fresh:,} fresh labels, the policy wants {least:,}"
     before = facts.truths_at_last_run or 0
     share = math.ceil(policy.min_fresh_share * before)
     if urgent or facts.fresh >= share:
         return None
     return (
-        f"only {facts.fresh} fresh labels, min_fresh_share asks for {policy.min_fresh_share:.0%} of the {before} that "
-        f"the last run had: {share}"
+        f"only {facts.fresh:,} fresh labels, min_fresh_share asks for {policy.min_fresh_share:.0%} of the {before:,} that "
+        f"the last run had: {share:,}"
     )
 
 

@@ -56,3 +56,5 @@ Uploads = Annotated[Viewer, Depends(sender)]
 Filled = Annotated[FormData, Depends(filled)]
 Admin = Annotated[Viewer, Depends(acting("admin"))]
 Sends = Annotated[Viewer, Depends(acting("data"))]
+Why = Annotated[str, Form(min_length=1, max_length=500)]
+"""The sentence that goes into the ledger with what a person does."""

@@ -14,6 +14,7 @@ from service.dashboard import words
 
 _BAND = 1.96
 _SLICES = 60
+_POINTS = 100
 _LENGTHS = (10, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 86_400)
 
 
@@ -31,8 +32,10 @@ def quality(
     metric: str,
 ) -> dict[str, Any]:
     """Live windows with their 95% band, estimates with theirs, and what the champion of the time was promoted with;
-    oldest first. Promotions are marks where they fall between the first point and the last."""
-    points = [_window(one) for one in windows] + [_estimate(one) for one in estimates]
+    oldest first. Of many windows some that follow each other are one point. Promotions are marks where they fall between
+    the first point and the last."""
+    points = [_merged(group) for group in _grouped(windows)]
+    points += [_estimate(one) for one in _thinned(estimates)]
     points.sort(key=lambda point: point.at)
     x = [point.at for point in points]
     names = ("live", "live_low", "live_high", "estimate", "estimate_low", "estimate_high", "promise")
@@ -66,7 +69,8 @@ def search(
         "engines": engines,
         "scores": [[score if one.engine == engine else None for one, score in kept] for engine in engines],
         "best": best,
-        "low": _floor([score for _, score in kept], lower_is_better),
+        "lower_is_better": lower_is_better,
+        "edge": _edge([score for _, score in kept], lower_is_better),
     }
 
 
@@ -90,24 +94,50 @@ def traffic(slices: Sequence[Slice], *, seconds: int, now: datetime) -> dict[str
         "predictions": [found[at].predictions if at in found else 0 for at in x],
         "truths": [found[at].truths if at in found else 0 for at in x],
         "seconds": seconds,
-        "caption": f"answers and truths in each {words.span(seconds)}",
+        "caption": f"in each {words.span(seconds)}",
     }
 
 
-def _window(one: QualityRecord) -> _Point:
-    error = float(one.report["error"]) * _BAND
-    middle = (datetime.fromisoformat(one.report["from"]).timestamp() + _end(one)) / 2
+def _grouped(windows: Sequence[QualityRecord]) -> list[list[QualityRecord]]:
+    """Windows in order of time, so many of one version together that at most some hundred groups are left."""
+    size = math.ceil(len(windows) / _POINTS) or 1
+    groups: list[list[QualityRecord]] = []
+    for one in sorted(windows, key=_middle):
+        last = groups[-1] if groups else None
+        if last is None or len(last) == size or last[0].model_version != one.model_version:
+            groups.append([one])
+        else:
+            last.append(one)
+    return groups
+
+
+def _thinned(estimates: Sequence[QualityRecord]) -> Sequence[QualityRecord]:
+    """Every so many-th, the newest among them."""
+    return estimates[:: math.ceil(len(estimates) / _POINTS) or 1]
+
+
+def _merged(group: Sequence[QualityRecord]) -> _Point:
+    """The mean of windows, weighted by their rows, with the error that independent windows have together."""
+    rows = [float(one.report.get("rows") or 1) for one in group]
+    total = sum(rows)
+    score = sum(one.score * weight for one, weight in zip(group, rows, strict=True)) / total
+    errors = [float(one.report.get("error") or 0) * weight for one, weight in zip(group, rows, strict=True)]
+    error = math.hypot(*errors) / total * _BAND
     values = {
-        "live": one.score,
-        "live_low": one.score - error,
-        "live_high": one.score + error,
-        "promise": one.reference,
+        "live": score,
+        "live_low": score - error,
+        "live_high": score + error,
+        "promise": group[-1].reference,
     }
-    return _Point(middle, values)
+    return _Point(sum(map(_middle, group)) / len(group), values)
 
 
-def _end(one: QualityRecord) -> float:
-    return datetime.fromisoformat(one.report["to"]).timestamp()
+def _middle(one: QualityRecord) -> float:
+    """The time a record speaks of: the middle of its answers, or when it was made."""
+    began, ended = (one.report.get(name) for name in ("from", "to"))
+    if began is None or ended is None:
+        return one.at.timestamp()
+    return (datetime.fromisoformat(began).timestamp() + datetime.fromisoformat(ended).timestamp()) / 2
 
 
 def _estimate(one: QualityRecord) -> _Point:
@@ -116,11 +146,11 @@ def _estimate(one: QualityRecord) -> _Point:
     return _Point(one.at.timestamp(), values)
 
 
-def _floor(scores: Sequence[float], lower_is_better: bool) -> float | None:
+def _edge(scores: Sequence[float], lower_is_better: bool) -> float | None:
     """Where the chart may end on the worse side: failures would squeeze everything else into a line."""
     if len(scores) < 4:
         return None
     ordered = sorted(scores, reverse=lower_is_better)
-    quarter, half, best = ordered[len(ordered) // 4], ordered[len(ordered) // 2], ordered[-1]
-    reach = max(abs(best - half), abs(best - quarter)) * 2.5
+    half, best = ordered[len(ordered) // 2], ordered[-1]
+    reach = abs(best - half) * 1.5
     return half + reach if lower_is_better else half - reach

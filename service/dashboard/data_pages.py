@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
@@ -19,7 +21,7 @@ from service.api.context import Context, Ctx, ProjectInPath
 from service.chunks import Limits
 from service.dashboard import words
 from service.dashboard.access import Looks, Sends, Uploads
-from service.dashboard.frame import PageRoute, done, known, page, to
+from service.dashboard.frame import PageRoute, done, page_of, to
 from service.dashboard.sessions import say
 from service.intake import take_in
 from service.problems import Problem
@@ -28,7 +30,8 @@ from service.upload_origin import digest_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_BATCHES = 40
+_BATCHES = 20
+_ODD_COLUMNS = 3
 _REFUSED = 100
 _ODD = 10
 _LARGEST_ROW = 1024 * 1024
@@ -52,21 +55,30 @@ def data_page(
 ) -> Response:
     registry = context.registry
     batches = registry.datasets.batches(project.id, limit=_BATCHES, before=before)
-    return page(
+    odd = outliers.outliers(project, context, limit=_ODD, source=None, batch=None)
+    return page_of(
         request,
+        viewer,
+        project,
         "data.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/data",
-        project=project,
-        projects=known(context),
+        twin="/data",
         facts=registry.datasets.facts(project.id),
         batches=batches,
         kinds=KINDS,
         older=batches[-1].number if len(batches) == _BATCHES else None,
         refused=sum(batch.quarantined for batch in batches),
-        odd=outliers.outliers(project, context, limit=_ODD, source=None, batch=None),
+        odd=odd,
+        odd_columns=odd_columns(odd["looks"]),
         first=project.schema is None,
     )
+
+
+def odd_columns(looks: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """The columns that made most of the newest odd rows odd."""
+    counts: Counter[str] = Counter()
+    for look in looks:
+        counts.update(look["columns"])
+    return counts.most_common(_ODD_COLUMNS)
 
 
 @router.post("/projects/{project}/data")
@@ -83,13 +95,12 @@ def batch_page(
     request: Request, context: Ctx, viewer: Looks, project: ProjectInPath, number: int
 ) -> Response:
     batch = context.registry.datasets.batch(project.id, number)
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "batch.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/data/{number}",
-        project=project,
-        projects=known(context),
+        twin=f"/data/{number}",
         watched=False,
         batch=batch,
         kind=KINDS[batch.kind],
@@ -110,13 +121,12 @@ def quarantine_page(
 ) -> Response:
     found = context.registry.datasets.quarantine(project.id, _REFUSED, batch)
     where = "" if batch is None else f"?batch={batch}"
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "quarantine.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/quarantine{where}",
-        project=project,
-        projects=known(context),
+        twin=f"/quarantine{where}",
         watched=False,
         batch=batch,
         rows=[_refused(row) for row in found],

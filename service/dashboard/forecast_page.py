@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from registry.records import Project
 from service.api import forecasts as api
 from service.api.context import Ctx, ProjectInPath
 from service.dashboard import words
 from service.dashboard.access import Looks, Sends
-from service.dashboard.frame import PageRoute, known, page, to
+from service.dashboard.forecast_charts import History, drawn, history
+from service.dashboard.frame import PageRoute, page, page_of, to
 from service.dashboard.sessions import say
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_LISTED = 60
-_DRAWN = 6
+_LOOKED_AT = 120
+_LISTED = 20
+_SERIES = 6
+_EACH = 4
+"""The newest forecasts of a series that are drawn as one line."""
+_DRAWN = _SERIES * _EACH
 
 
 @router.get("/projects/{project}/forecasts")
 def forecasts_page(request: Request, context: Ctx, viewer: Looks, project: ProjectInPath) -> Response:
-    found = api.list_forecasts(project, context, series=None, open=None, limit=_LISTED, before=None)[
-        "forecasts"
-    ]
-    newest = {one["series"]: one for one in reversed(found)}
-    return page(
+    found = _newest(context, project)
+    return page_of(
         request,
+        viewer,
+        project,
         "forecasts.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/forecasts",
-        project=project,
-        projects=known(context),
-        drawn=[(one, drawn(one)) for one in list(newest.values())[:_DRAWN]],
-        series=len(newest),
-        forecasts=found[:20],
+        twin="/forecasts",
+        charts=_charts(found, {}),
+        series=len({one["series"] for one in found}),
+        forecasts=found[:_LISTED],
     )
+
+
+@router.get("/projects/{project}/forecasts/charts")
+def with_history(request: Request, context: Ctx, viewer: Looks, project: ProjectInPath) -> Response:
+    """The charts alone, with what came before, for a page that is there already: that reads a table."""
+    registry = context.registry
+    came = history(registry, project, registry.forecasts.list(project.id, limit=_DRAWN))
+    charts = _charts(_newest(context, project), came)
+    return page(request, "forecast_charts.html", viewer=viewer, project=project, charts=charts)
 
 
 @router.post("/projects/{project}/forecasts")
@@ -51,11 +62,21 @@ def forecast(context: Ctx, viewer: Sends, project: ProjectInPath) -> Response:
     return response
 
 
-def drawn(one: dict[str, Any]) -> dict[str, Any]:
-    """A forecast for the chart: its values, its interval, and the actual values that have come."""
-    steps = one["steps"]
-    return {
-        "kind": "forecast",
-        "x": [datetime.fromisoformat(str(step["time"])).timestamp() for step in steps],
-        **{name: [step[name] for step in steps] for name in ("value", "lower", "upper", "actual")},
-    }
+def _newest(context: Ctx, project: Project) -> list[dict[str, Any]]:
+    found = api.list_forecasts(project, context, series=None, open=None, limit=_LOOKED_AT, before=None)
+    forecasts: list[dict[str, Any]] = found["forecasts"]
+    return forecasts
+
+
+def _charts(
+    found: Sequence[dict[str, Any]], came: History
+) -> list[tuple[dict[str, Any], dict[str, Any] | None, dict[str, Any]]]:
+    """Of each series its newest forecast, the newest of which values came, and its chart."""
+    series: dict[Any, list[dict[str, Any]]] = {}
+    for one in found:
+        series.setdefault(one["series"], []).append(one)
+    told = []
+    for name, mine in sorted(list(series.items())[:_SERIES], key=lambda item: str(item[0])):
+        scored = next((one for one in mine if one["scored_steps"]), None)
+        told.append((mine[0], scored, drawn(mine[:_EACH], came.get(name or "", ()))))
+    return told

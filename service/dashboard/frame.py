@@ -13,6 +13,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 
+from registry.records import Project
 from service.api.context import Context, context_of
 from service.dashboard import pictures, words
 from service.dashboard.sessions import SAYING, LoginNeeded, Viewer, said
@@ -89,6 +90,21 @@ def page(
     return answer
 
 
+def page_of(
+    request: Request, viewer: Viewer | None, project: Project, template: str, *, twin: str, **values: Any
+) -> HTMLResponse:
+    """A page of the project. ``twin`` is the rest of its API's path below the project's."""
+    return page(
+        request,
+        template,
+        viewer=viewer,
+        twin=f"/v1/projects/{project.name}{twin}",
+        project=project,
+        projects=_known(context_of(request)),
+        **values,
+    )
+
+
 def to(path: str) -> RedirectResponse:
     """Where a form leads when it was done."""
     return RedirectResponse(path, status_code=303)
@@ -125,6 +141,8 @@ def environment() -> jinja2.Environment:
         short=words.short,
         metric=words.metric_name,
         ms=words.milliseconds,
+        upper_first=words.upper,
+        trimmed=words.trimmed,
         moment=words.moment,
         q=lambda value: quote(str(value), safe=""),
     )
@@ -163,6 +181,6 @@ def _error_page(request: Request, problem: Problem) -> Response:
     return page(request, template, viewer=None, status=problem.status, problem=problem.document())
 
 
-def known(context: Context) -> Mapping[str, str]:
+def _known(context: Context) -> Mapping[str, str]:
     """The projects, for the switch at the top."""
     return {project.name: f"/projects/{project.name}" for project in context.registry.projects.list()}

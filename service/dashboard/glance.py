@@ -23,15 +23,15 @@ from registry.traffic import Slice
 from service.api.context import Context
 from service.dashboard.health import Health, Signs, health
 from service.facts import gather, may_retry
-from service.forecasts.kind import served_version
+from service.forecasts.kind import is_forecasting, served_version
 from service.policy import Policy
 from service.quality_windows import WINDOW
 from service.triggers import Refusal, Trigger, due
 
 _RECENT_RUNS = 20
 _WINDOWS = 60
-_HOUR = 3600
-TRAFFIC_HOURS = 48
+HOUR = 3600
+TRAFFICHOURS = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,7 @@ class Glance:
     promised: float | None
     metric: str
     windows: tuple[QualityRecord, ...]
+    realised: QualityRecord | None
     estimate: QualityRecord | None
     drift: DriftRecord | None
     traffic: tuple[int, ...]
@@ -89,6 +90,8 @@ def glance(context: Context, project: Project) -> Glance:
         load_error=_load_error(context, project),
         has_schema=project.schema is not None,
         truths=facts.truths,
+        unlabelled=max(0, facts.rows - facts.truths),
+        labelling=not is_forecasting(project),
         truths_wanted=policy.min_fresh_labels,
         running=gathered.active_run,
         broken=gathered.broken,
@@ -105,6 +108,7 @@ def glance(context: Context, project: Project) -> Glance:
         on_probation=registry.probations.current(project.id) is not None,
         retrains_on_decay=policy.triggers.decay is not None and policy.triggers.decay.retrains,
         rolled_back=since is not None and since.kind is PromotionKind.ROLLBACK,
+        looked_run=_looked(runs, realised),
         **_of_runs(project, runs),
     )
     return Glance(
@@ -121,10 +125,11 @@ def glance(context: Context, project: Project) -> Glance:
         promised=signs.promised,
         metric=signs.metric,
         windows=windows,
+        realised=realised,
         estimate=estimate,
         drift=drift,
         traffic=by_hour(
-            registry.traffic.by_slice(project.id, since=now - timedelta(hours=TRAFFIC_HOURS), seconds=_HOUR),
+            registry.traffic.by_slice(project.id, since=now - timedelta(hours=TRAFFICHOURS), seconds=HOUR),
             now,
         ),
         runs=runs,
@@ -137,9 +142,9 @@ def glance(context: Context, project: Project) -> Glance:
 
 def by_hour(slices: Sequence[Slice], now: datetime) -> tuple[int, ...]:
     """Predictions in each of the last hours, oldest first, the hour that runs among them."""
-    this = int(now.timestamp()) // _HOUR
-    found = {int(one.at.timestamp()) // _HOUR: one.predictions for one in slices}
-    return tuple(found.get(this - back, 0) for back in range(TRAFFIC_HOURS - 1, -1, -1))
+    this = int(now.timestamp()) // HOUR
+    found = {int(one.at.timestamp()) // HOUR: one.predictions for one in slices}
+    return tuple(found.get(this - back, 0) for back in range(TRAFFICHOURS - 1, -1, -1))
 
 
 def _of_champion(project: Project, record: QualityRecord | None) -> QualityRecord | None:
@@ -181,6 +186,14 @@ def _load_error(context: Context, project: Project) -> str | None:
     if newest is None or newest.status != "failed" or newest.version != project.champion:
         return None
     return newest.reason
+
+
+def _looked(runs: Sequence[Run], realised: QualityRecord | None) -> int | None:
+    """The newest run that was judged after quality was last tested: nothing came of the loss but that."""
+    newest = next((run for run in runs if run.status is RunStatus.COMPLETED), None)
+    if newest is None or realised is None or newest.created_at < realised.at:
+        return None
+    return newest.number
 
 
 def _of_runs(project: Project, runs: Sequence[Run]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class State(StrEnum):
 WORDS = {
     State.HEALTHY: "Healthy",
     State.LEARNING: "Learning",
-    State.EMPTY: "No data yet",
+    State.EMPTY: "No model yet",
     State.WATCH: "Watch",
     State.NEEDED: "Needs you",
 }
@@ -47,6 +47,7 @@ class Signs:
     load_error: str | None = None
     has_schema: bool = True
     truths: int = 0
+    unlabelled: int = 0
     truths_wanted: int = 100
     running: int | None = None
     failed_run: int | None = None
@@ -57,7 +58,6 @@ class Signs:
     metric: str = "score"
     live: float | None = None
     promised: float | None = None
-    drop: float | None = None
     sure_drop: float | None = None
     allowed: float | None = None
     estimate_decayed: bool = False
@@ -68,6 +68,8 @@ class Signs:
     on_probation: bool = False
     retrains_on_decay: bool = True
     rolled_back: bool = False
+    labelling: bool = True
+    looked_run: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,25 +128,39 @@ def _before_the_first(signs: Signs) -> Health:
         )
         return Health(state=State.EMPTY, reason=need.text, needs=(need,))
     if signs.truths < signs.truths_wanted:
-        missing = signs.truths_wanted - signs.truths
+        missing = words.plural(signs.truths_wanted - signs.truths, "more labelled row")
+        labels = signs.unlabelled > 0 and signs.labelling
         need = Need(
-            text=f"{words.plural(missing, 'more labelled row')} and the first search starts.",
-            page="/data",
-            action="Upload",
+            text=f"{missing} and the first search starts.",
+            page="/labeling" if labels else "/data",
+            action="Label rows" if labels else "Upload",
         )
         return Health(state=State.EMPTY, reason=need.text, needs=(need,))
     return Health(state=State.LEARNING, reason="The first search starts with the next look at the triggers.")
 
 
 def _is_down(signs: Signs) -> bool:
-    return signs.sure_drop is not None and signs.allowed is not None and signs.sure_drop > signs.allowed
+    """Whether the test said so, and what came after it does not say otherwise."""
+    tested = signs.sure_drop is not None and signs.allowed is not None and signs.sure_drop > signs.allowed
+    return tested and not _is_as_promised(signs)
+
+
+def _is_as_promised(signs: Signs) -> bool:
+    if signs.live is None or signs.promised is None:
+        return False
+    gain = signs.live - signs.promised
+    return (-gain if words.lower_is_better(signs.metric) else gain) >= 0
 
 
 def _worry(signs: Signs) -> str | None:
     if signs.served != signs.champion:
         return f"Version {signs.champion} is champion and being loaded."
     if _is_down(signs):
-        then = f"run {signs.running} looks for something better" if signs.running else "a search follows"
+        then = "a search follows"
+        if signs.running is not None:
+            then = f"run {signs.running} looks for something better"
+        elif signs.looked_run is not None:
+            then = f"run {signs.looked_run} looked and found nothing surely better"
         return f"Live quality is surely down: {_beside(signs)}; {then}."
     if signs.estimate_decayed and signs.estimate is not None:
         name = words.metric_name(signs.metric)

@@ -11,17 +11,18 @@ from registry.store import Registry
 from service.api.context import Ctx, ProjectInPath
 from service.dashboard import charts
 from service.dashboard.access import Looks
-from service.dashboard.frame import PageRoute, known, page
+from service.dashboard.frame import PageRoute, page_of
 from service.dashboard.glance import Glance, glance
 from service.dashboard.latency import latency
 from service.dashboard.story import story
+from service.forecasts.kind import is_forecasting
 from service.probation_view import standing
 from service.quality_windows import WINDOW
 from service.triggers import Trigger
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_POINTS = 200
+_POINTS = 400
 _PROMOTIONS = 100
 _LONGEST = timedelta(days=30)
 
@@ -31,14 +32,16 @@ def health_page(request: Request, context: Ctx, viewer: Looks, project: ProjectI
     seen = glance(context, project)
     registry = context.registry
     probation = registry.probations.current(project.id)
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "project.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/monitoring",
-        project=project,
-        projects=known(context),
+        twin="/health",
         g=seen,
+        forecasting=is_forecasting(project),
+        covered=None if seen.realised is None else seen.realised.report.get("covered"),
+        steps=first_steps(seen),
         quality=quality_chart(registry, seen),
         traffic=traffic_chart(registry, seen),
         latency=latency(context.metrics, project.name),
@@ -49,9 +52,40 @@ def health_page(request: Request, context: Ctx, viewer: Looks, project: ProjectI
     )
 
 
+def first_steps(seen: Glance) -> list[dict[str, str]]:
+    """What leads to a first model, the step that is due among it; nothing once there is one."""
+    if seen.project.champion is not None:
+        return []
+    facts, wanted = seen.facts, seen.policy.min_fresh_labels
+    need = next(iter(seen.health.needs), None)
+    told = (
+        (
+            "Rows",
+            f"{facts.rows:,} are stored" if facts.rows else "the first upload becomes the schema",
+            facts.rows > 0,
+        ),
+        ("Labels", f"{facts.truths:,} of the {wanted:,} that a first model needs", facts.truths >= wanted),
+        ("Search", f"run {seen.active.number} is on it" if seen.active else "starts by itself", False),
+        ("Champion", "the first that beats the naive answer", False),
+    )
+    now = next(place for place, (_, _, is_done) in enumerate(told) if not is_done)
+    return [
+        {
+            "title": title,
+            "text": text,
+            "state": "done" if place < now else "now" if place == now else "later",
+            "page": "" if need is None else need.page,
+            "action": "" if need is None else need.action,
+        }
+        for place, (title, text, _) in enumerate(told)
+    ]
+
+
 def quality_chart(registry: Registry, seen: Glance) -> dict[str, Any]:
     project = seen.project
-    windows = registry.quality.list(project.id, WINDOW, limit=_POINTS)
+    # Forecasts are scored as values come, not in windows of answers.
+    kind = "realised" if is_forecasting(project) else WINDOW
+    windows = registry.quality.list(project.id, kind, limit=_POINTS)
     estimates = registry.quality.list(project.id, "estimated", limit=_POINTS)
     promotions = registry.ledger.promotions(project.id, limit=_PROMOTIONS)
     return charts.quality(windows, estimates, promotions, metric=seen.metric)

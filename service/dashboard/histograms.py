@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from fastapi import Request
 
 from automl.schema import Column, ColumnKind, Schema
 from registry.records import Project
@@ -26,6 +27,7 @@ _BINS = 24
 _CATEGORIES = 8
 _FRESH_SECONDS = 60.0
 _KEPT = 32
+_making = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,15 @@ class Histograms:
                 while len(self._kept) >= _KEPT:
                     self._kept.pop(next(iter(self._kept)))
                 self._kept[key] = (time.monotonic(), found)
+        return found
+
+
+def kept_histograms(request: Request) -> Histograms:
+    """The app's one."""
+    with _making:
+        found: Histograms | None = getattr(request.app.state, "histograms", None)
+        if found is None:
+            found = request.app.state.histograms = Histograms()
         return found
 
 

@@ -43,4 +43,4 @@ def revoke(context: Ctx, viewer: Admin, prefix: str) -> Response:
 def _page(request: Request, context: Ctx, viewer: Viewer, secret: str | None) -> Response:
     demand(viewer, "admin")
     keys = sorted(context.registry.keys.list(), key=lambda key: (key.revoked_at is not None, -key.id))
-    return page(request, "keys.html", viewer=viewer, keys=keys, secret=secret)
+    return page(request, "keys.html", viewer=viewer, twin="/v1/keys", keys=keys, secret=secret)

@@ -11,7 +11,7 @@ from service.answers import LONGEST_NAME
 from service.api import labeling as api
 from service.api.context import Ctx, ProjectInPath
 from service.dashboard.access import Looks, Sends
-from service.dashboard.frame import PageRoute, known, page, to
+from service.dashboard.frame import PageRoute, page_of, to
 from service.dashboard.sessions import Viewer, say
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -25,13 +25,12 @@ def labelling_page(
     request: Request, context: Ctx, viewer: Looks, project: ProjectInPath, who: Name = None
 ) -> Response:
     """The page at once; it asks for its first row by itself, since ranking rows anew may take seconds."""
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "labelling_soon.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/labeling?limit=1",
-        project=project,
-        projects=known(context),
+        twin="/labeling?limit=1",
         watched=False,
         annotator=who or _default(viewer),
     )
@@ -45,13 +44,12 @@ def next_row(
     found = api.labeling(project, request, context, limit=1, annotator=annotator)
     row = found["rows"][0] if found["rows"] else None
     classes = list(found["classes"])
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "labelling.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/labeling?limit=1",
-        project=project,
-        projects=known(context),
+        twin="/labeling?limit=1",
         watched=False,
         annotator=annotator,
         found=found,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from registry.records import Project
 from service.api import models as api
 from service.api.context import Context, Ctx, ProjectInPath
 from service.api.schemas import Reason
 from service.dashboard import words
-from service.dashboard.access import Admin, Looks
-from service.dashboard.frame import PageRoute, known, page, to
+from service.dashboard.access import Admin, Looks, Why
+from service.dashboard.frame import PageRoute, page_of, to
 from service.dashboard.sessions import say
 from service.forecasts.kind import served_version
 from service.problems import Problem
@@ -23,11 +24,12 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _MODELS = 50
 _WINDOWS = 200
-Why = Annotated[str, Form(min_length=1, max_length=500)]
 _COMPARED = (
     ("Model", "engine", None),
     ("Estimator", "estimator", None),
     ("Judged", "score", words.score),
+    ("Live", "live_score", words.score),
+    ("Answers with truth", "live_rows", words.count),
     ("In the folds", "cv_score", words.score),
     ("Rows judged on", "holdout_rows", words.count),
     ("Trained on", "train_rows", words.count),
@@ -49,13 +51,12 @@ def models_page(
     registry = context.registry
     made = registry.models.list(project.id, limit=_MODELS, before=before)
     served = context.serving.champions.get(project.name)
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "models.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/models",
-        project=project,
-        projects=known(context),
+        twin="/models",
         models=[api.shown(model, project) for model in made],
         older=made[-1].version if len(made) == _MODELS and made[-1].version > 1 else None,
         served=served_version(project, None if served is None else served.version),
@@ -71,29 +72,38 @@ def compare_page(
     project: ProjectInPath,
     v: Annotated[list[int] | None, Query(max_length=50)] = None,
 ) -> Response:
-    chosen = sorted(set(v or ()))
+    a, b, same_rows, table = beside(context, project, v or ())
+    return page_of(
+        request,
+        viewer,
+        project,
+        "compare.html",
+        twin=f"/models/compare?v={a['version']}&v={b['version']}",
+        watched=False,
+        a=a,
+        b=b,
+        same_rows=same_rows,
+        table=table,
+    )
+
+
+def beside(
+    context: Context, project: Project, versions: Sequence[int]
+) -> tuple[dict[str, Any], dict[str, Any], bool, list[dict[str, Any]]]:
+    """Two versions, whether they were judged on the same rows, and what they differ in. Raises a 422 problem unless
+    there are two."""
+    chosen = sorted(set(versions))
     if len(chosen) != 2:
         raise Problem(
             422,
             "two_versions_needed",
             f"{words.plural(len(chosen), 'version was', 'versions were')} chosen.",
             field="v",
-            remedy="Go back and choose two versions.",
+            remedy="Choose two versions: v=1&v=2.",
         )
-    a, b = (api.get(project, version, context) for version in chosen)
-    return page(
-        request,
-        "compare.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/models",
-        project=project,
-        projects=known(context),
-        watched=False,
-        a=a,
-        b=b,
-        same_rows=a["snapshot_hash"] is not None and a["snapshot_hash"] == b["snapshot_hash"],
-        table=compared(a, b),
-    )
+    a, b = (_with_live(context, project, version) for version in chosen)
+    same_rows = a["snapshot_hash"] is not None and a["snapshot_hash"] == b["snapshot_hash"]
+    return a, b, same_rows, compared(a, b)
 
 
 @router.get("/projects/{project}/models/{version}")
@@ -102,13 +112,12 @@ def model_page(
 ) -> Response:
     model = api.get(project, version, context)
     live, rows = _live(context, project, version)
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "model.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/models/{version}",
-        project=project,
-        projects=known(context),
+        twin=f"/models/{version}",
         model=model,
         compiled=model["compiled"],
         settings=flattened(model["config"]),
@@ -133,18 +142,24 @@ def rollback(context: Ctx, viewer: Admin, project: ProjectInPath, reason: Why) -
     return response
 
 
+def _with_live(context: Context, project: Project, version: int) -> dict[str, Any]:
+    live, rows = _live(context, project, version)
+    return {**api.get(project, version, context), "live_score": live, "live_rows": rows}
+
+
 def compared(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Line by line: what both are, then every setting that either has."""
-    lines = []
+    lines: list[dict[str, Any]] = []
     for label, name, write in _COMPARED:
         one, two = a.get(name), b.get(name)
         numbers = isinstance(one, int | float) and isinstance(two, int | float) and name.endswith("score")
         difference = words.signed(two - one) if numbers and one is not None and two is not None else ""
         lines.append(_line(label, one, two, write or _plain, difference))
+    facts = len(lines)
     first, second = dict(flattened(a["config"])), dict(flattened(b["config"]))
-    for name in dict.fromkeys([*first, *second]):
+    for name in sorted({*first, *second}, key=_natural):
         lines.append(_line(name, first.get(name), second.get(name), _plain, ""))
-    return lines
+    return [{**line, "setting": place >= facts} for place, line in enumerate(lines)]
 
 
 def flattened(config: Any, prefix: str = "", most: int = 200) -> list[tuple[str, str]]:
@@ -156,6 +171,11 @@ def flattened(config: Any, prefix: str = "", most: int = 200) -> list[tuple[str,
     else:
         return [(prefix or "value", _plain(config))]
     return [line for name, value in parts for line in flattened(value, name, most)][:most]
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Names in the order a person puts them: ``[2]`` before ``[10]``."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _plain(value: Any) -> str:
@@ -170,10 +190,6 @@ def _line(label: str, a: Any, b: Any, write: Any, difference: str) -> dict[str, 
 
 def _live(context: Context, project: Project, version: int) -> tuple[float | None, int]:
     """The mean over the newest windows of its answers."""
-    found = [
-        one
-        for one in context.registry.quality.list(project.id, WINDOW, limit=_WINDOWS)
-        if one.model_version == version
-    ]
+    found = context.registry.quality.list(project.id, WINDOW, limit=_WINDOWS, model_version=version)
     rows = sum(int(one.report["rows"]) for one in found)
     return (sum(one.score * int(one.report["rows"]) for one in found) / rows if rows else None), rows

@@ -8,14 +8,17 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from registry.records import DriftRecord, QualityRecord
+from registry.records import DriftRecord, Project, QualityRecord
+from registry.store import Registry
 from service.api import monitoring as api
 from service.api import probation as probations
 from service.api.context import Context, Ctx, ProjectInPath
 from service.dashboard import pictures
 from service.dashboard.access import Looks
-from service.dashboard.frame import PageRoute, known, page
+from service.dashboard.frame import PageRoute, page_of
 from service.dashboard.latency import Latency, latency
+from service.forecasts.kind import is_forecasting
+from service.forecasts.view import forecast_performance
 from service.quality_windows import WINDOW
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -23,6 +26,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _REPORTS = 40
 _WINDOWS = 400
 _DEPLOYMENTS = 8
+_FORECASTS = 500
 _METHODS = {
     "wasserstein": "distance in standard deviations",
     "jensenshannon": "distance of shares",
@@ -36,18 +40,19 @@ def monitoring_page(request: Request, context: Ctx, viewer: Looks, project: Proj
     reports = registry.drift.list(project.id, limit=_REPORTS)
     windows = registry.quality.list(project.id, WINDOW, limit=_WINDOWS)
     timed = latency(context.metrics, project.name)
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "monitoring.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/monitoring",
-        project=project,
-        projects=known(context),
+        twin="/monitoring",
         seen=api.monitoring(project, context),
         drift=reports[0] if reports else None,
         shares=[one.share for one in reversed(reports)],
         columns=columns(reports[0]) if reports else [],
         methods=_METHODS,
+        forecasting=is_forecasting(project),
+        came_true=came_true(registry, project),
         versions=by_version(windows),
         latency=timed,
         buckets=buckets(timed),
@@ -57,6 +62,14 @@ def monitoring_page(request: Request, context: Ctx, viewer: Looks, project: Proj
         deployments=registry.ledger.deployments(project.id, limit=_DEPLOYMENTS),
         metric=str(project.task["metric"]),
     )
+
+
+def came_true(registry: Registry, project: Project) -> list[dict[str, Any]]:
+    """How good each version's newest forecasts were, the newest version first; nothing where rows are predicted."""
+    if not is_forecasting(project):
+        return []
+    found = forecast_performance(registry, project, most=_FORECASTS)["by_version"]
+    return sorted(found, key=lambda one: -one["version"])
 
 
 def columns(report: DriftRecord) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -9,38 +11,54 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import ValidationError
 
 from service.api import projects as api
-from service.api.context import Ctx
+from service.api.context import Context, Ctx
 from service.api.schemas import NewProject
 from service.dashboard import words
 from service.dashboard.access import Admin, Looks
 from service.dashboard.frame import PageRoute, page, to
-from service.dashboard.glance import Glance, glance
-from service.dashboard.health import State
+from service.dashboard.glance import Glance
+from service.dashboard.health import Need, State
+from service.dashboard.kept_glances import kept_glances
 from service.dashboard.sessions import say
-from service.dashboard.story import story
+from service.dashboard.story import Happening
 from service.problems import Problem
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_MOST = 30
+_MOST = 40
+_SHOWN = 10
 _WORST_FIRST = (State.NEEDED, State.WATCH, State.LEARNING, State.HEALTHY, State.EMPTY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """All projects, the one that needs most first; happenings of the last day, newest first."""
+
+    headline: str
+    glances: tuple[Glance, ...]
+    needs: tuple[tuple[str, Need], ...]
+    happenings: tuple[Happening, ...]
+
+
+def look(request: Request, context: Context) -> Overview:
+    kept = kept_glances(request).of(context, context.registry.projects.list())
+    since = context.clock() - timedelta(days=1)
+    glances = sorted((one.glance for one in kept), key=lambda one: _WORST_FIRST.index(one.health.state))
+    happenings = [one for each in kept for one in each.happenings if one.at >= since]
+    return Overview(
+        headline=headline(glances),
+        glances=tuple(glances),
+        needs=tuple((one.project.name, need) for one in glances for need in one.health.needs),
+        happenings=tuple(sorted(happenings, key=lambda one: one.at, reverse=True)[:_MOST]),
+    )
 
 
 @router.get("/projects")
 def overview(request: Request, context: Ctx, viewer: Looks) -> Response:
-    glances = [glance(context, project) for project in context.registry.projects.list()]
-    since = context.clock() - timedelta(days=1)
-    happenings = [one for each in glances for one in story(context.registry, each.project, since=since)]
+    seen = look(request, context)
+    base = str(request.base_url).rstrip("/")
     return page(
-        request,
-        "overview.html",
-        viewer=viewer,
-        twin="/v1/projects",
-        glances=sorted(glances, key=lambda one: _WORST_FIRST.index(one.health.state)),
-        headline=headline(glances),
-        needs=[(one.project.name, need) for one in glances for need in one.health.needs],
-        happenings=sorted(happenings, key=lambda one: one.at, reverse=True)[:_MOST],
-        base=str(request.base_url).rstrip("/"),
+        request, "overview.html", viewer=viewer, twin="/v1/overview", seen=seen, shown=_SHOWN, base=base
     )
 
 
@@ -64,7 +82,7 @@ def create(
     return response
 
 
-def headline(glances: list[Glance]) -> str:
+def headline(glances: Sequence[Glance]) -> str:
     """
     >>> headline([])
     'No project yet'
@@ -77,9 +95,9 @@ def headline(glances: list[Glance]) -> str:
     )
     watched = states.count(State.WATCH)
     if needed:
-        rest = len(glances) - needed
-        others = "" if not rest else f", {rest} of {len(glances)} {'does' if rest == 1 else 'do'} not"
-        return f"{words.plural(needed, 'project needs', 'projects need')} you{others}"
+        if len(glances) == 1:
+            return "Your project needs you"
+        return f"{needed} of {len(glances)} projects {'needs' if needed == 1 else 'need'} you"
     if watched:
         return f"{words.plural(watched, 'project')} to keep an eye on, nothing to do"
     if all(state is State.HEALTHY for state in states):

@@ -16,7 +16,7 @@ from service.api.predictions import counted, lane_of
 from service.batching import Overloaded, TooLate
 from service.dashboard import pictures
 from service.dashboard.access import Filled, Looks
-from service.dashboard.frame import PageRoute, known, page, to
+from service.dashboard.frame import PageRoute, page, page_of, to
 from service.forecasts.kind import is_forecasting
 from service.problems import Problem
 
@@ -36,7 +36,7 @@ def predict_page(
         return to(f"/projects/{project.name}/forecasts")
     examples = known_rows(context.registry, project)
     row = examples[example % len(examples)] if examples else {}
-    return page(request, "predict.html", viewer=viewer, **_values(context, project, row, example))
+    return _whole(request, viewer, project, _values(context, project, row, example))
 
 
 @router.post("/projects/{project}/predict")
@@ -59,7 +59,7 @@ async def ask(
     if "hx-request" in request.headers:
         return await run_in_threadpool(_part, request, viewer, project, told)
     values = await run_in_threadpool(_values, context, project, row, 0)
-    return await run_in_threadpool(_whole, request, viewer, {**values, "answer": told})
+    return await run_in_threadpool(_whole, request, viewer, project, {**values, "answer": told})
 
 
 def told_answer(said: dict[str, Any]) -> dict[str, Any]:
@@ -117,9 +117,6 @@ def _text(value: Any, kind: str) -> str:
 
 def _values(context: Ctx, project: Project, row: dict[str, Any], example: int) -> dict[str, Any]:
     return {
-        "twin": f"/v1/projects/{project.name}/champion",
-        "project": project,
-        "projects": known(context),
         "watched": False,
         "fields": fields(project, row),
         "example": example,
@@ -132,5 +129,5 @@ def _part(request: Request, viewer: Looks, project: Project, told: dict[str, Any
     return page(request, "answer.html", viewer=viewer, answer=told, project=project)
 
 
-def _whole(request: Request, viewer: Looks, values: dict[str, Any]) -> Response:
-    return page(request, "predict.html", viewer=viewer, **values)
+def _whole(request: Request, viewer: Looks, project: Project, values: dict[str, Any]) -> Response:
+    return page_of(request, viewer, project, "predict.html", twin="/champion", **values)

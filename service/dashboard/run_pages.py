@@ -6,23 +6,22 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from registry.records import Promotion, Run, TrialRecord
+from registry.records import Decision, Promotion, Run, TrialRecord
 from service.api import runs as api
 from service.api.context import Ctx, ProjectInPath
 from service.api.schemas import NewRun
 from service.dashboard import charts, words
-from service.dashboard.access import Admin, Looks
-from service.dashboard.frame import PageRoute, known, page, to
+from service.dashboard.access import Admin, Looks, Why
+from service.dashboard.frame import PageRoute, page_of, to
 from service.dashboard.sessions import say
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _RUNS = 30
-_DECISIONS = 30
+_DECISIONS = 60
 _BAR = 48.0
-Reason = Annotated[str, Form(min_length=1, max_length=500)]
 
 
 @router.get("/projects/{project}/runs")
@@ -35,22 +34,34 @@ def runs_page(
 ) -> Response:
     registry = context.registry
     runs = registry.runs.list(project.id, limit=_RUNS, before=before)
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "runs.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/runs",
-        project=project,
-        projects=known(context),
+        twin="/runs",
         runs=runs,
         active=registry.runs.active(project.id),
         older=runs[-1].number if len(runs) == _RUNS and runs[-1].number > 1 else None,
-        decisions=registry.ledger.decisions(project.id, limit=_DECISIONS),
+        decisions=grouped(registry.ledger.decisions(project.id, limit=_DECISIONS)),
     )
 
 
+def grouped(decisions: Sequence[Decision]) -> list[list[Decision]]:
+    """Decisions to wait that follow each other for the same reason are one group; the newest stands first."""
+    groups: list[list[Decision]] = []
+    for one in decisions:
+        last = groups[-1][-1] if groups else None
+        alike = last is not None and last.outcome == one.outcome == "refused" and last.trigger == one.trigger
+        if alike:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups
+
+
 @router.post("/projects/{project}/runs")
-def start(context: Ctx, viewer: Admin, project: ProjectInPath, reason: Reason) -> Response:
+def start(context: Ctx, viewer: Admin, project: ProjectInPath, reason: Why) -> Response:
     started = api.start(project, context, Response(), NewRun(reason=reason))
     response = to(f"/projects/{project.name}/runs/{started['run']}")
     say(context, response, f"Run {started['run']} is queued.")
@@ -76,13 +87,12 @@ def run_page(request: Request, context: Ctx, viewer: Looks, project: ProjectInPa
     gates = (run.verdict or {}).get("gates", ())
     began = run.started_at or run.created_at
     until = began + timedelta(seconds=float(run.plan["budget_seconds"]))
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "run.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/runs/{number}",
-        project=project,
-        projects=known(context),
+        twin=f"/runs/{number}",
         run=run,
         trials=trials,
         failed_trials=sum(1 for trial in trials if trial.error),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -11,25 +10,23 @@ from registry.records import Project
 from service.api import schema as api
 from service.api.context import Ctx, ProjectInPath
 from service.dashboard.access import Admin, Filled, Looks
-from service.dashboard.frame import PageRoute, done, known, page
-from service.dashboard.histograms import Compared, Histograms
+from service.dashboard.frame import PageRoute, done, page, page_of
+from service.dashboard.histograms import Compared, kept_histograms
 from service.dashboard.sessions import say
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _WIDTH, _HEIGHT = 190.0, 44.0
-_making = threading.Lock()
 
 
 @router.get("/projects/{project}/schema")
 def schema_page(request: Request, context: Ctx, viewer: Looks, project: ProjectInPath) -> Response:
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "schema.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/schema",
-        project=project,
-        projects=known(context),
+        twin="/schema",
         watched=False,
         columns=(project.schema or {}).get("columns", ()),
         target=(project.schema or {}).get("target"),
@@ -41,7 +38,7 @@ def schema_page(request: Request, context: Ctx, viewer: Looks, project: ProjectI
 @router.get("/projects/{project}/schema/histograms")
 def histograms(request: Request, context: Ctx, viewer: Looks, project: ProjectInPath) -> Response:
     """The pictures alone, for a page that is there already."""
-    found = _kept(request).of(context.registry, project)
+    found = kept_histograms(request).of(context.registry, project)
     return page(
         request,
         "histograms.html",
@@ -105,12 +102,3 @@ def picture(one: Compared) -> dict[str, Any]:
             }
         )
     return {"width": _WIDTH, "height": _HEIGHT, "bars": bars, "one": one}
-
-
-def _kept(request: Request) -> Histograms:
-    """The app's one."""
-    with _making:
-        found: Histograms | None = getattr(request.app.state, "histograms", None)
-        if found is None:
-            found = request.app.state.histograms = Histograms()
-        return found

@@ -18,7 +18,7 @@ from service.api.context import Ctx, ProjectInPath
 from service.api.schemas import ProjectChange
 from service.dashboard import words
 from service.dashboard.access import Admin, Filled, Looks
-from service.dashboard.frame import PageRoute, done, known, page
+from service.dashboard.frame import PageRoute, done, page_of
 from service.dashboard.policy_form import GROUPS, change, shown
 from service.dashboard.sessions import say
 from service.forecasts.kind import refuse
@@ -37,13 +37,12 @@ _ROWS = 20_000
 
 @router.get("/projects/{project}/settings")
 def settings_page(request: Request, context: Ctx, viewer: Looks, project: ProjectInPath) -> Response:
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "settings.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}",
-        project=project,
-        projects=known(context),
+        twin="",
         watched=False,
         groups=GROUPS,
         shown=lambda setting: shown(project.policy, setting),
@@ -75,13 +74,12 @@ def replay_page(
     request: Request, context: Ctx, viewer: Looks, project: ProjectInPath, number: int
 ) -> Response:
     found = context.registry.replays.get(project.id, number)
-    return page(
+    return page_of(
         request,
+        viewer,
+        project,
         "replay.html",
-        viewer=viewer,
-        twin=f"/v1/projects/{project.name}/replays/{number}",
-        project=project,
-        projects=known(context),
+        twin=f"/replays/{number}",
         watched=False,
         replay=found,
         policies=policies(found.result),

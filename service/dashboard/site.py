@@ -23,6 +23,7 @@ from service.dashboard import (
     run_pages,
     schema_page,
     settings_page,
+    twins,
 )
 from service.dashboard.frame import STATIC
 
@@ -64,5 +65,6 @@ def install(app: FastAPI) -> None:
         settings_page,
         keys_page,
         health_page,
+        twins,
     ):
         app.include_router(module.router)

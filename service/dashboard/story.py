@@ -50,9 +50,14 @@ class Happening:
 
 
 def story(
-    registry: Registry, project: Project, *, since: datetime | None = None, most: int = 20
+    registry: Registry,
+    project: Project,
+    *,
+    since: datetime | None = None,
+    most: int = 20,
+    waits: bool = True,
 ) -> list[Happening]:
-    """The newest ``most`` happenings after ``since``. Refusals that only wait are told as the newest one alone."""
+    """The newest ``most`` happenings after ``since``. Where ``waits``, the newest decision to wait is among them."""
     name = project.name
     promotions = registry.ledger.promotions(project.id, limit=_EACH)
     promoting = {one.run for one in promotions if one.kind is PromotionKind.PROMOTION}
@@ -71,7 +76,7 @@ def story(
         if one.kind is BatchKind.UPLOAD
     ]
     last = registry.ledger.last_decision(project.id)
-    if last is not None and last.outcome == "refused":
+    if waits and last is not None and last.outcome == "refused":
         told.append(_refused(name, last))
     kept = [one for one in told if since is None or one.at >= since]
     return sorted(kept, key=lambda one: one.at, reverse=True)[:most]
@@ -134,7 +139,11 @@ def _moved(project: str, record: DriftRecord) -> Happening:
 
 def _uploaded(project: str, batch: Batch) -> Happening:
     title = f"{words.plural(batch.rows, 'row')} uploaded"
-    why = f"{batch.labelled:,} with their label"
+    why = "none with its label"
+    if batch.labelled:
+        why = (
+            "all with their label" if batch.labelled == batch.rows else f"{batch.labelled:,} with their label"
+        )
     tone = "plain"
     if batch.quarantined:
         tone = "watch"

@@ -10,6 +10,7 @@ MOST = 80
 """Characters of a caller's value that a cell shows; the title holds more of it."""
 
 METRICS = {
+    "auto": "score",
     "roc_auc": "ROC AUC",
     "log_loss": "log loss",
     "accuracy": "accuracy",
@@ -34,20 +35,33 @@ def lower_is_better(name: str | None) -> bool:
 
 
 def score(value: float | None) -> str:
-    """Four decimals near one, four digits beyond; a dash for nothing."""
+    """Four decimals below ten, four digits beyond; a dash for nothing.
+
+    >>> score(0.6985), score(584.0), score(3776.4)
+    ('0.6985', '584.0', '3,776')
+    """
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.4g}"
+    return f"{value:,.{_decimals(value)}f}"
 
 
-def signed(value: float | None) -> str:
-    """With its sign, a true minus, and as many decimals as :func:`score`."""
+def signed(value: float | None, beside: float | None = None) -> str:
+    """With its sign, a true minus, and as many decimals as the score it stands ``beside`` (by itself: its own).
+
+    >>> signed(-0.0129), signed(2.2813, beside=523.4), signed(0.0)
+    ('−0.0129', '+2.3', '±0.0000')
+    """
     if value is None or not math.isfinite(value):
         return "–"
-    text = f"{abs(value):.4f}" if abs(value) < 10 else f"{abs(value):,.4g}"
+    near = value if beside is None or not math.isfinite(beside) else beside
+    text = f"{abs(value):,.{_decimals(near)}f}"
     if float(text.replace(",", "")) == 0:
         return "±" + text
     return ("+" if value > 0 else "−") + text
+
+
+def _decimals(value: float) -> int:
+    return 4 if abs(value) < 10 else max(0, 3 - math.floor(math.log10(abs(value))))
 
 
 def count(value: float | None) -> str:
@@ -130,6 +144,20 @@ def short(value: Any, most: int = MOST) -> str:
     """A caller's value as one line of at most ``most`` characters."""
     text = " ".join(str(value).split()) if isinstance(value, str) else str(value)
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def trimmed(text: str) -> str:
+    """A number without the zeros that say nothing.
+
+    >>> trimmed("0.0020"), trimmed("7.7100"), trimmed("1,000")
+    ('0.002', '7.71', '1,000')
+    """
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def upper(text: Any) -> str:
+    """A sentence with a capital to begin it; the rest stays as it is."""
+    return str(text)[:1].upper() + str(text)[1:]
 
 
 def plural(number: float, one: str, many: str | None = None) -> str:

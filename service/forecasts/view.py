@@ -41,11 +41,11 @@ def shown(one: ForecastRecord) -> dict[str, Any]:
     return found
 
 
-def forecast_performance(registry: Registry, project: Project) -> dict[str, Any]:
-    """MASE and coverage of the newest 5,000 stored forecasts whose actual values came, in all and by model version."""
+def forecast_performance(registry: Registry, project: Project, most: int = MOST) -> dict[str, Any]:
+    """MASE and coverage of the newest ``most`` stored forecasts whose actual values came, in all and by model version."""
     records = [
         one
-        for one in registry.forecasts.list(project.id, limit=MOST)
+        for one in registry.forecasts.list(project.id, limit=most)
         if any(came is not None for came in one.actuals)
     ]
     versions = sorted({one.model_version for one in records})

@@ -50,6 +50,7 @@ def test_the_pulse_changes_with_whatever_is_kept_and_with_nothing_else(
     seen = {pulse.of(project.id)}
     still = pulse.of(other.id)
     assert pulse.of(project.id) in seen
+    assert pulse.each() == {one.id: pulse.of(one.id) for one in (project, other)}
 
     def changed() -> bool:
         new = pulse.of(project.id) not in seen and pulse.of(other.id) == still
@@ -65,6 +66,9 @@ def test_the_pulse_changes_with_whatever_is_kept_and_with_nothing_else(
     assert changed()
     Projects(db).update(project.name, policy={"a": 1})
     assert changed()
+    runs.describe(claimed.id, claimed.fence, snapshot={"hash": "a"}, engines=None, at=NOW)
+    assert changed(), "what a run has frozen is news"
+    assert pulse.each()[project.id] == pulse.of(project.id)
     everything = pulse.of(None)
     runs.request_cancel(claimed.id, at=NOW)
     Projects(db).create("third", task={}, policy={}, at=NOW)

@@ -21,8 +21,10 @@
   // Times in UTC, one line: seconds, minutes or days, whatever the ticks stand apart.
   function times(self, ticks, place, space, apart) {
     var long = self.scales.x.max - self.scales.x.min > 86400;
+    var years = self.scales.x.max - self.scales.x.min > 2 * 31557600;
     return ticks.map(function (one) {
       var iso = new Date(one * 1e3).toISOString();
+      if (years) return iso.slice(0, 7);
       if (apart >= 86400) return iso.slice(5, 10);
       return (long ? iso.slice(5, 10) + " " : "") + (apart >= 60 ? iso.slice(11, 16) : iso.slice(11, 19));
     });
@@ -63,7 +65,8 @@
     return {
       options: {
         padding: [18, 10, 0, 0],
-        scales: { y: { range: function (self, low, high) { var room = (high - low) * 0.08 || 0.01; return [low - room, high + room]; } } },
+        scales: { x: { range: function (self, low, high) { return low === high ? [low - 3600, high + 3600] : [low, high]; } },
+          y: { range: function (self, low, high) { var room = (high - low) * 0.08 || 0.01; return [low - room, high + room]; } } },
         series: [
           { label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
           Object.assign({ label: "low", show: true, stroke: "transparent" }, line, { value: value }),
@@ -91,7 +94,7 @@
       options: {
         padding: [10, 10, 0, 0],
         scales: { x: { time: false }, y: { range: function (self, low, high) {
-          if (data.low !== null) { if (data.low < high && data.low > low) low = data.low; else if (data.low > low && data.low < high) high = data.low; }
+          if (data.edge !== null && data.edge > low && data.edge < high) { if (data.lower_is_better) high = data.edge; else low = data.edge; }
           var room = (high - low) * 0.08 || 0.01; return [low - room, high + room]; } } },
         series: [{ label: "second", value: function (self, raw) { return raw === null ? "–" : raw.toFixed(1) + " s"; } }]
           .concat(dots, [{ label: "best so far", stroke: colour("ink"), width: 1.5, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false }, value: function (self, raw) { return number(raw); } }]),
@@ -139,10 +142,11 @@
     return {
       options: {
         padding: [10, 10, 0, 0],
-        series: [{ label: "UTC" }, Object.assign({ label: "lower", stroke: "transparent" }, line), Object.assign({ label: "upper", stroke: "transparent" }, line),
-          Object.assign({ label: "forecast", stroke: colour("estimate"), width: 2 }, line), Object.assign({}, line, { label: "actual", stroke: colour("live"), width: 2, points: { show: true, size: 5 } })],
+        scales: { x: { time: data.in_time } },
+        series: [data.in_time ? { label: "UTC" } : { label: "time", value: function (self, raw) { return String(raw); } }, Object.assign({ label: "lower", stroke: "transparent" }, line), Object.assign({ label: "upper", stroke: "transparent" }, line),
+          Object.assign({ label: "forecast", stroke: colour("estimate"), width: 2 }, line), Object.assign({}, line, { label: "came", stroke: colour("live"), width: 2, points: { show: data.x.length < 60, size: 5 } })],
         bands: [{ series: [2, 1], fill: colour("estimate", 0.15) }],
-        axes: [timeAxis(), axis({ size: fine, values: function (self, ticks) { return ticks.map(function (one) { return String(+one.toPrecision(6)); }); } })]
+        axes: [data.in_time ? timeAxis() : axis(), axis({ size: fine, values: function (self, ticks) { return ticks.map(function (one) { return (+one.toPrecision(6)).toLocaleString("en"); }); } })]
       },
       rows: [data.x, data.lower, data.upper, data.value, data.actual], told: [3, 1, 2, 4]
     };

@@ -10,6 +10,7 @@
       if (old.dataset.chart !== fresh.dataset.chart) old.setAttribute("data-chart", fresh.dataset.chart);
       return false;
     }
+    if (old.hasAttribute("data-own")) return false;  // it asks for its news itself
     if (old.localName === "form" && old.contains(document.activeElement)) return false;
     return true;
   };

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from dashboard_house import HOSTILE, LONG, Site, site
 from small_house import NOW, make_champion, make_model, make_project
 
 from automl.columns import Column, ColumnKind
+from registry.records import QualityRecord
 from service.api import projects
+from service.dashboard import charts
+from service.dashboard.forecast_charts import drawn
 from service.dashboard.histograms import compared
 from service.dashboard.policy_form import SETTINGS, change, shown
 from service.policy import Policy
@@ -226,6 +230,47 @@ def test_a_row_is_predicted_and_explained_by_form(house: Site) -> None:
     )
     assert wrong.status_code == 422
     assert "size" in wrong.text
+
+
+def test_of_many_windows_those_that_follow_each_other_are_one_point_with_their_common_error() -> None:
+    def window(number: int, version: int) -> QualityRecord:
+        at = NOW + timedelta(minutes=number)
+        told = {"rows": 1000, "error": 0.02, "from": at.isoformat(), "to": at.isoformat()}
+        return QualityRecord(
+            number=number,
+            project_id=1,
+            model_version=version,
+            kind="window",
+            score=0.8 + number % 2 / 10,
+            reference=0.8,
+            report=told,
+            at=at,
+        )
+
+    told = charts.quality([window(one, 1 + one // 200) for one in range(400)][::-1], [], [], metric="roc_auc")
+    assert len(told["x"]) == 100
+    assert told["x"] == sorted(told["x"])
+    assert told["live"][0] == pytest.approx(0.85)
+    assert told["live_high"][0] - told["live"][0] == pytest.approx(1.96 * 0.01), (
+        "four windows halve the error"
+    )
+
+
+def test_forecasts_of_one_moment_are_drawn_as_the_newest_and_what_came_stays() -> None:
+    def step(day: int, value: float, actual: float | None = None) -> dict[str, object]:
+        return {
+            "time": f"2026-01-0{day}T00:00:00+00:00",
+            "value": value,
+            "lower": 0.0,
+            "upper": 9.0,
+            "actual": actual,
+        }
+
+    newest, older = {"steps": [step(2, 5.0), step(3, 6.0)]}, {"steps": [step(1, 3.0, 3.5), step(2, 4.0)]}
+    found = drawn([newest, older], [(0.0, 2.0)])
+    assert (found["value"], found["actual"]) == ([None, 3.0, 5.0, 6.0], [2.0, 3.5, None, None])
+    assert found["in_time"]
+    assert not drawn([{"steps": [{**step(1, 1.0), "time": 7}]}])["in_time"], "a time may be a number"
 
 
 def test_histograms_stand_beside_each_other_whatever_came() -> None:

@@ -41,8 +41,19 @@ def test_a_champion_that_answers_as_promised_is_healthy_and_says_so_in_numbers()
         ({"served": 2}, State.WATCH, "being loaded"),
         ({"broken": "'temp' moved by 40"}, State.NEEDED, "Nothing is learnt while"),
         ({"failed_run": 9, "failure": "out of memory"}, State.NEEDED, "Run 9 failed: out of memory"),
-        ({"sure_drop": 0.05}, State.WATCH, "surely down"),
-        ({"sure_drop": 0.05, "retrains_on_decay": False}, State.NEEDED, "does not retrain for that"),
+        (
+            {"champion": None, "served": None, "truths": 40, "unlabelled": 9},
+            State.EMPTY,
+            "60 more labelled rows",
+        ),
+        ({"live": 0.7, "sure_drop": 0.05}, State.WATCH, "surely down"),
+        ({"live": 0.7, "sure_drop": 0.05, "looked_run": 7}, State.WATCH, "run 7 looked and found nothing"),
+        ({"sure_drop": 0.05}, State.HEALTHY, "as well as promised: ROC AUC 0.8200 live"),
+        (
+            {"live": 0.7, "sure_drop": 0.05, "retrains_on_decay": False},
+            State.NEEDED,
+            "does not retrain for that",
+        ),
         ({"estimate_decayed": True, "estimate": 0.7}, State.WATCH, "estimated at 0.7000"),
         (
             {"drift_share": 0.5, "drift_limit": 0.3, "drifted": ("a", "b", "c", "d")},
@@ -58,6 +69,21 @@ def test_every_state_has_its_reason(change: dict[str, object], state: State, sai
     found = health(replace(WELL, **change))  # type: ignore[arg-type]
     assert found.state is state
     assert said in found.reason
+
+
+@pytest.mark.parametrize(
+    ("rows", "page"),
+    [
+        ({"unlabelled": 0}, "/data"),
+        ({"unlabelled": 5}, "/labeling"),
+        ({"unlabelled": 5, "labelling": False}, "/data"),
+    ],
+)
+def test_missing_labels_are_asked_of_people_where_there_are_rows_to_label(
+    rows: dict[str, object], page: str
+) -> None:
+    found = health(replace(WELL, champion=None, served=None, truths=40, **rows))  # type: ignore[arg-type]
+    assert found.needs[0].page == page
 
 
 def test_what_a_person_has_to_do_outranks_what_to_keep_an_eye_on() -> None:

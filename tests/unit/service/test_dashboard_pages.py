@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import pytest
 from dashboard_house import SCRIPT, Site, site
+from small_house import NOW, make_project
+
+from registry.records import Project
+from service.api.context import Context
+from service.dashboard import kept_glances
+from service.dashboard.glance import Glance, glance
 
 PAGES = (
     "/projects",
@@ -116,11 +123,49 @@ def test_errors_are_pages_for_browsers_and_problems_for_programs(house: Site) ->
 
 def test_every_page_names_its_twin_and_the_twin_is_there(house: Site) -> None:
     for path in PAGES:
-        if path in ("/projects/fruit/schema/histograms", "/keys"):
+        if path == "/projects/fruit/schema/histograms":
             continue  # a part of a page, and what the API does not do
         found = re.search(r'This page as JSON: <a href="([^"]+)"', house.get(path).text)
         assert found is not None, path
-        assert house.http.get(found[1]).headers["content-type"] == "application/json"
+        assert house.http.get(html.unescape(found[1])).headers["content-type"] == "application/json", path
+
+
+def test_the_overview_is_told_as_json_with_every_state_reason_and_need(house: Site) -> None:
+    told = house.http.get("/v1/overview").json()
+    (fruit,) = told["projects"]
+    assert (fruit["name"], fruit["champion"]) == ("fruit", 1)
+    assert fruit["reason"] in html.unescape(house.get("/projects").text)
+    alone = house.http.get("/v1/projects/fruit/health").json()
+    assert {name: alone[name] for name in fruit} == fruit
+    assert alone["because"], "it does not retrain now, and says why"
+    assert "v=1&v=2" in house.http.get("/v1/projects/fruit/models/compare?v=1").json()["remedy"]
+    both = house.http.get("/v1/projects/fruit/models/compare?v=1&v=2").json()
+    assert [both["a"]["version"], both["b"]["version"]] == [1, 2]
+
+
+def test_a_project_where_nothing_happened_is_not_looked_at_again(
+    house: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    def counting(context: Context, project: Project) -> Glance:
+        looked.append(project.name)
+        return glance(context, project)
+
+    monkeypatch.setattr(kept_glances, "glance", counting)
+    other = make_project(house.registry, name="quiet")
+    house.get("/projects")
+    looked.clear()
+    house.get("/projects")
+    assert looked == []
+    house.registry.ledger.decide(
+        other.id, outcome="refused", trigger="cooldown", reason="it rests", evidence={}, at=NOW
+    )
+    told = {one["name"]: one for one in house.http.get("/v1/overview").json()["projects"]}
+    assert told["quiet"]["last_decision"]["reason"] == "it rests"
+    assert looked == ["quiet"]
+    house.registry.projects.delete("quiet", at=NOW)
+    assert "/projects/quiet" not in house.get("/projects").text
 
 
 def test_files_are_kept_for_ever_under_their_content(house: Site) -> None:

@@ -38,6 +38,11 @@ CALLS = [
     ("data", "GET", "/v1/projects/fruit/models"),
     ("data", "GET", "/v1/projects/fruit/decisions"),
     ("data", "GET", "/v1/projects/fruit/performance"),
+    ("data", "GET", "/v1/overview"),
+    ("data", "GET", "/v1/projects/fruit/health"),
+    ("admin", "GET", "/v1/keys"),
+    ("admin", "POST", "/v1/keys"),
+    ("admin", "DELETE", "/v1/keys/00000000"),
     ("admin", "POST", "/v1/projects"),
     ("admin", "PATCH", "/v1/projects/fruit"),
     ("admin", "DELETE", "/v1/projects/nobody"),
@@ -78,3 +83,35 @@ def test_every_endpoint_under_projects_asks_for_a_key(house: tuple[TestClient, d
 def test_health_needs_no_key(house: tuple[TestClient, dict[str, str]]) -> None:
     http, _ = house
     assert http.get("/healthz").status_code == 200
+
+
+def test_a_key_is_made_over_http_shown_once_and_ended(house: tuple[TestClient, dict[str, str]]) -> None:
+    http, secrets = house
+    admin = {"Authorization": f"Bearer {secrets['admin']}"}
+    made = http.post("/v1/keys", headers=admin, json={"scopes": ["predict"], "label": "the shop"})
+    assert made.status_code == 201
+    secret, key = made.json()["secret"], made.json()["key"]
+    assert secret.startswith(f"inc_{key}_")
+    theirs = {"Authorization": f"Bearer {secret}"}
+    assert http.get("/v1/projects/fruit/champion", headers=theirs).status_code == 200
+    assert http.get("/v1/keys", headers=theirs).json()["code"] == "scope_missing"
+    listed = http.get("/v1/keys", headers=admin)
+    assert secret not in listed.text
+    assert listed.json()["keys"][0]["label"] == "the shop", "the newest first"
+    assert http.get(made.headers["location"], headers=admin).json()["revoked_at"] is None
+    ended = http.delete(f"/v1/keys/{key}", headers=admin).json()
+    assert ended["revoked_at"] is not None
+    assert http.delete(f"/v1/keys/{key}", headers=admin).json() == ended, "a second time changes nothing"
+    assert http.get("/v1/projects/fruit/champion", headers=theirs).json()["code"] == "key_invalid"
+
+
+def test_a_key_that_is_asked_for_wrongly_is_refused_with_the_field(
+    house: tuple[TestClient, dict[str, str]],
+) -> None:
+    http, secrets = house
+    admin = {"Authorization": f"Bearer {secrets['admin']}"}
+    for body in ({}, {"scopes": []}, {"scopes": ["root"]}, {"scopes": ["data"], "label": "x" * 101}):
+        refused = http.post("/v1/keys", headers=admin, json=body)
+        assert refused.status_code == 422
+        assert "scopes" in refused.text or "label" in refused.text
+    assert http.delete("/v1/keys/nothing", headers=admin).json()["code"] == "key_not_found"

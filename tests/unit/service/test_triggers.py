@@ -51,7 +51,7 @@ def test_a_run_waits_until_the_judge_has_mostly_new_rows() -> None:
     held = due(policy(), facts(truths=119_999, **many), NOW)
     assert isinstance(held, Refusal)
     assert held.guard == "min_fresh_labels"
-    assert "min_fresh_share asks for 20% of the 100000 that the last run had: 20000" in held.reason
+    assert "min_fresh_share asks for 20% of the 100,000 that the last run had: 20,000" in held.reason
     assert isinstance(due(policy(), facts(truths=120_000, **many), NOW), Trigger)
 
 
