@@ -98,10 +98,14 @@ class Settings(BaseSettings):
         default=86_400.0, gt=0, description="an alert that could not be told for this long is given up"
     )
     smtp_host: str | None = Field(default=None, description="mail server for alerts by e-mail")
-    smtp_port: int = Field(default=587, ge=1, le=65535)
-    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
-    smtp_user: str | None = None
-    smtp_password: SecretStr | None = None
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="port of the mail server")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="how the mail server is spoken to; tls mostly goes with port 465"
+    )
+    smtp_user: str | None = Field(
+        default=None, description="who logs in to the mail server; nobody when unset"
+    )
+    smtp_password: SecretStr | None = Field(default=None, description="password of smtp_user; stored nowhere")
     smtp_from: str | None = Field(default=None, description="sender of alerts by e-mail")
     min_free_bytes: int = Field(
         default=1024 * MIB,

@@ -1,17 +1,12 @@
-"""The table of kinds in docs/alerts.md, from the kinds themselves::
-
-python -m service.alerts.reference docs/alerts.md
-"""
+"""The table of kinds in docs/alerts.md, from the kinds themselves."""
 
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 from service.alerts.kinds import KINDS
 
-BEGIN, END = "<!-- kinds -->\n", "<!-- end of kinds -->\n"
+BEGIN, END = "<!-- kinds: made by python -m service.reference -->\n", "<!-- end of kinds -->\n"
 
 
 def table() -> str:
@@ -28,8 +23,3 @@ def rewritten(page: str) -> str:
     """The page with a fresh table between its two marks."""
     before, rest = page.split(BEGIN)
     return before + BEGIN + "\n" + table() + "\n" + END + rest.split(END)[1]
-
-
-if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(rewritten(path.read_text(encoding="utf-8")), encoding="utf-8")
