@@ -35,6 +35,7 @@ from registry.delta_tables import DeltaTables
 from registry.durable import locked
 from registry.errors import Conflict, Damaged, DuplicateRows, NotFound
 from registry.labels import repeats, winners
+from registry.ledger import append_events
 from registry.lineage import GENESIS, chain
 from registry.pause import Pause, no_pause
 from registry.records import Batch, BatchKind, Json
@@ -197,7 +198,7 @@ class Commits:
         predictions = files.count("predictions")
         counted = row_index.count_truths(self._db, row.project_id) if fresh is None else 0
         with self._db.write() as connection:
-            lock_project(connection, row.project_id)
+            project = lock_project(connection, row.project_id)
             mine = select(batches).where(batches.c.id == row.id).with_for_update()
             current = connection.execute(mine).one()
             if current.status == "committed":  # by another that thought this process dead
@@ -219,7 +220,9 @@ class Commits:
             connection.execute(insert(dataset_versions).values(new))
             committed = {"status": "committed", "dataset_version": new["number"], "committed_at": at}
             change = update(batches).where(batches.c.id == row.id).values(committed).returning(batches)
-            return batch_record(connection.execute(change).one())
+            batch = batch_record(connection.execute(change).one())
+            append_events(connection, row.project_id, _quarantined(str(project["name"]), batch), at=at)
+            return batch
 
     def _take_back(self, row: Row[Any]) -> None:
         with self._db.write() as connection:
@@ -235,6 +238,14 @@ class Commits:
                 f"and the rest of it is missing: {self._staging / row.uuid}"
             )
         self._take_back(row)
+
+
+def _quarantined(project: str, batch: Batch) -> tuple[tuple[str, Json], ...]:
+    """The event of an upload that had rows put aside."""
+    if batch.kind is not BatchKind.UPLOAD or not batch.quarantined:
+        return ()
+    counts = {"batch": batch.number, "rows": batch.rows, "quarantined": batch.quarantined}
+    return (("incumbent.batch.quarantined", {"project": project, **counts}),)
 
 
 def truths_of(files: StagedFiles, at: datetime) -> tuple[pa.Array, pa.Array]:

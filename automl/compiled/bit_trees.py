@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.compiled.links import link_of
-from automl.compiled.lookups import Bits, Splits, by_feature, lookups_of
+from automl.compiled.lookups import Bits, Splits, count_lines, lookups_of
 from automl.compiled.model_text import TextTree, text_trees
 
 Floats = npt.NDArray[np.float64]
@@ -87,9 +87,7 @@ def bit_trees(text: str, *, outputs: int) -> BitTrees | None:
         return None
     dtype = np.uint32 if leaves <= 32 else np.uint64
     splits = _splits(model.trees, dtype)
-    places = [len(np.unique(splits.thresholds[part])) for part in by_feature(splits)]
-    lines = 1 + sum(1 + count if count > 1 else 1 for count in places)
-    if lines * len(model.trees) * np.dtype(dtype).itemsize > MOST_BYTES:
+    if count_lines(splits) * len(model.trees) * np.dtype(dtype).itemsize > MOST_BYTES:
         return None
     values = np.zeros((len(model.trees), leaves))
     for at, tree in enumerate(model.trees):
@@ -111,7 +109,7 @@ def _splits(trees: Sequence[TextTree], dtype: Any) -> Splits:
         [(1 << last) - (1 << first) for tree in trees for first, last in tree.ruled_out], dtype
     )
     thresholds = np.array([threshold for tree in trees for threshold in tree.thresholds], np.float64)
-    order = np.argsort(features, kind="stable")
+    order = np.lexsort((thresholds, features))
     return Splits(
         features=features[order],
         thresholds=thresholds[order],

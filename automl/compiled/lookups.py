@@ -21,8 +21,8 @@ ONE_BY_ONE_FROM = 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splits:
-    """All splits of all trees, by feature: a row above the threshold can't end in the tree's leaves ``ruled_out``, which
-    are bits."""
+    """All splits of all trees, by feature and, of one feature, by threshold: a row above the threshold can't end in the
+    tree's leaves ``ruled_out``, which are bits."""
 
     features: npt.NDArray[np.int32]
     thresholds: Floats
@@ -84,43 +84,71 @@ class Lookups:
         return left
 
 
-def by_feature(splits: Splits) -> list[slice]:
-    """Where the splits of each feature stand."""
-    starts = np.flatnonzero(np.diff(splits.features, prepend=-1)).tolist()
-    return [slice(*ends) for ends in zip(starts, [*starts[1:], len(splits.features)], strict=True)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """Where the splits of each feature stand, which are the first with their threshold, and how many thresholds each
+    feature has."""
+
+    starts: Places
+    new: npt.NDArray[np.bool_]
+    thresholds: Places
+
+    @classmethod
+    def of(cls, splits: Splits) -> _Parts:
+        changed = np.ones(len(splits.features), np.bool_)
+        changed[1:] = splits.features[1:] != splits.features[:-1]
+        starts, new = np.flatnonzero(changed), changed.copy()
+        new[1:] |= splits.thresholds[1:] != splits.thresholds[:-1]
+        return cls(starts=starts, new=new, thresholds=np.add.reduceat(new, starts, dtype=np.intp))
+
+
+def count_lines(splits: Splits) -> int:
+    """Of the look-ups that :func:`lookups_of` makes."""
+    counts = _Parts.of(splits).thresholds
+    return 1 + int(np.where(counts > 1, counts + 1, 1).sum())
 
 
 def lookups_of(splits: Splits, trees: int, rest: Callable[[], None]) -> Lookups:
     """``rest`` is called now and then."""
-    dtype = splits.ruled_out.dtype
-    full = np.iinfo(dtype).max
+    parts = _Parts.of(splits)
+    full = np.iinfo(splits.ruled_out.dtype).max
     ordered: list[Ordered] = []
-    flags: list[tuple[int, float]] = []
     tables: list[Bits] = []
-    lines: list[Bits] = []
     count = 0
-    for part in by_feature(splits):
+    ends = np.append(parts.starts[1:], len(splits.features))
+    for at in np.flatnonzero(parts.thresholds > 1).tolist():
         rest()
-        feature = int(splits.features[part.start])
-        thresholds, place = np.unique(splits.thresholds[part], return_inverse=True)
-        table = np.full((len(thresholds) + 1, trees), full, dtype)
-        np.bitwise_and.at(table, (place + 1, splits.trees[part]), ~splits.ruled_out[part])
-        if len(thresholds) == 1:
-            flags.append((feature, float(thresholds[0])))
-            lines.append(table[1:])
-            continue
+        part = slice(parts.starts[at], ends[at])
+        new = parts.new[part]
+        table = np.full((parts.thresholds[at] + 1, trees), full, splits.ruled_out.dtype)
+        np.bitwise_and.at(table, (new.cumsum(), splits.trees[part]), ~splits.ruled_out[part])
         np.bitwise_and.accumulate(table, axis=0, out=table)
+        feature, thresholds = int(splits.features[part.start]), splits.thresholds[part][new]
         ordered.append(Ordered(feature=feature, thresholds=thresholds, first=count))
         tables.append(table)
         count += len(table)
-    flag_thresholds = np.full(1 + max((feature for feature, _ in flags), default=-1), np.inf)
+    rest()
+    features, thresholds, lines = _flags(splits, parts, trees)
+    flag_thresholds = np.full(1 + int(features.max(initial=-1)), np.inf)
     flag_lines = np.zeros(len(flag_thresholds), np.intp)
-    for line, (feature, threshold) in enumerate(flags, start=count):
-        flag_thresholds[feature], flag_lines[feature] = threshold, line
+    flag_thresholds[features], flag_lines[features] = thresholds, np.arange(count, count + len(features))
+    rest()
     return Lookups(
-        lines=np.concatenate([*tables, *lines, np.full((1, trees), full, dtype)]),
+        lines=np.concatenate([*tables, lines, np.full((1, trees), full, splits.ruled_out.dtype)]),
         ordered=tuple(ordered),
         positions=Positions([each.thresholds for each in ordered], [each.first for each in ordered]),
         flag_thresholds=flag_thresholds,
         flag_lines=flag_lines,
     )
+
+
+def _flags(splits: Splits, parts: _Parts, trees: int) -> tuple[npt.NDArray[np.int32], Floats, Bits]:
+    """The features of one threshold, these, and a line for each: all at once, as one-hot categories make many."""
+    is_flag = parts.thresholds == 1
+    starts = parts.starts[is_flag]
+    sizes = np.diff(parts.starts, append=len(splits.features))
+    mine = is_flag.repeat(sizes)
+    line = (is_flag.cumsum() - 1).repeat(sizes)[mine]
+    lines = np.full((len(starts), trees), np.iinfo(splits.ruled_out.dtype).max, splits.ruled_out.dtype)
+    np.bitwise_and.at(lines, (line, splits.trees[mine]), ~splits.ruled_out[mine])
+    return splits.features[starts], splits.thresholds[starts], lines
