@@ -31,7 +31,7 @@ from registry import row_index
 from registry.batches import batch_record, newest_version, with_key
 from registry.columns import is_truth
 from registry.database import Database, lock_project
-from registry.delta_tables import TIME, DeltaTables
+from registry.delta_tables import DeltaTables
 from registry.durable import locked
 from registry.errors import Conflict, Damaged, DuplicateRows, NotFound
 from registry.labels import repeats, winners
@@ -41,6 +41,7 @@ from registry.pause import Pause, no_pause
 from registry.records import Batch, BatchKind, Json
 from registry.staged_files import StagedFiles
 from registry.staging import Staging
+from registry.table_schemas import TIME
 from registry.tables import batches, dataset_versions
 
 _PARTS = ("rows", "labels", "predictions", "shadows", "quarantine")
@@ -172,6 +173,9 @@ class Commits:
         if own.equals(ids):  # each row with its label, as uploads have it
             row_index.add(self._db, row.project_id, row.number, own, texts, pause)
             return len(own)
+        if not len(ids):  # as in the prediction log
+            row_index.add(self._db, row.project_id, row.number, own, pa.nulls(len(own), pa.string()), pause)
+            return 0
         place = pc.index_in(own, ids)
         row_index.add(self._db, row.project_id, row.number, own, texts.take(place), pause)
         others = pc.invert(pc.is_in(ids, own))
@@ -183,7 +187,8 @@ class Commits:
         for name in _PARTS:
             if files.has(name):
                 reader = files.reader(name, batch=row.number, at=row.created_at, pause=pause)
-                versions[name] = tables.append(name, row.number, reader)
+                final = files.final(name, row.number) or ()
+                versions[name] = tables.append(name, row.number, reader, final)
                 pause()
         return versions
 
