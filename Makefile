@@ -21,14 +21,16 @@ TESTABLE := $(VENV)/.testable
 
 export OMP_WAIT_POLICY := PASSIVE
 export DO_NOT_TRACK := 1
+export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help install demo serve test check bench bench-serving clean
+.PHONY: help install demo serve test check docs docs-serve bench bench-serving clean
 
 help:
 	@echo "make demo     play a year of real flights against a real server, then keep serving"
 	@echo "make test     run the tests"
 	@echo "make serve    run the service on http://127.0.0.1:8000"
-	@echo "make check    ruff, mypy, import contracts and the tests"
+	@echo "make check    ruff, mypy, import contracts, the documentation's site and the tests"
+	@echo "make docs     build the documentation's site in build/site (docs-serve: show it while you write)"
 	@echo "make bench    run the benchmarks, the short way"
 	@echo "make bench-serving  serving beside MLflow, BentoML and MLServer, in full (installs them elsewhere: 2 GB)"
 	@echo "make install  only set up $(VENV)"
@@ -50,7 +52,16 @@ check: $(TESTABLE)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet
 	$(BIN)/python -m pytest $(ARGS)
+
+docs: $(TESTABLE)
+	$(BIN)/python -m service.reference
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "Open build/site/index.html"
+
+docs-serve: $(TESTABLE)
+	$(BIN)/mkdocs serve
 
 bench: $(TESTABLE)
 	@for bench in benchmarks/*.py benchmarks/*/__main__.py; do \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from automl import decimal_commas
 from automl.checking import refuse_duplicates
 from automl.coercion import ISO_TIME, NUMBER, coerce, plain
 from automl.columns import Column, ColumnKind, Schema, short
@@ -36,7 +38,7 @@ def infer(table: pa.Table, task: Task) -> tuple[Schema, Task]:
     Raises SchemaError when no schema can be made: ``empty``, ``duplicate_columns``, ``empty_column_name``,
     ``reserved_column``, ``column_name_too_long``,
     ``control_in_column_name``, ``missing_target``, ``missing_column``, ``no_features``,
-    ``no_labels``, ``one_class``, ``too_many_classes``, ``constant_target``, ``unparsable_labels``,
+    ``decimal_commas``, ``no_labels``, ``one_class``, ``too_many_classes``, ``constant_target``, ``unparsable_labels``,
     ``unordered_time_column``, ``unsupported_type``.
     """
     kept = [at for at, name in enumerate(table.column_names) if not _PANDAS_INDEX.match(name)]
@@ -90,6 +92,8 @@ def _missing_target(names: list[str], task: Task) -> SchemaError:
     )
     if len(names) == 1 and (found := re.search(r"[;\t|,:~^]", names[0])):
         remedy = f"the header was read as one column: is the delimiter {found.group()!r}? Use one of , ; | or tab; {remedy}"
+    elif near := difflib.get_close_matches(task.target, names, n=1):
+        remedy = f"is it {near[0]!r}? Then make the project anew with that target; else {remedy}"
     return SchemaError(
         f"the target column {task.target!r} is not in the table",
         code="missing_target",
@@ -162,7 +166,7 @@ def _column(table: pa.Table, name: str, task: Task) -> Column:
 def _kind(values: pa.Array, name: str) -> ColumnKind:
     kind = values.type
     if pa.types.is_string(kind):
-        return _kind_of_text(values)
+        return _kind_of_text(values, name)
     if pa.types.is_boolean(kind):
         return ColumnKind.BOOLEAN
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
@@ -178,7 +182,7 @@ def _kind(values: pa.Array, name: str) -> ColumnKind:
     )
 
 
-def _kind_of_text(values: pa.Array) -> ColumnKind:
+def _kind_of_text(values: pa.Array, name: str) -> ColumnKind:
     words = pc.value_counts(values.drop_null())
     texts, counts = words.field(0), words.field(1).to_numpy()
     if len(texts) == 0:
@@ -190,6 +194,7 @@ def _kind_of_text(values: pa.Array) -> ColumnKind:
         return ColumnKind.NUMERIC
     if _count(texts, counts, ISO_TIME) >= READABLE_SHARE * total:
         return ColumnKind.DATETIME
+    decimal_commas.refuse(values, name, share=READABLE_SHARE)
     return ColumnKind.TEXT if _is_prose(texts, counts) else ColumnKind.CATEGORICAL
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from automl import decimal_commas
 from automl.coercion import coerce, plain
 from automl.columns import Column, ColumnKind, TargetSpec
 from automl.errors import SchemaError
@@ -68,6 +69,8 @@ def target_spec(raw: pa.ChunkedArray, task: Task) -> TargetSpec:
 def _number_target(labels: pa.Array, task: Task) -> TargetSpec:
     numbers = coerce(labels, Column(name=task.target, kind=ColumnKind.NUMERIC)).values.drop_null()
     if len(numbers) < READABLE_SHARE * len(labels):
+        if pa.types.is_string(labels.type):
+            decimal_commas.refuse(labels, task.target, share=READABLE_SHARE)
         raise SchemaError(
             f"{len(labels) - len(numbers)} of {len(labels)} labels in {task.target!r} are not finite numbers",
             code="unparsable_labels",

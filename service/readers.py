@@ -91,7 +91,7 @@ def open_source(
         raise empty()
     for magic, what in FOREIGN.items():
         if head.startswith(magic):
-            raise _unknown(f"The file is {what}.")
+            raise _unknown(f"The file is {what}.", workbook="Excel" in what)
     kind = _format(head, filename, media_type)
     wanted = frozenset(known)
     delimiter = header(file, wanted, limits)[0] if kind is Format.CSV else None
@@ -143,15 +143,14 @@ def _format(head: bytes, filename: str | None, media_type: str | None) -> Format
     if plain in MEDIA_TYPES:
         return MEDIA_TYPES[plain]
     if name.suffix in (".xlsx", ".xls", ".zip", ".xml", ".feather", ".arrow", ".avro", ".orc", ".pkl"):
-        raise _unknown(f"Files of the kind '{name.suffix}' are not read.")
+        raise _unknown(
+            f"Files of the kind '{name.suffix}' are not read.", workbook=name.suffix in (".xlsx", ".xls")
+        )
     return Format.JSONL if head.lstrip()[:1] in (b"{", b"[") else Format.CSV
 
 
-def _unknown(detail: str) -> Problem:
-    return Problem(
-        415,
-        "unknown_format",
-        detail,
-        field="file",
-        remedy="Send CSV, Parquet or JSON Lines (each may be gzipped), or JSON rows.",
-    )
+def _unknown(detail: str, *, workbook: bool) -> Problem:
+    remedy = "Send CSV, Parquet or JSON Lines (each may be gzipped), or JSON rows."
+    if workbook:
+        remedy = f"Save the sheet as 'CSV UTF-8' and send that. {remedy}"
+    return Problem(415, "unknown_format", detail, field="file", remedy=remedy)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from service.commands.console import CommandError, Exit, show, show_json, show_table
+from service.commands.console import CommandError, Exit, out, show, show_json, show_table
 from service.commands.options import AsJson, Key, ProjectName, Url, connect, given
 
 app = typer.Typer(help="Make, list, show, change and delete projects.", no_args_is_help=True)
@@ -16,6 +16,8 @@ app = typer.Typer(help="Make, list, show, change and delete projects.", no_args_
 PolicyText = Annotated[
     str | None, typer.Option("--policy", help="Policy as JSON, or @FILE that holds it.", metavar="JSON|@FILE")
 ]
+_NOT_YET = ("policy", "epoch", "schema_version")
+"""What says nothing of a project that was made this moment; ``project show`` has it."""
 Metric = Annotated[str | None, typer.Option(help="roc_auc, log_loss, accuracy, rmse, mae, …")]
 
 
@@ -63,7 +65,14 @@ def create(
         policy=policy_of(policy),
     )
     with connect(url, key) as server:
-        show(server.create_project(name, task=task, target=target, **more), as_json)
+        made = server.create_project(name, task=task, target=target, **more)
+    if as_json:
+        show_json(made)
+        return
+    show(
+        {word: held for word, held in made.items() if word not in _NOT_YET and held not in (None, [])}, False
+    )
+    out().print(f"Next: incumbent upload {name} FILE --watch", markup=False)
 
 
 @app.command("list")

@@ -16,6 +16,7 @@ import typer
 from service.commands.console import CommandError, Exit, out, show, show_json, show_table
 from service.commands.options import AsJson, Key, ProjectName, Url, connect
 from service.commands.progress import counting, sending
+from service.commands.run_after import follow, newest
 
 AT_ONCE = 1000
 """Rows a request when a file is predicted or labels are sent."""
@@ -36,14 +37,30 @@ def upload(
     idempotency_key: Annotated[
         str | None, typer.Option(help="Sending again under the same key stores nothing twice.")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Follow the run that it starts, until its champion serves.")
+    ] = False,
     url: Url = None,
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Upload rows, with or without their labels."""
-    with connect(url, key) as server, sending(file.name, quiet=as_json) as progress:
-        sent = server.upload(project, file, origin=origin, idempotency_key=idempotency_key, progress=progress)
-    show(dict(sent), as_json)
+    """Upload rows, with or without their labels; with --watch, exit 6 when no run starts, or it fails."""
+    with connect(url, key) as server:
+        before = newest(server, project) if watch else 0
+        with sending(file.name, quiet=as_json) as progress:
+            sent = server.upload(
+                project, file, origin=origin, idempotency_key=idempotency_key, progress=progress
+            )
+        if not watch:
+            show(dict(sent), as_json)
+            return
+        if not as_json:
+            show(dict(sent), as_json)
+        state = follow(server, project, before, quiet=as_json)
+    if as_json:
+        show_json({**sent, "run": state})
+    if state is None or state.get("status") != "completed":
+        raise typer.Exit(Exit.RUN_FAILED)
 
 
 def predict(

@@ -115,6 +115,27 @@ def test_postcodes_keep_their_leading_zeros() -> None:
     assert column(["01234", "98765", "00501"]).kind is ColumnKind.CATEGORICAL
 
 
+def test_decimal_commas_are_told_with_the_column_and_a_way_out_and_never_learnt_as_names() -> None:
+    commas = [f"{n},5" for n in range(30)]
+    for held in (commas, [*commas, "7", ""], [f"1.{n:03},25" for n in range(30)]):
+        fault = refused(texts({"price": held, "y": (["a", "b"] * 16)[: len(held)]}))
+        assert (fault.code, fault.column) == ("decimal_commas", "price")
+        assert "decimal=','" in fault.remedy
+    assert refused(texts({"x": range(30), "y": commas}), AMOUNT).code == "decimal_commas"
+
+
+def test_a_few_sizes_with_commas_may_be_names_and_so_may_lists() -> None:
+    assert column(["1,5", "2,0", "3,5"] * 10).kind is ColumnKind.CATEGORICAL
+    assert column([f"{n},{n},{n}" for n in range(30)]).kind is ColumnKind.CATEGORICAL
+    assert column([f"{n},5" for n in range(30)] + ["none of these"] * 5).kind is ColumnKind.CATEGORICAL
+
+
+def test_a_target_that_is_nearly_the_name_of_a_column_is_asked_about() -> None:
+    assert "is it 'y'?" not in refused(texts({"x": [1, 2], "z": ["a", "b"]})).remedy
+    near = Task(kind=TaskKind.CLASSIFICATION, target="churnd", metric="auto")
+    assert "is it 'churned'?" in refused(texts({"x": [1, 2], "churned": ["a", "b"]}), near).remedy
+
+
 def test_a_column_without_any_value_is_kept_as_numeric() -> None:
     assert column(["", "NA", "null"]) == Column(name="x", kind=ColumnKind.NUMERIC)
     assert column(pa.nulls(4)).kind is ColumnKind.NUMERIC

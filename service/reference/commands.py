@@ -1,12 +1,8 @@
-"""The reference in docs/command-line.md, from the commands themselves::
-
-python -m service.reference docs/command-line.md
-"""
+"""The commands' part of docs/command-line.md, from the commands themselves."""
 
 from __future__ import annotations
 
 import inspect
-import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -90,8 +86,3 @@ def _default(parameter: inspect.Parameter) -> str:
         return " Must be given."
     told = parameter.default
     return "" if told is None or told == "" or isinstance(told, bool) else f" Default: {told}."
-
-
-if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    target.write_text(rewritten(target.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,169 @@
+"""The blocks of a documentation page, and how they are run: one shell and one Python for a whole page, in one folder.
+
+A block in ``sh``, ``python`` or ``http`` is run as it stands. One that can't be is marked by the line before it, with
+the reason::
+
+    <!-- not run: needs a cluster -->
+
+A page that goes on where another ended says so once: ``<!-- goes on from: how-to/bring-your-csv.md -->``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).parents[2]
+RUNNABLE = ("sh", "python", "http")
+ADDRESS = "http://127.0.0.1:8000"
+"""What pages call the server; the tests' own has another port."""
+_FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_NOT_RUN = re.compile(r"<!-- not run: ((?:(?!-->).)+) -->\s*\Z", re.DOTALL)
+_GOES_ON = re.compile(r"<!-- goes on from: (\S+) -->")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    language: str
+    text: str
+    line: int
+    not_run: str | None
+
+
+def pages() -> dict[str, Path]:
+    """README and every page of the documentation, by the name used in the tests."""
+    found = {"README.md": ROOT / "README.md", "CONTRIBUTING.md": ROOT / "CONTRIBUTING.md"}
+    docs = ROOT / "docs"
+    return found | {str(path.relative_to(docs)): path for path in sorted(docs.rglob("*.md"))}
+
+
+def blocks(page: str) -> list[Block]:
+    found = []
+    for fence in _FENCE.finditer(page):
+        reason = _NOT_RUN.search(page, 0, fence.start())
+        found.append(
+            Block(
+                language=fence[1],
+                text=fence[2],
+                line=page[: fence.start()].count("\n") + 2,
+                not_run=" ".join(reason[1].split()) if reason else None,
+            )
+        )
+    return found
+
+
+def goes_on_from(page: str) -> str | None:
+    found = _GOES_ON.search(page)
+    return found[1] if found else None
+
+
+def environment(folder: Path, url: str, home: Path) -> dict[str, str]:
+    """What a reader's terminal has: ``incumbent`` and ``python`` on the path, and as ``.venv/bin/…``."""
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    for name, called in (("incumbent", "-m service.cli"), ("python", "")):
+        command = programs / name
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {called} "$@"\n')
+        command.chmod(0o755)
+    return {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "INCUMBENT_URL": url,
+        "INCUMBENT_HOME": str(home),
+        "COLUMNS": "160",
+    }
+
+
+class Reader:
+    """Somebody who pastes one block after the other."""
+
+    def __init__(self, folder: Path, url: str, home: Path) -> None:
+        self.folder = folder
+        self.url = url
+        self._names: dict[str, object] = {"__name__": "docs"}
+        self._count = 0
+        self._said = folder / ".said"
+        self._shell = subprocess.Popen(
+            ["bash", "--norc", "-euo", "pipefail"],
+            stdin=subprocess.PIPE,
+            stdout=self._said.open("ab"),
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env=environment(folder, url, home),
+            start_new_session=True,
+        )
+
+    def close(self) -> None:
+        """Ends the shell and whatever it left running."""
+        try:
+            os.killpg(self._shell.pid, signal.SIGTERM)
+            self._shell.wait(timeout=20)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            pass
+        finally:
+            if self._shell.stdin is not None:
+                self._shell.stdin.close()
+
+    def read(self, name: str, text: str, *, within: float = 150) -> None:
+        """Runs every block of the page that is meant to be. Raises AssertionError with what was printed."""
+        for block in blocks(text):
+            if block.language not in RUNNABLE or block.not_run is not None:
+                continue
+            here = block.text.replace(ADDRESS, self.url)
+            if block.language == "sh":
+                self._sh(here, f"{name}:{block.line}", within)
+            elif block.language == "python":
+                exec(compile("\n" * (block.line - 1) + here, name, "exec"), self._names)
+            else:
+                ask(self.url, here, f"{name}:{block.line}")
+
+    def _sh(self, text: str, where: str, within: float) -> None:
+        self._count += 1
+        script, done = self.folder / f".block-{self._count}", self.folder / f".done-{self._count}"
+        script.write_text(text)
+        said = self._said.stat().st_size
+        assert self._shell.stdin is not None
+        self._shell.stdin.write(f". ./{script.name} </dev/null\n: > {done.name}\n".encode())
+        self._shell.stdin.flush()
+        end = time.monotonic() + within
+        while not done.exists():
+            ended = self._shell.poll() is not None
+            if ended or time.monotonic() > end:
+                heard = self._said.read_bytes()[said:].decode(errors="replace")[-4000:]
+                why = "failed" if ended else f"did not end within {within} s"
+                raise AssertionError(f"{where} {why}:\n{text}\n--- it said:\n{heard}")
+            time.sleep(0.02)
+
+
+def request(text: str) -> tuple[str, str, Any]:
+    """Method, path and JSON body of a block in ``http``."""
+    head, _, body = text.strip().partition("\n")
+    method, path = head.split()[:2]
+    return method, path, json.loads(body) if body.strip() else None
+
+
+def ask(url: str, text: str, where: str) -> None:
+    method, path, body = request(text)
+    answer = httpx.request(method, url + path, json=body, timeout=60)
+    assert answer.is_success, f"{where}: {answer.status_code} {answer.text}"
+
+
+def known_calls(document: Mapping[str, Any]) -> list[tuple[str, re.Pattern[str]]]:
+    """Method and path pattern of every call that the OpenAPI document lists."""
+    return [
+        (method.upper(), re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) + r"\Z"))
+        for path, calls in document["paths"].items()
+        for method in calls
+    ]
