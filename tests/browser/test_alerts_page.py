@@ -11,7 +11,7 @@ from alert_receiver import receiver
 from dashboard_house import HOSTILE
 from live_site import LiveSite, live_site
 from playwright.sync_api import Browser, expect
-from test_dashboard import AXE, Watched
+from watched import AXE, Watched
 
 from registry.alert_deliveries import Told
 from service.alerts.room import AlertRoom
@@ -64,7 +64,7 @@ def make(watched: Watched, page: str, name: str, address: str, kind: str = "webh
 def test_a_channel_is_made_and_tried_and_the_page_shows_what_came_of_it_by_itself(
     browser: Browser, site: LiveSite, room: AlertRoom
 ) -> None:
-    watched = Watched(browser, site)
+    watched = Watched(browser, site.url)
     with receiver() as team:
         page = make(watched, "/projects/plain/settings/alerts", "plain-ops", team.url)
         expect(page.locator("pre code")).to_contain_text("whsec_")
@@ -85,7 +85,7 @@ def test_a_channel_is_made_and_tried_and_the_page_shows_what_came_of_it_by_itsel
 
 
 def test_the_settings_lead_to_the_page(browser: Browser, site: LiveSite) -> None:
-    watched = Watched(browser, site)
+    watched = Watched(browser, site.url)
     page = watched.open("/projects/plain/settings")
     page.get_by_role("link", name="alerts", exact=True).click()
     expect(page.get_by_role("heading", name="Alerts", exact=True)).to_be_visible()
@@ -97,7 +97,7 @@ def test_the_settings_lead_to_the_page(browser: Browser, site: LiveSite) -> None
 @pytest.fixture(scope="module")
 def told(site: LiveSite, browser: Browser) -> None:
     """Two channels, of which one was told hostile things and one is paused."""
-    watched = Watched(browser, site)
+    watched = Watched(browser, site.url)
     make(watched, PAGES[1], "hostile-" + "x" * 80, "http://127.0.0.1:9/" + "y" * 300).wait_for_load_state()
     make(watched, PAGES[1], "chat", "http://127.0.0.1:9/token", "slack").wait_for_load_state()
     watched.close()
@@ -115,7 +115,7 @@ def told(site: LiveSite, browser: Browser) -> None:
 def test_the_page_can_be_read_by_everyone_everywhere(browser: Browser, site: LiveSite, scheme: Any) -> None:
     for width in (390, 1440):
         size = {"width": width, "height": 900}
-        watched = Watched(browser, site, color_scheme=scheme, bypass_csp=True, viewport=size)
+        watched = Watched(browser, site.url, color_scheme=scheme, bypass_csp=True, viewport=size)
         for path in PAGES:
             page = watched.open(path)
             page.locator("summary", has_text="Kinds of event").click()
