@@ -40,7 +40,7 @@ class Walk:
     def step(self, counted: str, shown: str, do: Callable[[], str]) -> None:
         began = time.monotonic()
         said = do()
-        self.lines.append((counted, shown, time.monotonic() - began, said))
+        self.lines.append((counted, shown, time.monotonic() - began, said.strip().replace("|", "/")))
 
     def run(self, command: Sequence[str], *, expect: int = 0) -> str:
         done = subprocess.run(
@@ -155,12 +155,9 @@ def walked(walk: Walk, port: int) -> None:
 def shown(walk: Walk) -> str:
     doing = sum(seconds for counted, _, seconds, _ in walk.lines if counted == "doing")
     lines = ["| | step | seconds | it says |", "|---|---|---|---|"]
-    lines += [
-        f"| {counted} | `{step}` | {seconds:.1f} | {said.replace('|', '/')} |"
-        if counted != "refused"
-        else f"| {counted} | {step} | {seconds:.1f} | {said.replace('|', '/')} |"
-        for counted, step, seconds, said in walk.lines
-    ]
+    for counted, step, seconds, said in walk.lines:
+        what = step if counted == "refused" else f"`{step}`"
+        lines.append(f"| {counted} | {what} | {seconds:.1f} | {said} |")
     return "\n".join([*lines, "", f"From `incumbent serve` to the first answers: {doing:.1f} s of doing."])
 
 
