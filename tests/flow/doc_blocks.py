@@ -88,7 +88,7 @@ class Shell:
         self._said.unlink(missing_ok=True)
         with self._said.open("ab") as said:
             self._process = subprocess.Popen(
-                ["bash", "--norc", "-euo", "pipefail"],
+                ["bash", "--norc", "-eu"],
                 stdin=subprocess.PIPE,
                 stdout=said,
                 stderr=subprocess.STDOUT,
