@@ -7,8 +7,8 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from registry.delta_tables import ROWS, TIME
 from registry.records import LabelSource
+from registry.table_schemas import ROWS, TIME
 
 Arrow: TypeAlias = pa.Table | pa.RecordBatch
 TRUTHS = tuple(source.value for source in LabelSource if source is not LabelSource.PSEUDO)

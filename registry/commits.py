@@ -31,15 +31,17 @@ from registry import row_index
 from registry.batches import batch_record, newest_version, with_key
 from registry.columns import is_truth
 from registry.database import Database, lock_project
-from registry.delta_tables import TIME, DeltaTables
+from registry.delta_tables import DeltaTables
 from registry.durable import locked
 from registry.errors import Conflict, Damaged, DuplicateRows, NotFound
 from registry.labels import repeats, winners
+from registry.ledger import append_events
 from registry.lineage import GENESIS, chain
 from registry.pause import Pause, no_pause
 from registry.records import Batch, BatchKind, Json
 from registry.staged_files import StagedFiles
 from registry.staging import Staging
+from registry.table_schemas import TIME
 from registry.tables import batches, dataset_versions
 
 _PARTS = ("rows", "labels", "predictions", "shadows", "quarantine")
@@ -171,6 +173,9 @@ class Commits:
         if own.equals(ids):  # each row with its label, as uploads have it
             row_index.add(self._db, row.project_id, row.number, own, texts, pause)
             return len(own)
+        if not len(ids):  # as in the prediction log
+            row_index.add(self._db, row.project_id, row.number, own, pa.nulls(len(own), pa.string()), pause)
+            return 0
         place = pc.index_in(own, ids)
         row_index.add(self._db, row.project_id, row.number, own, texts.take(place), pause)
         others = pc.invert(pc.is_in(ids, own))
@@ -182,7 +187,8 @@ class Commits:
         for name in _PARTS:
             if files.has(name):
                 reader = files.reader(name, batch=row.number, at=row.created_at, pause=pause)
-                versions[name] = tables.append(name, row.number, reader)
+                final = files.final(name, row.number) or ()
+                versions[name] = tables.append(name, row.number, reader, final)
                 pause()
         return versions
 
@@ -192,7 +198,7 @@ class Commits:
         predictions = files.count("predictions")
         counted = row_index.count_truths(self._db, row.project_id) if fresh is None else 0
         with self._db.write() as connection:
-            lock_project(connection, row.project_id)
+            project = lock_project(connection, row.project_id)
             mine = select(batches).where(batches.c.id == row.id).with_for_update()
             current = connection.execute(mine).one()
             if current.status == "committed":  # by another that thought this process dead
@@ -214,7 +220,9 @@ class Commits:
             connection.execute(insert(dataset_versions).values(new))
             committed = {"status": "committed", "dataset_version": new["number"], "committed_at": at}
             change = update(batches).where(batches.c.id == row.id).values(committed).returning(batches)
-            return batch_record(connection.execute(change).one())
+            batch = batch_record(connection.execute(change).one())
+            append_events(connection, row.project_id, _quarantined(str(project["name"]), batch), at=at)
+            return batch
 
     def _take_back(self, row: Row[Any]) -> None:
         with self._db.write() as connection:
@@ -230,6 +238,14 @@ class Commits:
                 f"and the rest of it is missing: {self._staging / row.uuid}"
             )
         self._take_back(row)
+
+
+def _quarantined(project: str, batch: Batch) -> tuple[tuple[str, Json], ...]:
+    """The event of an upload that had rows put aside."""
+    if batch.kind is not BatchKind.UPLOAD or not batch.quarantined:
+        return ()
+    counts = {"batch": batch.number, "rows": batch.rows, "quarantined": batch.quarantined}
+    return (("incumbent.batch.quarantined", {"project": project, **counts}),)
 
 
 def truths_of(files: StagedFiles, at: datetime) -> tuple[pa.Array, pa.Array]:

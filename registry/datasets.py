@@ -84,6 +84,12 @@ class Datasets:
             tidy(tables)
         return batch
 
+    def next_number(self, project_id: int) -> int:
+        """The number of the next batch, unless another is committed first."""
+        query = select(func.coalesce(func.max(batches.c.number), 0)).where(batches.c.project_id == project_id)
+        with self._db.read() as connection:
+            return int(connection.execute(query).scalar_one()) + 1
+
     def recover(self, at: datetime) -> tuple[Batch, ...]:
         """Finish the batches that a crash left half-way and remove what was never committed; for every start.
 

@@ -8,6 +8,7 @@ refused by Delta itself. Batches are appended in order of their numbers.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,70 +17,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.transaction import AddAction
 
 from registry.durable import fsync
 from registry.errors import Damaged
-
-TIME = pa.timestamp("us", "UTC")
-BATCH = pa.field("_batch", pa.int32())
-ROWS = pa.schema([("_row_id", pa.string()), BATCH, ("_arrived_at", TIME), ("_source", pa.string())])
-LABELS = pa.schema(
-    [
-        ("_row_id", pa.string()),
-        ("label", pa.string()),
-        ("source", pa.string()),
-        ("confidence", pa.float64()),
-        ("teacher", pa.int32()),
-        ("at", TIME),
-        BATCH,
-        ("origin", pa.string()),
-    ]
-)
-PREDICTIONS = pa.schema(
-    [
-        ("_row_id", pa.string()),
-        ("model_version", pa.int32()),
-        ("value", pa.string()),
-        ("score", pa.float64()),
-        ("probabilities", pa.list_(pa.float64())),
-        ("at", TIME),
-        BATCH,
-    ]
-)
-SHADOWS = pa.schema(
-    [
-        ("_row_id", pa.string()),
-        ("probation", pa.int32()),
-        ("champion_version", pa.int32()),
-        ("champion_score", pa.float64()),
-        ("champion_probabilities", pa.list_(pa.float64())),
-        ("model_version", pa.int32()),
-        ("score", pa.float64()),
-        ("probabilities", pa.list_(pa.float64())),
-        ("at", TIME),
-        BATCH,
-    ]
-)
-"""Two answers to one row: the champion's, which was given, and the shadow's, which nobody saw."""
-QUARANTINE = pa.schema(
-    [
-        BATCH,
-        ("line", pa.int64()),
-        ("column", pa.string()),
-        ("code", pa.string()),
-        ("message", pa.string()),
-        ("row", pa.string()),
-        ("at", TIME),
-    ]
-)
-SCHEMAS = {
-    "rows": ROWS,
-    "labels": LABELS,
-    "predictions": PREDICTIONS,
-    "shadows": SHADOWS,
-    "quarantine": QUARANTINE,
-}
-"""The columns each table has from the start; rows gain the caller's with the first batch that has them."""
+from registry.final_files import FinalFile
+from registry.table_schemas import ROWS, SCHEMAS
 
 STREAM_ROWS = 8_192
 """Rows in memory at once while a table is written."""
@@ -109,26 +52,61 @@ class DeltaTables:
         self.folder = folder
         self._writables: dict[str, tuple[DeltaTable, int]] = {}
 
-    def append(self, name: str, batch: int, data: pa.RecordBatchReader) -> int:
+    def append(
+        self, name: str, batch: int, data: pa.RecordBatchReader, files: Sequence[FinalFile] = ()
+    ) -> int:
         """Append a batch's data unless it was appended before; return a version of the table that holds
-        exactly the batches up to it. It is on the disk on return. Raises DeltaError, OSError."""
+        exactly the batches up to it. It is on the disk on return. Raises DeltaError, OSError.
+
+        ``files``, in the same file system, hold the data as the table keeps it: they are linked into it where it has their
+        columns, and ``data`` is not read then."""
         table = self._writable(name)
         before = int(table.version())
         if _last_batch(table) >= batch:
             self._make_durable(name, range(max(0, before - _UNSURE_VERSIONS), before + 1))
             return before
-        write_deltalake(
-            table,
-            data,
-            mode="append",
-            schema_mode="merge",
-            target_file_size=FILE_BYTES,
-            writer_properties=writer_properties(),
-            commit_properties=CommitProperties(app_transactions=[Transaction(_APPLICATION, batch)]),
-        )
+        properties = CommitProperties(app_transactions=[Transaction(_APPLICATION, batch)])
+        if not files or not self._take_over(name, table, batch, files, properties):
+            write_deltalake(
+                table,
+                data,
+                mode="append",
+                schema_mode="merge",
+                target_file_size=FILE_BYTES,
+                writer_properties=writer_properties(),
+                commit_properties=properties,
+            )
         version = int(table.version())
         self._make_durable(name, range(before + 1, version + 1))
         return version
+
+    def _take_over(
+        self,
+        name: str,
+        table: DeltaTable,
+        batch: int,
+        files: Sequence[FinalFile],
+        properties: CommitProperties,
+    ) -> bool:
+        """Whether the table has the files now; where it can't take them, nothing has happened."""
+        schema = pa.schema(table.schema().to_arrow())
+        known = {field.name: field.type for field in schema}
+        added = []
+        for place, file in enumerate(files):
+            stats = file.stats(schema.names)
+            if stats is None or any(known.get(field.name) != field.type for field in file.schema):
+                return False
+            path = f"batch-{batch}-{file.path.parent.name}-{place}.parquet"
+            added.append((file.path, path, stats))
+        actions = []
+        for source, path, stats in added:
+            if not _linked(source, self.folder / name / path):
+                return False
+            size, at = source.stat().st_size, int(source.stat().st_mtime * 1000)
+            actions.append(AddAction(path, size, {}, at, True, stats))
+        table.create_write_transaction(actions, "append", table.schema(), commit_properties=properties)
+        table.update_incremental()
+        return True
 
     def last_batch(self, name: str) -> int:
         """The newest batch that was appended to a table; 0 when there is none."""
@@ -239,6 +217,17 @@ def _table_of(
         if name not in found.column_names:
             found = found.append_column(name, pa.nulls(found.num_rows, schema.field(name).type))
     return found.select(list(columns))
+
+
+def _linked(source: Path, target: Path) -> bool:
+    """Whether ``target`` is the file ``source``; False where the file system knows no links."""
+    try:
+        os.link(source, target)
+    except FileExistsError:  # by this batch, before a crash
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _last_batch(table: DeltaTable) -> int:

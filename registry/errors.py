@@ -15,7 +15,7 @@ class Conflict(RegistryError):
     """The name is taken, a run is active already, a key was used for something else.
 
     ``code`` is a stable word: ``project_exists``, ``run_active``, ``idempotency_mismatch``,
-    ``schema_changed``, ``already_champion``, ``look_taken``.
+    ``schema_changed``, ``already_champion``, ``look_taken``, ``channel_exists``.
     """
 
     def __init__(self, message: str, *, code: str) -> None:

@@ -20,13 +20,13 @@ from registry.batches import batch_record, newest_version, with_key
 from registry.columns import is_truth
 from registry.database import Database, lock_project
 from registry.datasets import Datasets
-from registry.delta_tables import LABELS
 from registry.errors import Conflict
 from registry.label_tables import labeling_answers, revocations
 from registry.labels import winners
 from registry.lineage import GENESIS, chain
 from registry.records import Batch, BatchKind, LabelSource
 from registry.revocations import Criteria, Revocation, counting, fits, revocations_upto
+from registry.table_schemas import LABELS
 from registry.tables import batches, dataset_versions
 
 HUMAN = "human:"

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from registry.delta_tables import SCHEMAS, DeltaTables, writer_properties
+from registry.delta_tables import DeltaTables, writer_properties
 from registry.durable import try_lock
+from registry.table_schemas import SCHEMAS
 
 COMPACTED_BYTES = 128 * 1024 * 1024
 TIDIED_BYTES = 2 * 1024 * 1024

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from registry.columns import Arrow, as_table, check_ids, check_text, conform, is_truth, storable_rows
-from registry.delta_tables import LABELS, PREDICTIONS, QUARANTINE, SHADOWS
 from registry.durable import fsync
 from registry.records import LabelSource
 from registry.staged_files import StagedFiles
+from registry.table_schemas import BATCH, LABELS, PREDICTIONS, QUARANTINE, SHADOWS
 
 _ROW_GROUP_ROWS = 65_536
 
 
 class Parts:
-    """Writes parts into ``folder``, which is there; whose folder it is, is its caller's to know. One thread at a time."""
+    """Writes parts into ``folder``, which is there; whose folder it is, is its caller's to know. One thread at a time.
 
-    def __init__(self, folder: Path) -> None:
+    ``batch`` is the number that the batch will have unless another comes first: then parts are written as their tables keep
+    them, and need not be written again where they are stored.
+    """
+
+    def __init__(self, folder: Path, batch: int | None = None) -> None:
         self.folder = folder
+        self._batch = batch
         self.rows = self.labels = self.truths = self.predictions = self.quarantined = 0
         self._writers: dict[str, pq.ParquetWriter] = {}
 
@@ -95,6 +101,8 @@ class Parts:
     def _write(self, name: str, table: pa.Table) -> None:
         if table.num_rows == 0:
             return
+        if self._batch is not None:
+            table = table.append_column(BATCH, pa.array(np.full(table.num_rows, self._batch, np.int32)))
         writer = self._writers.get(name)
         if writer is None or not set(table.column_names) <= set(writer.schema.names):
             writer = self._widen(name, table.schema)
@@ -116,5 +124,13 @@ class Parts:
                 raise ValueError(str(error)) from error
             before.close()
         path = self.folder / f"{name}.{len(self.files.paths(name))}.parquet"
-        self._writers[name] = pq.ParquetWriter(path, schema, compression="lz4")
+        self._writers[name] = _writer(path, schema, final=self._batch is not None)
         return self._writers[name]
+
+
+def _writer(path: Path, schema: pa.Schema, *, final: bool) -> pq.ParquetWriter:
+    """In a table's file a text that comes again is kept once; looking for such among numbers and ids gains nothing."""
+    if not final:
+        return pq.ParquetWriter(path, schema, compression="lz4")
+    again = [field.name for field in schema if pa.types.is_string(field.type) and field.name != "_row_id"]
+    return pq.ParquetWriter(path, schema, compression="snappy", use_dictionary=again)

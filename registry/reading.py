@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from registry.columns import TRUTHS
-from registry.delta_tables import LABELS, PREDICTIONS, QUARANTINE, ROWS, DeltaTables
+from registry.delta_tables import DeltaTables
 from registry.errors import Damaged
 from registry.labels import winners
 from registry.lineage import GENESIS, Digests, batch_hash, chain, row_digests
 from registry.records import DatasetVersion
 from registry.revocations import Revocation, counting
+from registry.table_schemas import LABELS, PREDICTIONS, QUARANTINE, ROWS
 
 _HASHED_AT_ONCE = 2_000_000
 _JOINED = (

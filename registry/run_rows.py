@@ -14,7 +14,7 @@ NEVER_BEGAN = "cancelled before it began"
 """Why a run that was queued ended."""
 
 Told = Callable[[Run], Sequence[tuple[str, Json]]]
-"""The events that the end of a run raises."""
+"""The events that what becomes of a run raises."""
 
 
 def silent(run: Run) -> Sequence[tuple[str, Json]]:

@@ -44,10 +44,11 @@ class Runs:
         attempt: int = 1,
         decision: NewDecision | None = None,
         due: DueMove | None = None,
+        tell: Told = silent,
         at: datetime,
     ) -> Run:
-        """Queue the project's next run, with the ``decision`` to start it, which its trigger then names, and the
-        due time that it uses up; all of it or nothing.
+        """Queue the project's next run, with the ``decision`` to start it, which its trigger then names, the due time
+        that it uses up, and the events that ``tell`` has for it; all of it or nothing.
 
         Raises Conflict (``run_active``; ``due_moved``: another run used it up), NotFound.
         """
@@ -77,7 +78,9 @@ class Runs:
                 attempt=attempt,
                 created_at=at,
             )
-            return run_record(connection.execute(row.returning(t.runs)).mappings().one())
+            queued = run_record(connection.execute(row.returning(t.runs)).mappings().one())
+            append_events(connection, project_id, tell(queued), at=at)
+            return queued
 
     def claim(self, owner: str, *, lease_seconds: float, at: datetime) -> Run | None:
         """Start the oldest queued run of any project as its ``owner``; None when none is queued."""

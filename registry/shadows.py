@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from registry.columns import TRUTHS
-from registry.delta_tables import LABELS, SHADOWS, DeltaTables
+from registry.delta_tables import DeltaTables
 from registry.labels import winners
 from registry.revocations import Revocation, counting
+from registry.table_schemas import LABELS, SHADOWS
 
 _FEW_BATCHES = 8
 _ANSWERS = [name for name in SHADOWS.names if name not in ("_batch", "probation")]

@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from registry.delta_tables import BATCH, ROWS, STREAM_ROWS
+from registry.delta_tables import STREAM_ROWS
+from registry.final_files import FinalFile, final_file
 from registry.lineage import Digests, batch_hash, row_digests
 from registry.pause import Pause, no_pause
+from registry.table_schemas import BATCH, ROWS
 
 
 class StagedFiles:
@@ -45,6 +47,12 @@ class StagedFiles:
         own: Mapping[str, Any] = {"_arrived_at": at, "_source": "upload"} if name == "rows" else {"at": at}
         defaults = {"_batch": batch, **own}
         return pa.RecordBatchReader.from_batches(schema, self._batches(name, schema, defaults, pause))
+
+    def final(self, name: str, batch: int) -> list[FinalFile] | None:
+        """The files of a part that a table may take over as they are: written for this very batch, with nothing to be
+        filled in. None where one is not."""
+        found = [final_file(path, name, batch) for path in self.paths(name)]
+        return None if None in found else [each for each in found if each is not None]
 
     def count(self, name: str) -> int:
         return sum(int(pq.read_metadata(path).num_rows) for path in self.paths(name))

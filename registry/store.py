@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
+from registry.alert_channels import AlertChannels
+from registry.alert_deliveries import AlertDeliveries
 from registry.blobs import BlobStore
 from registry.database import Database
 from registry.datasets import Datasets
@@ -59,6 +61,8 @@ class Registry:
         self.replays = Replays(db)
         self.traffic = Traffic(db)
         self.keys = Keys(db)
+        self.alert_channels = AlertChannels(db)
+        self.alert_deliveries = AlertDeliveries(db)
         self.leases = Leases(db)
         self.due = DueTimes(db)
         self.datasets = Datasets(db, home / "tables", home / "staging")

@@ -10,13 +10,16 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from automl.engines import catalogue
 from registry.store import Registry
+from service.alerts.room import AlertRoom
+from service.alerts.storage_watch import StorageWatch
 from service.api import (
+    alerts,
     data,
     docs,
     engines,
@@ -36,7 +39,7 @@ from service.api import (
     replays,
     runs,
 )
-from service.api.context import Context
+from service.api.context import Context, project_of
 from service.clock import Clock
 from service.dashboard import site as dashboard
 from service.deployment import Deployment
@@ -101,12 +104,16 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         looked = asyncio.create_task(run_in_threadpool(catalogue.names))
         if context.replays is not None:
             context.replays.start()
+        if context.alerts is not None:
+            context.alerts.start()
         try:
             yield
         finally:
             await looked
             if context.replays is not None:
                 await run_in_threadpool(context.replays.stop)
+            if context.alerts is not None:
+                await run_in_threadpool(context.alerts.stop)
             await run_in_threadpool(context.scheduler.stop)
             await run_in_threadpool(context.serving.stop)
             if context.forecasting is not None:
@@ -133,6 +140,13 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
     app.include_router(engines.router, prefix="/v1", tags=["engines"])
     app.include_router(keys.router, prefix="/v1/keys", tags=["keys"])
     app.include_router(open_inference.router, prefix="/v2", tags=["open inference protocol"])
+    app.include_router(alerts.router, prefix="/v1/alerts", tags=["alerts"])
+    app.include_router(
+        alerts.router,
+        prefix="/v1/projects/{project}/alerts",
+        dependencies=[Depends(project_of)],
+        tags=["alerts"],
+    )
     for module in (
         projects,
         data,
@@ -230,6 +244,15 @@ def compose(settings: Settings, clock: Clock) -> Context:
         clock=clock,
         most_bytes=settings.max_journal_bytes,
     )
+    storage = StorageWatch(
+        registry,
+        home,
+        node=settings.node,
+        clock=clock,
+        least_free=settings.min_free_bytes,
+        log_bytes=lambda: observation.waiting_bytes,
+        most_log_bytes=settings.max_journal_bytes,
+    )
     return Context(
         settings=settings,
         registry=registry,
@@ -243,4 +266,5 @@ def compose(settings: Settings, clock: Clock) -> Context:
         measures=measures,
         replays=ReplayRoom(registry, settings, clock=clock),
         forecasting=Forecasting(registry, settings, clock=clock),
+        alerts=AlertRoom(registry, settings, clock=clock, metrics=metrics, storage=storage),
     )

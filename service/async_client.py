@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -12,6 +12,7 @@ import httpx
 
 from service import calls
 from service.calls import path
+from service.client_alerts import Alerts
 from service.client_words import (
     ENDED,
     Feedback,
@@ -54,6 +55,7 @@ class AsyncIncumbent:
         self._transport = AsyncTransport(
             self.url, calls.headers(key), timeout=timeout, retries=retries, transport=transport
         )
+        self.alerts: Alerts[Awaitable[Json], Awaitable[list[Json]], Awaitable[None]] = Alerts(self._send)
 
     async def __aenter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ import httpx
 
 from service import calls
 from service.calls import DEFAULT_URL, path
+from service.client_alerts import Alerts
 from service.client_words import (
     ENDED,
     Feedback,
@@ -81,6 +82,7 @@ class Incumbent:
         self._transport = Transport(
             self.url, calls.headers(key), timeout=timeout, retries=retries, transport=transport
         )
+        self.alerts: Alerts[Json, list[Json], None] = Alerts(self._send)
 
     def __enter__(self) -> Self:
         return self

@@ -8,6 +8,7 @@ from typing import Any
 
 from registry.records import NewModel, NewPromotion, Run, RunStatus
 
+QUEUED = "incumbent.run.queued"
 ENDED = "incumbent.run.ended"
 CHANGED = "incumbent.champion.changed"
 
@@ -96,6 +97,13 @@ class Conclusion:
                 if kind != CHANGED
             ),
         )
+
+
+def queued(project: str, run: Run) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """The event of a run that is to start."""
+    told = {name: run.trigger[name] for name in ("kind", "fired")}
+    data = {"project": project, "run": run.number, "reason": run.reason}
+    return ((QUEUED, {**data, "trigger": told["kind"], "fired": list(told["fired"])}),)
 
 
 def ended_event(project: str, run: Run, outcome: str, reason: str) -> tuple[str, Mapping[str, Any]]:

@@ -12,6 +12,7 @@ from service.problems import Problem
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from service.alerts.room import AlertRoom
     from service.forecasts.asking import Forecasting
     from service.observation import Observation
     from service.outliers import Measures
@@ -37,6 +38,7 @@ class Context:
     replays: ReplayRoom | None = None
     forecasting: Forecasting | None = None
     measures: Measures | None = None
+    alerts: AlertRoom | None = None
 
 
 def authorise(context: Context, authorization: str | None, x_api_key: str | None, scope: str) -> None:

@@ -52,11 +52,11 @@ class Mover:
 
     def __init__(
         self,
-        folder: Callable[[int], Path | None],
+        parts: Callable[[int], Parts | None],
         known: Callable[[int, list[str]], set[str]],
         pause: Callable[[], None] = lambda: None,
     ) -> None:
-        self._folder = folder
+        self._parts = parts
         self._known = known
         self._pause = pause
         self._shares: dict[int, _Share] = {}
@@ -75,8 +75,7 @@ class Mover:
     def _take(self, part: Logged) -> None:
         share = self._shares.get(part.project)
         if share is None:
-            folder = self._folder(part.project)
-            share = self._shares[part.project] = _Share(None if folder is None else Parts(folder))
+            share = self._shares[part.project] = _Share(self._parts(part.project))
         if share.parts is None:
             return
         share.records += part.records
@@ -135,9 +134,9 @@ class _Server:
     def tell(self, message: Moved | Fault) -> None:
         write_frame(self._told, self._encode(message))
 
-    def folder(self, project: int) -> Path | None:
-        path = self._ask(Place(project), Folder).path
-        return None if path is None else Path(path)
+    def parts(self, project: int) -> Parts | None:
+        folder = self._ask(Place(project), Folder)
+        return None if folder.path is None else Parts(Path(folder.path), folder.batch)
 
     def known(self, project: int, ids: list[str]) -> set[str]:
         return set(self._ask(Ids(project, ids), Known).ids)
@@ -155,7 +154,7 @@ class _Server:
 def answer(segment: Segment, server: _Server) -> Moved | Fault:
     pause = Pauses(segment.pause)
     try:
-        written = Mover(server.folder, server.known, pause).move(Path(segment.path))
+        written = Mover(server.parts, server.known, pause).move(Path(segment.path))
         pause()
         return Moved(written, pause.worked)
     except Damaged as damage:

@@ -24,9 +24,11 @@ class Place(msgspec.Struct, tag=True):
 
 
 class Folder(msgspec.Struct, tag=True):
-    """Where the project's rows go; None when they are stored already, or the project is no more."""
+    """Where the project's rows go; None when they are stored already, or the project is no more. ``batch`` is their
+    number unless an upload comes first."""
 
     path: str | None
+    batch: int = 0
 
 
 class Ids(msgspec.Struct, tag=True):

@@ -175,7 +175,9 @@ class _Desk:
         if isinstance(question, Ids):
             return Known(list(self._registry.datasets.known(question.project, question.ids)))
         folder = self._folder(question.project)
-        return Folder(None if folder is None else str(folder))
+        if folder is None:
+            return Folder(None)
+        return Folder(str(folder), self._registry.datasets.next_number(question.project))
 
     def _folder(self, project_id: int) -> Path | None:
         datasets, key = self._registry.datasets, self.key(project_id)

@@ -87,6 +87,12 @@ class Metrics:
             ["project", "model"],
             registry=self.registry,
         )
+        self.alerts = Counter(
+            "incumbent_alert_deliveries_total",
+            "Attempts to tell an alert channel something.",
+            ["channel", "outcome"],
+            registry=self.registry,
+        )
         self.champion = Gauge(
             "incumbent_champion_version",
             "Version that serves in this process.",

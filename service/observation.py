@@ -75,7 +75,12 @@ class Observation:
     def behind(self) -> bool:
         """Whether more waits for the tables than may: the disk or the database is slow or away, and answers that
         can't be kept must not be given."""
-        return self._journal.unmoved > self._most_bytes
+        return self.waiting_bytes > self._most_bytes
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much is logged and not in the tables yet."""
+        return self._journal.unmoved
 
     def log(self, deployment: Deployment, table: pa.Table, ids: Sequence[str], scores: Scores) -> None:
         """Keep the rows and their answers. When it returns they survive the end of this process."""

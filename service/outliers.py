@@ -29,9 +29,10 @@ _SHARE_ROWS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """An oddness, and what it was made of: a model's training rows, or a dataset version."""
+    """An oddness, the blob that holds it, and what it was made of: a model's training rows, or a dataset version."""
 
     oddness: Oddness
+    blob: str
     model_version: int | None = None
     dataset_version: int | None = None
 
@@ -50,11 +51,13 @@ class Measures:
             model = self._registry.models.get(project.id, project.champion)
             kept = model.attachments.get(ODDNESS)
             if kept is not None:
-                return Measure(oddness=self._read(kept.digest), model_version=model.version)
+                return Measure(oddness=self._read(kept.digest), blob=kept.digest, model_version=model.version)
         record = self._registry.outliers.measure(project.id)
         if record is None:
             return None
-        return Measure(oddness=self._read(record.blob), dataset_version=record.dataset_version)
+        return Measure(
+            oddness=self._read(record.blob), blob=record.blob, dataset_version=record.dataset_version
+        )
 
     def made(self, project: Project, at: datetime) -> Measure | None:
         """The measure in force, made of the newest rows first where a project needs one: it has none, or has twice

@@ -128,6 +128,7 @@ _CONFLICTS = {
     "run_active": "Wait for it, or cancel it: POST …/runs/{run}/cancel.",
     "already_champion": "Nothing is to be done.",
     "idempotency_mismatch": "Use a new Idempotency-Key for another request.",
+    "channel_exists": "Choose another name, or remove the channel there is.",
     "schema_changed": "Read the project again and repeat the change.",
 }
 

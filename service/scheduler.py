@@ -21,7 +21,7 @@ from registry.leases import DueMove
 from registry.records import Project, Run
 from registry.store import Registry
 from service.clock import Clock
-from service.conclusion import ended
+from service.conclusion import ended, queued
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.facts import gather
@@ -42,6 +42,8 @@ from service.workshop import Workshop
 logger = logging.getLogger(__name__)
 
 _TICK = "tick"
+_FOR_LABELS = frozenset({"min_fresh_labels", "missing_classes"})
+"""Refusals that labels would end."""
 
 
 class Watch(Protocol):
@@ -176,26 +178,26 @@ class Scheduler:
 
     def _refuse(self, project: Project, refusal: Refusal) -> None:
         told = (refusal.guard, refusal.reason)
-        if self._told.get(project.id) == told:
+        before = self._told.get(project.id) or self._told_last(project)
+        if before == told:
+            self._told[project.id] = told
             return
-        if project.id not in self._told:
-            last = self._registry.ledger.last_decision(project.id)
-            if last is not None and (last.outcome, last.trigger, last.reason) == ("refused", *told):
-                self._told[project.id] = told
-                return
-        data = {"project": project.name, "reason": refusal.reason}
-        broken = refusal.guard == "data_contract"
         self._registry.ledger.decide(
             project.id,
             outcome="refused",
             trigger=refusal.guard,
             reason=refusal.reason,
             evidence=dict(refusal.evidence),
-            events=(("incumbent.contract.broken", data),) if broken else (),
+            events=_raised(project.name, refusal, None if before is None else before[0]),
             at=self._clock(),
         )
         self._told[project.id] = told
         self._metrics.decisions.labels(project.name, refusal.guard, "refused").inc()
+
+    def _told_last(self, project: Project) -> tuple[str, str] | None:
+        """The refusal that the ledger ends with, where it does: another process, or an earlier one, wrote it."""
+        last = self._registry.ledger.last_decision(project.id)
+        return (last.trigger, last.reason) if last is not None and last.outcome == "refused" else None
 
     def _enqueue(
         self,
@@ -232,6 +234,7 @@ class Scheduler:
                 outcome="triggered", trigger=trigger.kind, reason=trigger.reason, evidence=evidence
             ),
             due=due_time,
+            tell=lambda run: queued(project.name, run),
             at=self._clock(),
         )
         self._told.pop(project.id, None)
@@ -258,6 +261,16 @@ class Scheduler:
         if expression is None or known is None or known > now:
             return None
         return DueMove(trigger="schedule", due_at=next_due(expression, now), expected=known)
+
+
+def _raised(project: str, refusal: Refusal, before: str | None) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """The events of a refusal. Labels are asked for once, not with each label that comes while more are awaited."""
+    data = {"project": project, "reason": refusal.reason}
+    if refusal.guard == "data_contract":
+        return (("incumbent.contract.broken", data),)
+    if refusal.guard in _FOR_LABELS and before not in _FOR_LABELS:
+        return (("incumbent.labels.wanted", {**data, "guard": refusal.guard}),)
+    return ()
 
 
 def _quick(policy: Policy) -> dict[str, Any]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.host_guard import Guard
 
 MIB = 1024 * 1024
 
@@ -77,6 +80,52 @@ class Settings(BaseSettings):
     )
     max_shadows: int = Field(default=8, ge=0, description="models loaded in shadow in this process at most")
     scheduler: bool = Field(default=True, description="start triggers and runs in this process")
+
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s]+$",
+        description="where people find the dashboard; alerts link to it",
+    )
+    alert_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="host names, addresses and networks that alerts may go to though they are not public",
+    )
+    alert_hosts_only: bool = Field(default=False, description="let alerts go to alert_hosts and nowhere else")
+    alert_retry_seconds: float = Field(
+        default=5.0, gt=0, description="pause after an alert's first failure; doubled with each"
+    )
+    alert_give_up_seconds: float = Field(
+        default=86_400.0, gt=0, description="an alert that could not be told for this long is given up"
+    )
+    smtp_host: str | None = Field(default=None, description="mail server for alerts by e-mail")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="port of the mail server")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="how the mail server is spoken to; tls mostly goes with port 465"
+    )
+    smtp_user: str | None = Field(
+        default=None, description="who logs in to the mail server; nobody when unset"
+    )
+    smtp_password: SecretStr | None = Field(default=None, description="password of smtp_user; stored nowhere")
+    smtp_from: str | None = Field(default=None, description="sender of alerts by e-mail")
+    min_free_bytes: int = Field(
+        default=1024 * MIB,
+        ge=0,
+        description="free disk space of the home folder below which storage.low is told",
+    )
+
+    @field_validator("alert_hosts", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """A list, or its entries with commas between them."""
+        if not isinstance(value, str):
+            return value
+        return tuple(entry.strip() for entry in value.split(",") if entry.strip())
+
+    @field_validator("alert_hosts")
+    @classmethod
+    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Guard.of(value)
+        return value
 
     @property
     def on_loopback(self) -> bool:

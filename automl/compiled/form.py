@@ -11,8 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from automl.columns import Column, Schema
-from automl.compiled.reading import Columns, Reader, reader_of
+from automl.compiled.coded_trees import CODED_FROM
+from automl.compiled.column_reading import Columns
+from automl.compiled.reading import COLUMN_WISE_FROM, Reader, reader_of
 from automl.compiled.scorer import Scorer
+from automl.compiled.tree_scorer import TreeScorer
 from automl.task import Task
 
 Floats = npt.NDArray[np.float64]
@@ -58,6 +61,9 @@ class Compiled:
         if len(rows) == 1:
             features = self.reader.row(rows[0])
             return None if features is None else self.scorer.one(features)
+        if len(rows) >= COLUMN_WISE_FROM:
+            columns = self.reader.columns_of(rows)
+            return None if columns is None else self.answers(columns)
         matrix = self.reader.matrix(rows)
         return None if matrix is None else self.scorer.many(matrix)
 
@@ -67,6 +73,12 @@ class Compiled:
 
     def answers(self, columns: Columns) -> Floats:
         """Answers for rows that were read, or for a part of them."""
+        if len(columns) >= CODED_FROM and isinstance(self.scorer, TreeScorer):
+            trees = self.scorer.coded(self.reader.blocks)
+            plain = None if trees is None else self.reader.plain(columns)
+            if trees is not None and plain is not None and not np.isnan(plain.sum()):
+                codes = [columns.codes[table.name] for table in self.reader.blocks.categories]
+                return self.scorer.told(trees(plain, codes))
         return self.scorer.many(self.reader.filled(columns))
 
     def settled(self, rows: Sequence[tuple[Any, ...]]) -> bool:
@@ -76,7 +88,7 @@ class Compiled:
     def table(self, table: pa.Table) -> Floats:
         """Answers for a table that :func:`automl.schema.check` typed; its features are never all in memory."""
         answers = [
-            self.scorer.many(self.reader.table(table.slice(start, _ROWS_AT_ONCE)))
+            self.answers(self.reader.typed(table.slice(start, _ROWS_AT_ONCE)))
             for start in range(0, max(table.num_rows, 1), _ROWS_AT_ONCE)
         ]
         return answers[0] if len(answers) == 1 else np.concatenate(answers)

@@ -9,30 +9,28 @@ import numpy.typing as npt
 
 from automl.compiled.native_trees import NativeTrees
 from automl.compiled.scorer import EXACT, Scorer
+from automl.compiled.tree_scorer import TreeScorer
 from automl.compiled.tree_text import Tree, native
 from automl.compiled.unknown import Unknown, name_of
 
 Floats = npt.NDArray[np.float64]
 
 
-class _Boosted:
+class _Boosted(TreeScorer):
     """Sums over trees, turned into answers by the model's own loss."""
 
     tolerance = EXACT
 
     def __init__(self, model: Any, trees: NativeTrees, *, numbers: bool) -> None:
+        super().__init__(trees)
         self.description = name_of(model)
-        self._trees = trees
         self._loss = model._loss
         self._numbers = numbers
 
     def one(self, features: bytes) -> Floats:
-        return self._answers(np.array([self._trees.one(features)]))
+        return self.told(np.array([self._trees.one(features)]))
 
-    def many(self, features: Floats) -> Floats:
-        return self._answers(self._trees.many(features))
-
-    def _answers(self, sums: Floats) -> Floats:
+    def told(self, sums: Floats) -> Floats:
         flat = sums[:, 0] if sums.shape[1] == 1 else sums
         answers = self._loss.link.inverse(flat) if self._numbers else self._loss.predict_proba(flat)
         return np.asarray(answers, dtype=np.float64)

@@ -9,41 +9,39 @@ import numpy.typing as npt
 
 from automl.compiled.native_trees import NativeTrees
 from automl.compiled.scorer import EXACT, Scorer, pair, pairs
+from automl.compiled.tree_scorer import TreeScorer
 from automl.compiled.unknown import Unknown, name_of
 
 Floats = npt.NDArray[np.float64]
 
 
-class _Values:
+class _Values(TreeScorer):
     """Numbers."""
 
     description = "LightGBM"
     tolerance = EXACT
 
-    def __init__(self, trees: NativeTrees) -> None:
-        self._trees = trees
-
     def one(self, features: bytes) -> Floats:
         return np.array(self._trees.one(features))
 
-    def many(self, features: Floats) -> Floats:
-        return self._trees.many(features)[:, 0]
+    def told(self, sums: Floats) -> Floats:
+        return sums[:, 0]
 
 
 class _TwoClasses(_Values):
     def one(self, features: bytes) -> Floats:
         return pair(self._trees.one(features)[0])
 
-    def many(self, features: Floats) -> Floats:
-        return pairs(self._trees.many(features)[:, 0])
+    def told(self, sums: Floats) -> Floats:
+        return pairs(sums[:, 0])
 
 
 class _Classes(_Values):
     def one(self, features: bytes) -> Floats:
         return np.array([self._trees.one(features)])
 
-    def many(self, features: Floats) -> Floats:
-        return self._trees.many(features)
+    def told(self, sums: Floats) -> Floats:
+        return sums
 
 
 def compile_lightgbm(model: Any, features: int) -> Scorer:

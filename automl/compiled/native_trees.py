@@ -53,6 +53,11 @@ class NativeTrees:
         self._own = threading.local()
         self._bits = bits
 
+    @property
+    def bits(self) -> BitTrees | None:
+        """The trees for many rows, where there are such tables of them, of features in float64."""
+        return None if self._type == _FLOAT32 else self._bits
+
     def __getstate__(self) -> tuple[Any, ...]:
         if self._text is None:
             raise TypeError("trees that were unpickled have let go of their text")

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from automl.coercion import coerce
 from automl.columns import Column, ColumnKind, Schema
 from automl.compiled.category_block import CategoryTable, settled
-from automl.compiled.moments import USUAL
+from automl.compiled.column_reading import Columns, Row, datetimes, read_columns
 from automl.compiled.number_block import NumberBlock, NumberRow
 from automl.compiled.unknown import Unknown
 from automl.task import Task
@@ -24,7 +22,6 @@ if TYPE_CHECKING:  # brings scikit-learn, which only models with texts need
     from automl.compiled.text_block import TextTopics
 
 Floats = npt.NDArray[np.float64]
-Row = tuple[Any, ...]
 
 READING_ORDER = (
     ColumnKind.NUMERIC,
@@ -33,7 +30,7 @@ READING_ORDER = (
     ColumnKind.CATEGORICAL,
     ColumnKind.TEXT,
 )
-_COLUMN_WISE_FROM = 32
+COLUMN_WISE_FROM = 32
 """Rows from which numpy over columns is quicker than Python over cells."""
 
 
@@ -54,32 +51,22 @@ class Blocks:
 
     @property
     def width(self) -> int:
-        widths = [table.width for table in self.categories] + [topics.width for topics in self.texts]
-        return self.numbers.width + sum(widths)
+        return self._first_text + sum(topics.width for topics in self.texts)
 
+    @property
+    def starts(self) -> list[int]:
+        """The first feature of each category."""
+        widths = [self.numbers.width, *(table.width for table in self.categories)]
+        return list(accumulate(widths))[:-1]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
-    """Rows as the blocks take them: column by column, by name. A slice is a part of the rows."""
+    @property
+    def plain(self) -> list[int]:
+        """The features that are no category's."""
+        return [*range(self.numbers.width), *range(self._first_text, self.width)]
 
-    rows: int
-    numbers: Mapping[str, Floats]
-    """NaN where missing; a yes is 1."""
-    times: Mapping[str, Any]
-    codes: Mapping[str, npt.NDArray[np.intp]]
-    texts: Mapping[str, Sequence[str]]
-
-    def __len__(self) -> int:
-        return self.rows
-
-    def __getitem__(self, part: slice) -> Columns:
-        return Columns(
-            rows=len(range(*part.indices(self.rows))),
-            numbers={name: values[part] for name, values in self.numbers.items()},
-            times={name: values[part] for name, values in self.times.items()},
-            codes={name: values[part] for name, values in self.codes.items()},
-            texts={name: values[part] for name, values in self.texts.items()},
-        )
+    @property
+    def _first_text(self) -> int:
+        return self.numbers.width + sum(table.width for table in self.categories)
 
 
 class Reader:
@@ -143,7 +130,7 @@ class Reader:
 
     def matrix(self, rows: Sequence[Row]) -> Floats | None:
         """The features of some rows; None as a whole when only the long way settles some value."""
-        if len(rows) < _COLUMN_WISE_FROM:
+        if len(rows) < COLUMN_WISE_FROM:
             lines = [self.row(row) for row in rows]
             if None in lines:
                 return None
@@ -153,6 +140,10 @@ class Reader:
 
     def table(self, table: pa.Table) -> Floats:
         """The features of a table that :func:`automl.schema.check` typed."""
+        return self.filled(self.typed(table))
+
+    def typed(self, table: pa.Table) -> Columns:
+        """Such a table column by column."""
         numbers: dict[str, Floats] = {}
         times: dict[str, Any] = {}
         codes: dict[str, npt.NDArray[np.intp]] = {}
@@ -168,37 +159,14 @@ class Reader:
             elif column.kind in (ColumnKind.NUMERIC, ColumnKind.BOOLEAN):
                 numbers[column.name] = _typed(table, column).cast(pa.float64()).to_numpy(zero_copy_only=False)
             elif column.kind is ColumnKind.DATETIME:
-                times[column.name] = _times(_typed(table, column))
-        return self.filled(
-            Columns(rows=table.num_rows, numbers=numbers, times=times, codes=codes, texts=texts)
+                times[column.name] = datetimes(_typed(table, column))
+        return Columns(
+            rows=table.num_rows, numbers=numbers, times=times, codes=codes, texts=texts, typed=None
         )
 
     def columns_of(self, rows: Sequence[Row]) -> Columns | None:
         """Rows column by column; None as a whole when only the long way settles some value."""
-        numeric = _numbers([row[: self._first_boolean] for row in rows], _NUMERIC)
-        boolean = _numbers([row[self._first_boolean : self._first_time] for row in rows], _BOOLEAN)
-        if numeric is None or boolean is None:
-            return None
-        read: dict[ColumnKind, dict[str, Any]] = {kind: {} for kind in ColumnKind}
-        others = zip(*(row[self._first_time :] for row in rows), strict=True)
-        for column, values in zip(self.columns[self._first_time :], others, strict=True):
-            if column.kind is ColumnKind.DATETIME:
-                found = _read_times(values, column)
-            elif column.name in self._tables:
-                found = self._tables[column.name].codes_of(values)
-            else:
-                found = _read_texts(values)
-            if found is None:
-                return None
-            read[column.kind][column.name] = found
-        names = [column.name for column in self.columns[: self._first_time]]
-        return Columns(
-            rows=len(rows),
-            numbers=dict(zip(names, (*numeric.T, *boolean.T), strict=True)),
-            times=read[ColumnKind.DATETIME],
-            codes=read[ColumnKind.CATEGORICAL],
-            texts=read[ColumnKind.TEXT],
-        )
+        return read_columns(self.columns, self._tables, rows)
 
     def filled(self, columns: Columns) -> Floats:
         """Their features."""
@@ -209,11 +177,23 @@ class Reader:
         for table in blocks.categories:
             out[:, start : start + table.width] = table.features[columns.codes[table.name]]
             start += table.width
-        for topics in blocks.texts:
+        self._fill_texts(columns, out[:, start:])
+        return out
+
+    def plain(self, columns: Columns) -> Floats:
+        """Those of their features that are no category's, (features, rows)."""
+        blocks = self.blocks
+        out = np.empty((len(blocks.plain), columns.rows))
+        blocks.numbers.fill(columns.numbers, columns.times, out.T)
+        self._fill_texts(columns, out.T[:, blocks.numbers.width :])
+        return out
+
+    def _fill_texts(self, columns: Columns, out: Floats) -> None:
+        start = 0
+        for topics in self.blocks.texts:
             if columns.rows:
                 out[:, start : start + topics.width] = topics(columns.texts[topics.name])
             start += topics.width
-        return out
 
 
 def reader_of(blocks: Blocks, schema: Schema, task: Task) -> Reader:
@@ -240,45 +220,3 @@ def _typed(table: pa.Table, column: Column) -> Any:
     if column.name in table.column_names:
         return table.column(column.name).combine_chunks()
     return pa.nulls(table.num_rows, column.arrow_type)
-
-
-def _times(values: Any) -> Any:
-    return np.asarray(values.to_numpy(zero_copy_only=False), dtype="datetime64[us]")
-
-
-_NUMERIC: frozenset[type] = frozenset({float, int, type(None)})
-_BOOLEAN: frozenset[type] = frozenset({bool, type(None)})
-_TEXTS = frozenset({str, type(None)})
-
-
-def _numbers(rows: Sequence[Row], types: frozenset[type]) -> Floats | None:
-    """A matrix of numbers, NaN where missing; None when some value is one that only the long way settles."""
-    flat = list(chain.from_iterable(rows))
-    if not types.issuperset(map(type, flat)):
-        return None
-    try:
-        read = np.array(flat, dtype=np.float64)  # None becomes NaN
-    except OverflowError:  # a whole number beyond any float
-        return None
-    return None if np.isinf(read).any() else read.reshape(len(rows), -1)
-
-
-def _read_times(values: Sequence[Any], column: Column) -> Any:
-    """As an upload's are: reading a column of texts that way is quick."""
-    if not _TEXTS.issuperset(map(type, values)):
-        return None
-    try:
-        texts = pa.array(values, pa.string())
-    except UnicodeEncodeError:
-        return None
-    if not pc.all(pc.match_substring_regex(texts, f"^{USUAL}$")).as_py():
-        return None
-    read = coerce(texts, column)
-    return None if any(positions.size for _, positions in read.problems) else _times(read.values)
-
-
-def _read_texts(values: Sequence[Any]) -> list[str] | None:
-    """Missing text is empty; None when some value is one that only the long way settles."""
-    if not all(value is None or settled(value) for value in values):
-        return None
-    return ["" if value is None else value for value in values]

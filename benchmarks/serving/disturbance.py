@@ -88,16 +88,18 @@ class Quiet:
 def during_swaps(folder: Path, *, seconds: float, rounds: int, requests: int | None) -> dict[str, Any]:
     """Champions promoted in turn, twice a second, for so many seconds (or requests in all)."""
 
-    def swapping(quiet: Quiet, shot: Shot, counted: Counter[str]) -> None:
-        while shot.under_way:
-            quiet.swap()
-            counted["promotions"] += 1
-            time.sleep(BETWEEN_SWAPS)
-
     quiet = Quiet(folder, versions=VERSIONS)
     try:
         quiet.find_rate(min(seconds, 3))
         lasting = max(seconds, requests / quiet.rate / rounds) if requests else seconds
+
+        def swapping(quiet: Quiet, shot: Shot, counted: Counter[str]) -> None:
+            end = time.monotonic() + lasting
+            while shot.under_way and time.monotonic() < end:  # later answers are only looked at
+                quiet.swap()
+                counted["promotions"] += 1
+                time.sleep(BETWEEN_SWAPS)
+
         return _compare(quiet, rounds, seconds, lasting, swapping, _nothing)
     finally:
         quiet.stop()

@@ -6,7 +6,13 @@ from alembic import context
 from sqlalchemy import Connection, create_engine
 
 # they add their tables to the metadata
-from registry import forecast_tables, label_tables, outlier_tables, probation_tables  # noqa: F401
+from registry import (  # noqa: F401
+    alert_tables,
+    forecast_tables,
+    label_tables,
+    outlier_tables,
+    probation_tables,
+)
 from registry.tables import metadata
 
 

@@ -28,6 +28,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 ColumnName = Annotated[str, Field(min_length=1, max_length=255)]
 
 
+def is_name(value: str) -> str:
+    """The name, where it is one. Raises ValueError."""
+    if not _NAME.fullmatch(value):
+        raise ValueError("use letters, digits, '.', '_' and '-' only, starting with a letter or digit")
+    return value
+
+
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -61,9 +68,7 @@ class NewProject(Body):
     @field_validator("name")
     @classmethod
     def _plain(cls, value: str) -> str:
-        if not _NAME.fullmatch(value):
-            raise ValueError("use letters, digits, '.', '_' and '-' only, starting with a letter or digit")
-        return value
+        return is_name(value)
 
     @field_validator("metric")
     @classmethod

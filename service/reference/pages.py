@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from service.reference import commands, http_api, metric_names, policy_fields, process_settings, python_calls
+from service.reference import (
+    alert_kinds,
+    commands,
+    http_api,
+    metric_names,
+    policy_fields,
+    process_settings,
+    python_calls,
+)
 
-SESSION = "command-line.md"
-"""This page is written by hand around its reference, the others wholly by the code."""
+SESSION, ALERTS = "command-line.md", "alerts.md"
+"""These pages are written by hand around a part of them, the others wholly by the code."""
 
 
 def pages(docs: Path) -> Mapping[str, str]:
     """The text of every page with a part made from the code, by its name below ``docs``."""
     return {
         SESSION: commands.rewritten((docs / SESSION).read_text(encoding="utf-8")),
+        ALERTS: alert_kinds.rewritten((docs / ALERTS).read_text(encoding="utf-8")),
         "reference/http.md": http_api.page(),
         "reference/metrics.md": metric_names.page(),
         "reference/policy-fields.md": policy_fields.page(),

@@ -31,6 +31,11 @@ class Ask:
         self.as_json = as_json
         self.started = time.perf_counter()
 
+    def let_go(self) -> None:
+        """Of what was asked, once it is answered."""
+        self.values = self.rows = None
+        self.body = b""
+
 
 def fits(ask: Ask, form: Form) -> bool:
     """Whether what was read for another deployment is what this one would have read."""

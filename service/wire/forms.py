@@ -8,6 +8,7 @@ words the errors and knows the conversions.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -17,7 +18,8 @@ import pyarrow as pa
 from msgspec.structs import astuple
 
 from automl.columns import Column, ColumnKind
-from automl.compiled.reading import Columns, reading_columns
+from automl.compiled.column_reading import Columns
+from automl.compiled.reading import reading_columns
 from automl.errors import SchemaError
 from service.admission import LONGEST_ID
 from service.deployment import Deployment
@@ -150,10 +152,22 @@ class Form:
             raise ValueError(f"the model gave {len(raw)} answers to {len(rows)} rows")
         return raw
 
+    @property
+    def columnar(self) -> bool:
+        """Whether many rows are read column by column."""
+        return self.deployment.compiled is not None
+
     def columns_of(self, rows: Sequence[Values]) -> Columns | None:
-        """Many rows column by column, for :meth:`answers`; None where :meth:`quick` answers None, or reads otherwise."""
+        """Many rows column by column, for :meth:`answers` of what is ``columnar``; None when some value has to go the
+        long way."""
         compiled = self.deployment.compiled
-        return None if compiled is None or self.named else compiled.columns_of(rows)
+        assert compiled is not None
+        read = compiled.columns_of(self._features(rows))
+        if not self.named or read is None or read.typed is None:
+            return read
+        column = self.columns[-1]
+        typed = {**read.typed, column.name: read_column([row[-1] for row in rows], column).values}
+        return replace(read, typed=typed)
 
     def answers(self, columns: Columns) -> npt.NDArray[np.float64]:
         """The model's answers to rows that were read. Raises what the model raises."""
@@ -196,7 +210,7 @@ class Form:
         read: Columns | None = None,
     ) -> bytes:
         """The rows and their answers for the prediction log; ``read`` is what :meth:`columns_of` made of them."""
-        wide = None if read is None else wide_record(self.head, self.columns, rows, read, ids, raw, at)
+        wide = None if read is None else wide_record(self.head, read, pa.array(ids, pa.string()), raw, at)
         return plain_record(self.head_record, at, ids, rows, raw) if wide is None else wide
 
     def typed(self, rows: Sequence[Values]) -> pa.Table:

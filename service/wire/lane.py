@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
+from automl.compiled.column_reading import Columns
 from service.batching import INLINE_SECONDS, SLOW, Batcher, Overloaded
 from service.deployment import Deployment
 from service.metrics import Metrics
@@ -20,7 +21,7 @@ from service.settings import Settings
 from service.wire.asks import Ask, answers_of, fits, id_text
 from service.wire.bodies import read_rows, too_many_rows
 from service.wire.forms import Form, Values
-from service.wire.team import WORTH_ROWS, Team
+from service.wire.team import WORTH_ROWS, Floats, Team
 from service.wire.telling import encode_answer
 from service.yielding import CALLS
 
@@ -178,12 +179,7 @@ class Lane:
         started = time.perf_counter()
         rows = asks[0].values if len(asks) == 1 else [row for ask in asks for row in ask.values or ()]
         assert rows is not None
-        team, many = self._around.team, len(rows) >= WORTH_ROWS
-        read = form.columns_of(rows) if many else None
-        if read is not None:
-            raw = team.scores(form.answers, read)
-        else:
-            raw = team.scores(form.quick, rows) if many else form.quick(rows)
+        read, raw = self._scored(form, rows)
         if raw is None:
             return None
         scored = time.perf_counter()
@@ -212,6 +208,17 @@ class Lane:
             self._pace += 0.1 * (min(pace, 4 * self._pace) - self._pace)
         return answers
 
+    def _scored(self, form: Form, rows: Sequence[Values]) -> tuple[Columns | None, Floats | None]:
+        """The rows column by column, where there are many, and the model's answers; None where some value has to go the
+        long way."""
+        if len(rows) < WORTH_ROWS:
+            return None, form.quick(rows)
+        team = self._around.team
+        if not form.columnar:
+            return None, team.scores(form.quick, rows)
+        read = form.columns_of(rows)
+        return read, None if read is None else team.scores(form.answers, read)
+
     def _note(self, version: int, asks: Sequence[Ask], rows: int) -> None:
         known, counter = self._counted
         if known != version:
@@ -237,6 +244,8 @@ class Lane:
         if slow:
             for place, answer in zip(slow, self._long([asks[place] for place in slow]), strict=True):
                 answers[place] = answer
+        for ask in asks:  # or the event loop, where asks end, spends its time on letting go of each row
+            ask.let_go()
         return answers
 
     def _unreadable(self, ask: Ask) -> Any:

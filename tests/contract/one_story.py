@@ -177,6 +177,8 @@ def _facts_are_told_once(story: Story) -> None:
     assert [(event.data["from"], event.data["to"], event.at) for event in changes] == [
         (entry.from_version, entry.to_version, entry.at) for entry in story.promotions
     ]
+    queued = [event.data["run"] for event in by_type.get("incumbent.run.queued", [])]
+    assert queued == [run.number for run in story.runs]
     ended = {event.data["run"]: event for event in by_type.get("incumbent.run.ended", [])}
     assert set(ended) == {run.number for run in story.runs if not run.status.is_active}
     for run in story.runs:
@@ -196,7 +198,7 @@ def _facts_are_told_once(story: Story) -> None:
 def _fact(event: EventRecord) -> object:
     """What an event is about: the same twice is told twice."""
     data = event.data
-    if event.type == "incumbent.champion.changed":
+    if event.type in ("incumbent.champion.changed", "incumbent.labels.wanted"):
         return event.at
     if event.type.startswith("incumbent.probation.began"):
         return (data["champion"], data["other"], event.at)

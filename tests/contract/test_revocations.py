@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from registry_builders import NOW, after
 
-from registry import delta_tables, row_index
+from registry import row_index, table_schemas
 from registry.columns import conform
 from registry.database import Database
 from registry.datasets import Datasets
@@ -220,9 +220,9 @@ def test_a_revoked_annotators_answers_leave_the_queue(
 def test_tables_of_before_origins_were_kept_read_as_before(
     datasets: Datasets, ledger: LabelLedger, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = pa.schema([field for field in delta_tables.LABELS if field.name != "origin"])
+    old = pa.schema([field for field in table_schemas.LABELS if field.name != "origin"])
     with monkeypatch.context() as patch, datasets.stage(project) as staging:
-        patch.setitem(delta_tables.SCHEMAS, "labels", old)
+        patch.setitem(table_schemas.SCHEMAS, "labels", old)
         staging.write_rows(rows("a", 3))
         staging._write("labels", conform(labels(ids("a", 3)), old))  # as it was staged then
         staging.labels = staging.truths = staging.rows = 3

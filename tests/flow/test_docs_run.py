@@ -83,7 +83,7 @@ def test_the_reference_is_that_of_the_code() -> None:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    one = Server(tmp_path_factory.mktemp("docs") / "home")
+    one = Server(tmp_path_factory.mktemp("docs") / "home", INCUMBENT_ALERT_HOSTS="127.0.0.1")
     try:
         yield one.start()
     finally:

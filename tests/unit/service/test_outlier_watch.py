@@ -166,8 +166,8 @@ def test_a_look_waits_for_something_new_and_for_the_policys_pause(registry: Regi
 
     def looked() -> int:
         watch.look_at(project, Policy())
-        if watch._thread is not None:
-            watch._thread.join()
+        if watch._looking is not None:
+            watch._looking.result()
         return len(registry.outliers.looks(project.id))
 
     assert looked() == 1

@@ -1,0 +1,50 @@
+"""What all models of trees in LightGBM's predictor have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.compiled.coded_trees import CodedTrees, coded_trees
+from automl.compiled.native_trees import NativeTrees
+
+if TYPE_CHECKING:
+    from automl.compiled.reading import Blocks
+
+Floats = npt.NDArray[np.float64]
+
+
+class TreeScorer:
+    """A scorer whose answers are made of the sums over trees, row by row, by :meth:`told`."""
+
+    def __init__(self, trees: NativeTrees) -> None:
+        self._trees = trees
+        self._coded: tuple[Blocks, CodedTrees | None] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_coded": None}
+
+    def many(self, features: Floats) -> Floats:
+        return self.told(self._trees.many(features))
+
+    def told(self, sums: Floats) -> Floats:
+        """The answers to rows from what their trees give, (n, outputs)."""
+        raise NotImplementedError
+
+    def coded(self, blocks: Blocks) -> CodedTrees | None:
+        """The trees for rows that these blocks have read; made when they are first asked for, a few milliseconds.
+        None where rows have to become a matrix."""
+        known = self._coded
+        if known is None or known[0] is not blocks:
+            known = self._coded = (blocks, self._made(blocks))
+        return known[1]
+
+    def _made(self, blocks: Blocks) -> CodedTrees | None:
+        bits = self._trees.bits
+        if bits is None:
+            return None
+        starts = blocks.starts
+        tables = zip(starts, blocks.categories, strict=True)
+        return coded_trees(bits, blocks.plain, [(start, table.features) for start, table in tables])

@@ -1,0 +1,1 @@
+"""Alerts: people and their programs hear of what the ledger of events holds."""
