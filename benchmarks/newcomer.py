@@ -172,7 +172,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="newcomer-") as made:
         folder = chosen.work or Path(made)
         folder.mkdir(parents=True, exist_ok=True)
-        surroundings = {**os.environ, "INCUMBENT_URL": f"http://127.0.0.1:{port}"}
+        surroundings = {
+            name: value for name, value in os.environ.items() if not name.startswith("INCUMBENT_")
+        }
+        surroundings |= {"INCUMBENT_URL": f"http://127.0.0.1:{port}", "INCUMBENT_HOME": str(folder / "home")}
         command = [sys.executable, "-m", "service.cli"] if chosen.quick else [".venv/bin/incumbent"]
         if chosen.quick:
             surroundings["PYTHONPATH"] = str(ROOT)

@@ -23,11 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from live_server import free_port
 
 ROOT = Path(__file__).parents[2]
 RUNNABLE = ("sh", "python", "http")
 ADDRESS = "http://127.0.0.1:8000"
 """What pages call the server; the tests' own has another port."""
+OWN_PORT = "8010"
+"""Where a page starts a server of its own; the tests give it a free port."""
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NOT_RUN = re.compile(r"<!-- not run: ((?:(?!-->).)+) -->\s*\Z", re.DOTALL)
 _GOES_ON = re.compile(r"<!-- goes on from: (\S+) -->")
@@ -69,13 +72,16 @@ def goes_on_from(page: str) -> str | None:
 
 
 def _programs(folder: Path) -> dict[str, str]:
-    """What a reader's terminal has: ``incumbent`` and ``python`` on the path, and as ``.venv/bin/…``."""
+    """What a reader's terminal has: ``incumbent`` and ``python`` on the path, and as ``.venv/bin/…``; and in the
+    folder the benchmarks, as in a clone."""
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True, exist_ok=True)
     for name, called in (("incumbent", "-m service.cli"), ("python", "")):
         command = programs / name
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {called} "$@"\n')
         command.chmod(0o755)
+    if not (folder / "benchmarks").exists():
+        (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
     return {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "COLUMNS": "160"}
 
 
@@ -144,12 +150,14 @@ class Reader:
             return
         self._read.add(name)
         names: dict[str, object] = {"__name__": "docs"}
+        port = free_port()
         shell = Shell(self.folder, self._surroundings)
         try:
             for block in blocks(text):
                 if block.language not in RUNNABLE or block.not_run is not None:
                     continue
                 here, where = block.text.replace(ADDRESS, self._url), f"{name}:{block.line}"
+                here = here.replace(OWN_PORT, str(port))
                 if block.language == "sh":
                     shell.run(here, where, within)
                 elif block.language == "python":

@@ -27,6 +27,7 @@ NOT_RUN = {
     "CONTRIBUTING.md": 1,
     "benchmarks.md": 2,
     "engines.md": 2,
+    "how-to/go-to-production.md": 3,
     "labels.md": 2,
     "replay.md": 1,
 }
