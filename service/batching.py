@@ -2,7 +2,7 @@
 
 Small work is done on the event loop: handing it to a thread would cost more than the work. All calls that have come
 in one turn of the loop are one batch. Large work, and work that can't be done the quick way, goes to a thread, one
-batch at a time, or two calls at a time that are large by themselves; small calls do not wait for it. There is no timer: nothing is held back in the hope of more, but for
+batch at a time; small calls do not wait for it. There is no timer: nothing is held back in the hope of more, but for
 those whom a batch in the thread has just answered. A twentieth of its time without a call, at most a millisecond, is
 taken for their silence; else callers who call again part into two halves that take turns, each at nearly the price of
 all.
@@ -15,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from itertools import chain
 from typing import Any, Generic, TypeVar, cast
 
 Call = TypeVar("Call")
@@ -63,7 +62,7 @@ class Batcher(Generic[Call, Answer]):
 
     ``quick`` and ``work`` get a batch of calls and return one answer, or one exception, for each, in order.
     ``quick`` runs on the event loop and may return SLOW for a call; ``work`` runs in ``executor``, one batch at a
-    time, but up to ``abreast`` of calls that quick work is estimated to take long for. A call's ``size`` is its number of rows. All methods are to be called on the event loop.
+    time. A call's ``size`` is its number of rows. All methods are to be called on the event loop.
     """
 
     def __init__(
@@ -73,7 +72,6 @@ class Batcher(Generic[Call, Answer]):
         *,
         max_batch_rows: int,
         max_queue_rows: int,
-        abreast: int = 1,
         quick: Callable[[Sequence[Call]], Sequence[Answer | Exception | _Slow]] | None = None,
     ) -> None:
         self._work = work
@@ -81,10 +79,9 @@ class Batcher(Generic[Call, Answer]):
         self._executor = executor
         self._max_batch_rows = max_batch_rows
         self._max_queue_rows = max_queue_rows
-        self._abreast = abreast
         self._small: deque[_Waiting[Call, Answer]] = deque()
         self._large: deque[_Waiting[Call, Answer]] = deque()
-        self._running: list[list[_Waiting[Call, Answer]]] = []
+        self._running: list[_Waiting[Call, Answer]] = []
         self._gathering = False
         self._arrived, self._arrived_at = 0, 0.0
         self._waiting_rows = 0
@@ -185,27 +182,17 @@ class Batcher(Generic[Call, Answer]):
         self._large.append(waiting)
         self._arrived += 1
         self._arrived_at = time.perf_counter()
-        if not self._gathering:
+        if not self._running and not self._gathering:
             self._start()
         if waiting.deadline != float("inf") and not self._looking:
             self._looking = True
             self._loop.call_later(_LOOK_SECONDS, self._look)
 
     def _start(self) -> None:
-        while self._may_start():
-            batch = self._take_large()
-            if batch:
-                self._begin(batch)
-
-    def _may_start(self) -> bool:
-        """Whether there is work, and the thread, or another, is free for it."""
-        if not self._large or not self._running:
-            return bool(self._large)
-        alone = (self._large[0], *(batch[0] for batch in self._running))
-        return len(self._running) < self._abreast and all(one.seconds > INLINE_SECONDS for one in alone)
-
-    def _begin(self, batch: list[_Waiting[Call, Answer]]) -> None:
-        self._running.append(batch)
+        batch = self._take_large()
+        self._running = batch
+        if not batch:
+            return
         calls = [waiting.call for waiting in batch]
         started = time.perf_counter()
         done = self._loop.run_in_executor(self._executor, self._work, calls)
@@ -234,7 +221,7 @@ class Batcher(Generic[Call, Answer]):
         started: float,
         finished: asyncio.Future[Sequence[Answer | Exception]],
     ) -> None:
-        self._running.remove(batch)
+        self._running = []
         gathers = len(batch) > 1 and not (self._large and self._large[0].seconds)
         if not gathers:
             self._start()  # the model is busy again before the answers are sent
@@ -264,7 +251,7 @@ class Batcher(Generic[Call, Answer]):
     def _look(self) -> None:
         """Refuse what has waited too long; what the thread has begun is finished there, for nobody."""
         now = time.monotonic()
-        for waiting in (*chain.from_iterable(self._running), *self._large):
+        for waiting in (*self._running, *self._large):
             if waiting.deadline < now and not waiting.future.done():
                 waiting.future.set_exception(TooLate())
         self._looking = bool(self._running or self._large)

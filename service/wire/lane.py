@@ -43,8 +43,6 @@ class Surroundings:
     metrics: Metrics
     executor: Executor
     team: Team
-    abreast: int = 1
-    """Large calls of one project that are answered at the same time."""
     clock: Callable[[], float] = field(default=time.time)
 
 
@@ -65,7 +63,6 @@ class Lane:
             self._work,
             around.executor,
             quick=self._quick,
-            abreast=around.abreast,
             max_batch_rows=MAX_BATCH_ROWS,
             max_queue_rows=around.settings.queue_rows,
         )

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 from service.context import Context
 from service.problems import Problem
-from service.processors import processors
 from service.wire.lane import Lane, Surroundings
 from service.wire.team import Team
 
@@ -31,7 +30,6 @@ class Lanes:
             metrics=context.metrics,
             executor=self._executor,
             team=self._team,
-            abreast=min(THREADS, processors()),
             clock=lambda: context.clock().timestamp(),
         )
         self._lanes: dict[str, Lane] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -35,24 +34,13 @@ class Team:
 
     def __init__(self, size: int | None = None) -> None:
         self._size = min(_MOST, processors()) if size is None else size
-        self._asking = 0
-        self._guard = threading.Lock()
         self._helpers = ThreadPoolExecutor(max(1, self._size - 1), thread_name_prefix="helper")
 
     def scores(self, model: Callable[[Rows], Floats | None], rows: Rows) -> Floats | None:
-        """What ``model`` gives for all rows; None where it gives None for a part. While another thread asks too, each
-        works alone: that is as quick, and costs less."""
-        with self._guard:
-            self._asking += 1
-            alone = self._asking == 1
-        try:
-            parts = min(self._size, len(rows) // WORTH_ROWS) if alone else 1
-            return model(rows) if parts < 2 else self._shared(model, rows, parts)
-        finally:
-            with self._guard:
-                self._asking -= 1
-
-    def _shared(self, model: Callable[[Rows], Floats | None], rows: Rows, parts: int) -> Floats | None:
+        """What ``model`` gives for all rows; None where it gives None for a part."""
+        parts = min(self._size, len(rows) // WORTH_ROWS)
+        if parts < 2:
+            return model(rows)
         length = -(-len(rows) // parts)
         others = [
             self._helpers.submit(model, rows[start : start + length])
