@@ -1,5 +1,7 @@
 """How long the dashboard's pages take on a home with a long past: python benchmarks/dashboard.py [--quick]
 
+What five open pages cost prediction calls, at half of what the server can answer: python -m benchmarks.dashboard --beside
+
 A project with so many runs, models, decisions and logged predictions is made through the registry, then each page is asked
 for in this process, without a socket. Printed is the median and the slowest of each page, in milliseconds.
 """
@@ -263,11 +265,37 @@ def measure(http: TestClient, path: str, times: int) -> list[float]:
     return taken
 
 
+def beside(seconds: float, rounds: int) -> None:
+    """Windows without and with open pages in turn, in one run against one server."""
+    from benchmarks.serving import disturbance
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = disturbance.during_views(Path(folder) / "views", seconds=seconds, rounds=rounds)
+    quiet = [round(one["p99_ms"], 2) for one in found["quiet"]]
+    viewed = [round(one["p99_ms"], 2) for one in found["disturbed"]]
+    print(
+        f"{found['rate']:.0f} calls of 3 rows a second, {rounds} windows of {seconds:g} s with 5 open pages"
+    )
+    print(f"{'':14}{'p50 ms':>8}{'p99 ms':>8}  windows")
+    print(f"{'no page':14}{found['quiet_p50_ms']:8.2f}{found['quiet_p99_ms']:8.2f}  {quiet}")
+    print(f"{'5 open pages':14}{found['p50_ms']:8.2f}{found['p99_ms']:8.2f}  {viewed}")
+    print(
+        f"p99 {found['p99_ms'] / found['quiet_p99_ms']:.2f} times as long; pages looked again {found['looks']} times; "
+        f"{found['failed']} of {found['requests']} calls failed"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short past")
     parser.add_argument("--home", type=Path, help="keep the home here, and use it again when it is there")
+    parser.add_argument("--beside", action="store_true", help="the tail of predictions beside open pages")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each window (--beside)")
+    parser.add_argument("--rounds", type=int, default=5, help="windows with open pages (--beside)")
     asked = parser.parse_args()
+    if asked.beside:
+        beside(asked.seconds, asked.rounds)
+        return
     past = QUICK if asked.quick else FULL
     with tempfile.TemporaryDirectory() as folder:
         home = asked.home or Path(folder) / "home"

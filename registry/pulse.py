@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Integer, ScalarSelect, Table, cast, func, select
 
@@ -15,28 +16,46 @@ from registry.records import RunStatus
 _ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """``rows`` changes whenever rows, answers or labels come, under traffic with every flush; ``news`` with all else."""
+
+    rows: str
+    news: str
+
+    def __str__(self) -> str:
+        return f"{self.rows}~{self.news}"
+
+    @classmethod
+    def parse(cls, text: str) -> Beat:
+        """The inverse of ``str``; of any other text a beat that equals none."""
+        rows, _, news = text.partition("~")
+        return cls(rows=rows, news=news)
+
+
 class Pulse:
     """Two pulses are equal when nothing was added in between that the registry keeps."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def of(self, project_id: int | None) -> str:
+    def of(self, project_id: int | None) -> Beat:
         """The pulse of a project, or of all of them."""
         with self._db.read() as connection:
             row = connection.execute(select(*_beats(project_id))).one()
-        return _joined(row)
+        return _beat(row)
 
-    def each(self) -> dict[int, str]:
+    def each(self) -> dict[int, Beat]:
         """The pulse of every project that isn't deleted, by its id, in one query."""
         project = t.projects.alias("each")
         query = select(project.c.id, *_beats(project.c.id)).where(project.c.deleted_at.is_(None))
         with self._db.read() as connection:
-            return {row[0]: _joined(row[1:]) for row in connection.execute(query)}
+            return {row[0]: _beat(row[1:]) for row in connection.execute(query)}
 
 
-def _joined(beats: Iterable[int | None]) -> str:
-    return ".".join("-" if beat is None else str(beat) for beat in beats)
+def _beat(found: Sequence[int | None]) -> Beat:
+    rows, *news = ("-" if one is None else str(one) for one in found)
+    return Beat(rows=rows, news=".".join(news))
 
 
 def _beats(project_id: int | ColumnElement[int] | None) -> list[ScalarSelect[int]]:
@@ -66,13 +85,13 @@ def _beats(project_id: int | ColumnElement[int] | None) -> list[ScalarSelect[int
         ended = ended.where(probations.c.project_id == project_id)
     trials = select(func.max(t.trials.c.id)).where(t.trials.c.run_id.in_(active))
     return [
-        projects.scalar_subquery(),
-        runs.scalar_subquery(),
-        trials.scalar_subquery(),
         newest(
             t.dataset_versions,
             t.dataset_versions.c.number if project_id is not None else t.dataset_versions.c.id,
         ),
+        projects.scalar_subquery(),
+        runs.scalar_subquery(),
+        trials.scalar_subquery(),
         newest(t.runs, t.runs.c.id),
         newest(t.decisions, t.decisions.c.id),
         newest(t.quality_reports, t.quality_reports.c.id),

@@ -31,6 +31,7 @@ from registry.pulse import Pulse
 from registry.quality import QualityReports
 from registry.replays import Replays
 from registry.runs import Runs
+from registry.standing import Standing
 from registry.traffic import Traffic
 
 _KEY_BYTES = 32
@@ -60,6 +61,7 @@ class Registry:
         self.forecasts = Forecasts(db)
         self.replays = Replays(db)
         self.traffic = Traffic(db)
+        self.standing = Standing(db)
         self.keys = Keys(db)
         self.alert_channels = AlertChannels(db)
         self.alert_deliveries = AlertDeliveries(db)

@@ -61,6 +61,7 @@ from service.scheduler import Scheduler
 from service.serving import Serving
 from service.settings import Settings
 from service.shadow import Shadow
+from service.standing_metrics import StandingMetrics
 from service.wire.front import Front, Receive, Scope, Send
 from service.wire.lanes import Lanes
 from service.workshop import Workshop
@@ -244,6 +245,16 @@ def compose(settings: Settings, clock: Clock) -> Context:
         clock=clock,
         most_bytes=settings.max_journal_bytes,
     )
+    standing = StandingMetrics(
+        registry,
+        metrics,
+        home,
+        clock=clock,
+        log_bytes=lambda: observation.waiting_bytes,
+        most_log_bytes=settings.max_journal_bytes,
+    )
+    metrics.registry.register(standing)
+    metrics.refresh = standing.read
     storage = StorageWatch(
         registry,
         home,

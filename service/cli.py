@@ -7,7 +7,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from service.commands import alerts, forecasts, keys, labels, models, projects, replay, rows, stored, watching
+from service.commands import (
+    alerts,
+    forecasts,
+    keys,
+    labels,
+    models,
+    monitoring,
+    projects,
+    replay,
+    rows,
+    stored,
+    watching,
+)
 from service.commands.console import CommandError, Exit, show_fault, show_json, show_refusal, show_table
 from service.commands.options import AsJson, Home, Key, Url
 
@@ -112,6 +124,7 @@ app.command()(watching.outliers)
 app.command()(watching.performance)
 app.command()(replay.replay)
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(monitoring.app, name="monitoring")
 app.add_typer(keys.app, name="key")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from service.durations import Durations
@@ -9,11 +11,15 @@ from service.durations import Durations
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
+def _nothing() -> None: ...
+
+
 class Metrics:
     """One set for one app, so that several apps in one process (tests) do not share counts."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.refresh: Callable[[], None] = _nothing
         self.predictions = Counter(
             "incumbent_predictions_total", "Rows predicted.", ["project", "model"], registry=self.registry
         )
@@ -101,4 +107,6 @@ class Metrics:
         )
 
     def text(self) -> bytes:
+        """All metrics. ``refresh`` is called first: it reads what others know."""
+        self.refresh()
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""The tail while a search runs, and while champions change, against that of a quiet server at the same load.
+"""The tail while a search runs, champions change or people look, against that of a quiet server at the same load.
 
 The load is half of what 64 clients get from it when each asks again at once. Calls have three rows, and every row of
 every answer is compared with what the version that the answer names says of it.
@@ -22,6 +22,7 @@ from benchmarks.serving import house, material
 from benchmarks.serving.contestants import BY_NAME, start_ours
 from benchmarks.serving.servers import Server
 from benchmarks.serving.shots import Gun, Shot
+from benchmarks.serving.viewers import watched
 
 NAME = house.COMPILED
 CONNECTIONS = 64
@@ -126,6 +127,23 @@ def during_search(folder: Path, *, seconds: float, rounds: int) -> dict[str, Any
     try:
         quiet.find_rate(min(seconds, 3))
         return _compare(quiet, rounds, seconds, seconds, lambda *_: None, searching)
+    finally:
+        quiet.stop()
+
+
+def during_views(folder: Path, *, seconds: float, rounds: int) -> dict[str, Any]:
+    """Five open pages of the dashboard that look again whenever something has changed."""
+
+    @contextmanager
+    def viewed(quiet: Quiet, counted: Counter[str]) -> Iterator[None]:
+        with watched(quiet.server, NAME) as viewers:
+            yield
+        counted["looks"] += viewers.looks
+
+    quiet = Quiet(folder)
+    try:
+        quiet.find_rate(min(seconds, 3))
+        return _compare(quiet, rounds, seconds, seconds, lambda *_: None, viewed)
     finally:
         quiet.stop()
 

@@ -148,6 +148,10 @@ class Desk:
 
     def _described(self, asked: Asked) -> tuple[dict[str, Any], dict[str, Any], str | None]:
         """What may be shown, what is sealed, and a secret that was made."""
+        if asked.kind not in CHANNEL_KINDS:
+            raise fault(
+                "kind", f"there is no kind of channel {asked.kind[:50]!r}", "Choose webhook, slack or email."
+            )
         if asked.kind == "email":
             _absent("url", asked.url, asked.kind)
             _absent("secret", asked.secret, asked.kind)

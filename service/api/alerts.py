@@ -84,7 +84,7 @@ def list_channels(desk: AtDesk) -> dict[str, Any]:
 @router.post("/channels", status_code=201, dependencies=[Depends(require("admin"))])
 def add(body: NewAlertChannel, desk: AtDesk, response: Response) -> dict[str, Any]:
     """Make a channel. It hears of what happens from now on. A secret that was made for it is in this answer alone."""
-    channel, secret = _desk_for(desk, body.project).add(
+    channel, secret = for_project(desk, body.project).add(
         Asked(
             name=body.name,
             kind=body.kind,
@@ -96,6 +96,7 @@ def add(body: NewAlertChannel, desk: AtDesk, response: Response) -> dict[str, An
         )
     )
     response.headers["Location"] = f"/v1/alerts/channels/{channel.name}"
+    response.headers["Cache-Control"] = "no-store"
     return {**shown(channel), **({} if secret is None else {"secret": secret})}
 
 
@@ -119,8 +120,9 @@ def remove(channel: str, desk: AtDesk) -> None:
 
 
 @router.post("/channels/{channel}/secret", dependencies=[Depends(require("admin"))])
-def renew_secret(channel: str, desk: AtDesk) -> dict[str, Any]:
+def renew_secret(channel: str, desk: AtDesk, response: Response) -> dict[str, Any]:
     """A new signing secret, in this answer alone. For a day, calls carry a signature by the old one as well."""
+    response.headers["Cache-Control"] = "no-store"
     return {"name": channel, "secret": desk.renew_secret(channel)}
 
 
@@ -142,7 +144,8 @@ def deliveries(
     return {"deliveries": [shown_delivery(delivery) for delivery in found]}
 
 
-def _desk_for(desk: Desk, project: str | None) -> Desk:
+def for_project(desk: Desk, project: str | None) -> Desk:
+    """The desk of that project; this one where none is named. Raises a 404 problem."""
     if project is None or (desk.project is not None and desk.project.name == project):
         return desk
     try:

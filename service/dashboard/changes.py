@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import threading
+import time
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from registry.pulse import Beat
+from registry.store import Registry
 from service.api.context import Context, Ctx, ProjectInPath
 from service.dashboard.access import Looks
 from service.dashboard.frame import PageRoute
@@ -16,7 +21,9 @@ from service.dashboard.frame import PageRoute
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _LOOK_SECONDS = 1.0
-_KEEP_ALIVE_LOOKS = 15
+_KEEP_ALIVE_SECONDS = 15.0
+ROWS_SECONDS = 10.0
+"""Rows and answers alone are told at most so often: under traffic they come all the time, and every look costs calls."""
 
 
 @router.get("/changes")
@@ -33,25 +40,56 @@ def _events(request: Request, context: Context, project_id: int | None) -> Respo
     # A reconnecting browser says what it saw last, so that nothing is missed in between.
     seen = request.headers.get("last-event-id")
     return StreamingResponse(
-        _stream(request, context, project_id, seen),
+        _stream(request, context, project_id, None if seen is None else Beat.parse(seen)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
 
 
 async def _stream(
-    request: Request, context: Context, project_id: int | None, seen: str | None
+    request: Request, context: Context, project_id: int | None, seen: Beat | None
 ) -> AsyncIterator[str]:
-    quiet = 0
+    pulses = _pulses(request)
+    # What comes first is told at once; only then rows have to wait.
+    told, quiet = -math.inf, time.monotonic()
     while not await request.is_disconnected() and not getattr(request.app.state, "closing", False):
-        pulse = await run_in_threadpool(context.registry.pulse.of, project_id)
+        beat = await run_in_threadpool(pulses.of, context.registry, project_id)
+        now = time.monotonic()
         if seen is None:
-            yield f"id: {pulse}\nevent: hello\ndata:\n\n"
-        elif pulse != seen:
-            yield f"id: {pulse}\nevent: change\ndata:\n\n"
-        quiet = 0 if pulse != seen else quiet + 1
-        seen = pulse
-        if quiet >= _KEEP_ALIVE_LOOKS:
-            quiet = 0
+            seen, quiet = beat, now
+            yield f"id: {beat}\nevent: hello\ndata:\n\n"
+        elif beat.news != seen.news or (beat.rows != seen.rows and now - told >= ROWS_SECONDS):
+            seen, told, quiet = beat, now, now
+            yield f"id: {beat}\nevent: change\ndata:\n\n"
+        elif now - quiet >= _KEEP_ALIVE_SECONDS:
+            quiet = now
             yield ": still here\n\n"
         await asyncio.sleep(_LOOK_SECONDS)
+
+
+class _Pulses:
+    """One look a second at each project, however many pages are open."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._seen: dict[int | None, tuple[float, Beat]] = {}
+
+    def of(self, registry: Registry, project_id: int | None) -> Beat:
+        with self._guard:
+            at, beat = self._seen.get(project_id, (-math.inf, None))
+            if beat is None or time.monotonic() - at >= _LOOK_SECONDS * 0.9:
+                beat = registry.pulse.of(project_id)
+                self._seen[project_id] = (time.monotonic(), beat)
+        return beat
+
+
+_making = threading.Lock()
+
+
+def _pulses(request: Request) -> _Pulses:
+    """The app's one."""
+    with _making:
+        found: _Pulses | None = getattr(request.app.state, "pulses", None)
+        if found is None:
+            found = request.app.state.pulses = _Pulses()
+        return found

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from fastapi import Request
 
+from registry.pulse import Beat
 from registry.records import Project
 from service.api.context import Context
 from service.dashboard.glance import HOUR, Glance, glance
@@ -21,7 +22,7 @@ _making = threading.Lock()
 class Kept:
     """``mark`` is all that this look depends on; an equal one makes it good still."""
 
-    mark: tuple[str, int | None, int, int]
+    mark: tuple[Beat | None, int | None, int, int]
     glance: Glance
     happenings: tuple[Happening, ...]
 
@@ -38,11 +39,11 @@ class KeptGlances:
         # Read before the facts: what changes in between is seen by the next look.
         pulses = context.registry.pulse.each()
         with self._guard:
-            found = {one.id: self._one(context, one, pulses.get(one.id, "")) for one in projects}
+            found = {one.id: self._one(context, one, pulses.get(one.id)) for one in projects}
             self._kept = found
         return list(found.values())
 
-    def _one(self, context: Context, project: Project, pulse: str) -> Kept:
+    def _one(self, context: Context, project: Project, pulse: Beat | None) -> Kept:
         now = context.clock()
         served = context.serving.champions.get(project.name)
         # Answers are counted by the hour, so an hour that begins is a change too.

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Response
 from fastapi.staticfiles import StaticFiles
 
 from service.dashboard import (
+    alerts_page,
     changes,
     data_pages,
     entrance,
@@ -64,6 +65,7 @@ def install(app: FastAPI) -> None:
         forecast_page,
         settings_page,
         keys_page,
+        alerts_page,
         health_page,
         twins,
     ):

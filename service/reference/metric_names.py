@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from service.metrics import Metrics
 from service.reference.words import MADE, cell
+from service.standing_metrics import families
 
 _INTRODUCTION = """# Metrics
 
@@ -20,6 +21,6 @@ def page() -> str:
 
 
 def _metrics() -> Iterator[str]:
-    for metric in Metrics().registry.collect():
+    for metric in (*Metrics().registry.collect(), *families()):
         name = metric.name + ("_total" if metric.type == "counter" else "")
         yield f"| `{name}` | {metric.type} | {cell(metric.documentation)} |"

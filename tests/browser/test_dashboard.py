@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from live_site import LiveSite, live_site
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from small_house import NOW
+from watched import Watched
 
 pytestmark = pytest.mark.slow
 
-AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 PAGES = (
     "/projects",
     "/projects/fruit",
@@ -41,35 +40,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
         yield made
 
 
-class Watched:
-    """A page, and whatever it complained about, ran or asked of others."""
-
-    def __init__(self, browser: Browser, site: LiveSite, **context: Any) -> None:
-        self.context = browser.new_context(base_url=site.url, **context)
-        self.page: Page = self.context.new_page()
-        self.faults: list[str] = []
-        self.page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.faults.append(f"a dialog: {dialog.message}"))
-        self.page.on(
-            "request",
-            lambda asked: (
-                self.faults.append(f"outside: {asked.url}") if not asked.url.startswith(site.url) else None
-            ),
-        )
-
-    def open(self, path: str) -> Page:
-        self.page.goto(path, wait_until="load")
-        self.page.wait_for_timeout(400)
-        return self.page
-
-    def close(self) -> None:
-        self.context.close()
-
-
 @pytest.fixture
 def watched(browser: Browser, site: LiveSite) -> Iterator[Watched]:
-    made = Watched(browser, site, viewport={"width": 1440, "height": 900})
+    made = Watched(browser, site.url, viewport={"width": 1440, "height": 900})
     yield made
     made.close()
 
@@ -78,7 +51,7 @@ def watched(browser: Browser, site: LiveSite) -> Iterator[Watched]:
 def test_no_page_complains_runs_a_name_or_asks_another_server(
     browser: Browser, site: LiveSite, scheme: Any
 ) -> None:
-    watched = Watched(browser, site, color_scheme=scheme)
+    watched = Watched(browser, site.url, color_scheme=scheme)
     for path in PAGES:
         page = watched.open(path)
         assert page.locator("img").count() == 0
@@ -87,7 +60,7 @@ def test_no_page_complains_runs_a_name_or_asks_another_server(
 
 
 def test_no_page_is_wider_than_a_phone(browser: Browser, site: LiveSite) -> None:
-    watched = Watched(browser, site, viewport={"width": 390, "height": 844})
+    watched = Watched(browser, site.url, viewport={"width": 390, "height": 844})
     for path in PAGES:
         page = watched.open(path)
         spare = page.evaluate("document.documentElement.clientWidth - document.documentElement.scrollWidth")
@@ -97,17 +70,10 @@ def test_no_page_is_wider_than_a_phone(browser: Browser, site: LiveSite) -> None
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser: Browser, site: LiveSite, scheme: Any) -> None:
-    watched = Watched(browser, site, color_scheme=scheme, bypass_csp=True)
+    watched = Watched(browser, site.url, color_scheme=scheme, bypass_csp=True)
     for path in PAGES:
-        page = watched.open(path)
-        page.evaluate(AXE)
-        found = page.evaluate("axe.run().then(result => result.violations)")
-        serious = [
-            (one["id"], [node["html"][:160] for node in one["nodes"][:3]])
-            for one in found
-            if one["impact"] in ("serious", "critical")
-        ]
-        assert serious == [], path
+        watched.open(path)
+        assert watched.serious() == [], path
     watched.close()
 
 

@@ -65,7 +65,7 @@
     return {
       options: {
         padding: [18, 10, 0, 0],
-        scales: { x: { range: function (self, low, high) { return low === high ? [low - 3600, high + 3600] : [low, high]; } },
+        scales: { x: { range: function (self, low, high) { return data.x.length === 1 ? [data.x[0] - 3600, data.x[0] + 3600] : [low, high]; } },
           y: { range: function (self, low, high) { var room = (high - low) * 0.08 || 0.01; return [low - room, high + room]; } } },
         series: [
           { label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },

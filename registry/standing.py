@@ -1,0 +1,104 @@
+"""How things stand, in a few numbers over all projects: what is looked at every few seconds from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Table, func, select, tuple_
+
+from registry import tables as t
+from registry.alert_tables import alert_deliveries
+from registry.database import Database
+from registry.records import RunStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """The newest report of a kind on a project's champion: ``score`` beside the ``reference`` it was held against."""
+
+    project: str
+    model_version: int
+    kind: str
+    score: float
+    reference: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """``crowned`` is since when each champion reigns, ``drifted`` the share of columns of its newest drift report;
+    ``told_since`` is since when the oldest alert waits."""
+
+    crowned: dict[str, datetime]
+    scores: tuple[Score, ...]
+    drifted: dict[str, float]
+    runs: dict[RunStatus, int]
+    replays: dict[RunStatus, int]
+    alerts: int
+    told_since: datetime | None
+
+
+_ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
+_live = t.projects.c.deleted_at.is_(None)
+
+
+class Standing:
+    """Read from SQL in one snapshot, by a fixed number of statements."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def now(self) -> Numbers:
+        with self._db.read() as connection:
+            told = alert_deliveries.c
+            waiting = select(func.count(), func.min(told.created_at)).where(told.status == "pending")
+            alerts, since = connection.execute(waiting).one()
+            return Numbers(
+                crowned=_crowned(connection),
+                scores=_scores(connection),
+                drifted=_drifted(connection),
+                runs=_active(connection, t.runs),
+                replays=_active(connection, t.replays),
+                alerts=int(alerts),
+                told_since=since,
+            )
+
+
+def _crowned(connection: Connection) -> dict[str, datetime]:
+    p, c = t.projects.c, t.promotions.c
+    query = (
+        select(p.name, c.at).join(t.promotions, (c.project_id == p.id) & (c.epoch == p.epoch)).where(_live)
+    )
+    return {row.name: row.at for row in connection.execute(query)}
+
+
+def _scores(connection: Connection) -> tuple[Score, ...]:
+    p, q = t.projects.c, t.quality_reports.c
+    newest = select(func.max(q.id)).group_by(q.project_id, q.model_version, q.kind)
+    query = (
+        select(p.name, q.model_version, q.kind, q.score, q.reference)
+        .join(t.quality_reports, (q.project_id == p.id) & (q.model_version == p.champion))
+        .where(_live, q.id.in_(newest))
+    )
+    return tuple(
+        Score(project=name, model_version=version, kind=kind, score=score, reference=reference)
+        for name, version, kind, score, reference in connection.execute(query)
+    )
+
+
+def _drifted(connection: Connection) -> dict[str, float]:
+    p, d = t.projects.c, t.drift_reports.c
+    newest = select(d.project_id, func.max(d.id)).group_by(d.project_id)
+    query = (
+        select(p.name, d.share)
+        .join(t.drift_reports, (d.project_id == p.id) & (d.model_version == p.champion))
+        .where(_live, tuple_(d.project_id, d.id).in_(newest))
+    )
+    return {row.name: row.share for row in connection.execute(query)}
+
+
+def _active(connection: Connection, table: Table) -> dict[RunStatus, int]:
+    status = table.c.status
+    query = select(status, func.count()).where(status.in_(_ACTIVE)).group_by(status)
+    found = {RunStatus(word): int(count) for word, count in connection.execute(query)}
+    return {word: found.get(word, 0) for word in _ACTIVE}
