@@ -1,7 +1,8 @@
 """Pages are made by turns and in small pieces: a thread that computes holds up the loop that answers calls, five fivefold.
 
 The loop takes the interpreter anew for every read and write, and waits for it each time somebody computes. So one page is
-made at a time, and while calls come in, whoever makes it pauses after each millisecond, for three.
+made at a time, and while calls come in, whoever makes it rests twelve times as long as it works,
+half a millisecond at a time: the loop has little to spare just when calls are many.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 
 from service.yielding import CALLS, MANY_CALLS
 
-WORK_SECONDS, PAUSE_SECONDS = 0.001, 0.003
+WORK_SECONDS, PAUSE_SECONDS = 0.0005, 0.006
 _LOOK_SECONDS = 0.25
 
 
