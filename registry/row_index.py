@@ -6,9 +6,9 @@ a batch's part again changes nothing. Ids go as one array (PostgreSQL) or JSON t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import pyarrow as pa
 from sqlalchemy import Connection, delete, func, select
 
@@ -136,7 +136,7 @@ def _insert(
     connection: Connection, project_id: int, batch: int, ids: Sequence[str], texts: Sequence[str | None]
 ) -> int:
     kind = connection.dialect.name
-    if kind == "sqlite" and not any(text is not None for text in texts):
+    if kind == "sqlite" and texts.count(None) == len(texts):
         told = (project_id, batch, _ids(kind, ids))
         return int(connection.exec_driver_sql(_ADD_UNTOLD, told).rowcount)
     if kind == "sqlite":
@@ -162,7 +162,7 @@ def _of_others(connection: Connection, project_id: int, batch: int, ids: Sequenc
 
 
 def _ids(kind: str, ids: Sequence[str]) -> str | Sequence[str]:
-    return json.dumps(ids, ensure_ascii=False) if kind == "sqlite" else ids
+    return msgspec.json.encode(ids).decode() if kind == "sqlite" else ids
 
 
 def _can_exist(row_id: str) -> bool:

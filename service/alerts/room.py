@@ -108,11 +108,19 @@ class AlertRoom:
         """Tell a delivery that this process holds, and keep what came of it."""
         channel = self._channel(delivery)
         if channel is None:
+            note = "given up, for its project was deleted"
+            self._registry.alert_deliveries.failed(delivery, note=note, again_at=None, at=self._clock())
             return
         try:
             note = self._teller.tell(channel, delivery)
         except Untold as error:
             self._failed(delivery, channel, error)
+            return
+        except Exception as fault:  # a fault of ours must not be repeated without end
+            logger.exception("delivery %d could not be made", delivery.id)
+            self._failed(
+                delivery, channel, Untold(f"a fault of this server: {type(fault).__name__}: {fault}")
+            )
             return
         self._registry.alert_deliveries.delivered(delivery, note=note, at=self._clock())
         self._metrics.alerts.labels(channel.kind, "delivered").inc()
@@ -123,7 +131,7 @@ class AlertRoom:
         except StaleFence as lost:
             logger.warning("%s", lost)
         except Exception:
-            logger.exception("delivery %d could not be made; its lease will run out", delivery.id)
+            logger.exception("what came of delivery %d could not be kept; its lease runs out", delivery.id)
         finally:
             self._free.release()
             self._wake.set()

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.datastructures import FormData
 
 from service.alerts.desk import Asked, Desk
-from service.alerts.kinds import KINDS
+from service.alerts.kinds import KINDS, USUAL
 from service.api.alerts import desk_of, for_project
 from service.api.context import Ctx
 from service.api.schemas import is_name
@@ -84,6 +84,7 @@ def _page(request: Request, viewer: Viewer, desk: Desk, made: tuple[str, str] | 
         "waits": any(told.ended_at is None for _, deliveries in channels for told in deliveries),
         "made": made,
         "kinds": KINDS,
+        "usual": USUAL,
         "watched": False,
     }
     if desk.project is not None:

@@ -170,6 +170,35 @@ def test_a_new_secret_is_signed_with_beside_the_old_one_for_a_day(at_home: Alert
     assert old != new
 
 
+def test_what_waits_for_a_deleted_project_is_given_up(at_home: AlertsHouse) -> None:
+    with receiver() as team:
+        at_home.add(name="team", url=team.url, project="fruit")
+        channel = at_home.registry.alert_channels.get("team")
+        at_home.http.post(f"{CHANNELS}/team/test")
+        assert at_home.http.delete("/v1/projects/fruit").status_code == 204
+        at_home.look()
+    assert team.got == []
+    (kept,) = at_home.registry.alert_deliveries.list(channel.id)
+    assert (kept.status, kept.note) == ("gave_up", "given up, for its project was deleted")
+
+
+def test_a_fault_of_our_own_is_kept_and_tried_again_later_not_at_once(
+    at_home: AlertsHouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    with receiver() as team:
+        at_home.add(name="team", kind="slack", url=team.url, events=["drift.detected"])
+        broken = {"project": "fruit", "share": "much"}  # what another version may have written
+        at_home.registry.ledger.emit(
+            "incumbent.drift.detected", broken, project_id=at_home.project.id, at=at_home.now
+        )
+        at_home.look()
+        at_home.look()
+    (kept,) = at_home.deliveries()
+    assert (kept["status"], kept["attempts"]) == ("pending", 1)
+    assert kept["note"].startswith("a fault of this server: ValueError")
+    assert "could not be made" in caplog.text
+
+
 class Inbox:
     """What aiosmtpd hands over; refuses recipients that begin with ``no``."""
 
