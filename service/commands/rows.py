@@ -16,7 +16,7 @@ import typer
 from service.commands.console import CommandError, Exit, out, show, show_json, show_table
 from service.commands.options import AsJson, Key, ProjectName, Url, connect
 from service.commands.progress import counting, sending
-from service.commands.run_after import follow, newest
+from service.commands.run_after import follow, now
 
 AT_ONCE = 1000
 """Rows a request when a file is predicted or labels are sent."""
@@ -46,12 +46,12 @@ def upload(
 ) -> None:
     """Upload rows, with or without their labels; with --watch, exit 6 when no run starts, or it fails."""
     with connect(url, key) as server:
-        before = newest(server, project) if watch else 0
+        before = now(server, project) if watch else None
         with sending(file.name, quiet=as_json) as progress:
             sent = server.upload(
                 project, file, origin=origin, idempotency_key=idempotency_key, progress=progress
             )
-        if not watch:
+        if before is None:
             show(dict(sent), as_json)
             return
         if not as_json:

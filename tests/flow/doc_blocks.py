@@ -23,11 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from live_server import free_port
 
 ROOT = Path(__file__).parents[2]
 RUNNABLE = ("sh", "python", "http")
 ADDRESS = "http://127.0.0.1:8000"
 """What pages call the server; the tests' own has another port."""
+OWN_PORT = "8010"
+"""Where a page starts a server of its own; the tests give it a free port."""
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NOT_RUN = re.compile(r"<!-- not run: ((?:(?!-->).)+) -->\s*\Z", re.DOTALL)
 _GOES_ON = re.compile(r"<!-- goes on from: (\S+) -->")
@@ -68,83 +71,101 @@ def goes_on_from(page: str) -> str | None:
     return found[1] if found else None
 
 
-def environment(folder: Path, url: str, home: Path) -> dict[str, str]:
-    """What a reader's terminal has: ``incumbent`` and ``python`` on the path, and as ``.venv/bin/…``."""
+def _programs(folder: Path) -> dict[str, str]:
+    """What a reader's terminal has: ``incumbent`` and ``python`` on the path, and as ``.venv/bin/…``; and in the
+    folder the benchmarks, as in a clone."""
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True, exist_ok=True)
     for name, called in (("incumbent", "-m service.cli"), ("python", "")):
         command = programs / name
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {called} "$@"\n')
         command.chmod(0o755)
-    return {
-        **os.environ,
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "INCUMBENT_URL": url,
-        "INCUMBENT_HOME": str(home),
-        "COLUMNS": "160",
-    }
+    if not (folder / "benchmarks").exists():
+        (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
+    return {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "COLUMNS": "160"}
 
 
-class Reader:
-    """Somebody who pastes one block after the other."""
+class Shell:
+    """One terminal. What a block sets or leaves running is there for the next one, and ends with the shell."""
 
-    def __init__(self, folder: Path, url: str, home: Path) -> None:
-        self.folder = folder
-        self.url = url
-        self._names: dict[str, object] = {"__name__": "docs"}
-        self._count = 0
+    def __init__(self, folder: Path, surroundings: Mapping[str, str]) -> None:
+        self._folder = folder
         self._said = folder / ".said"
-        self._shell = subprocess.Popen(
-            ["bash", "--norc", "-euo", "pipefail"],
-            stdin=subprocess.PIPE,
-            stdout=self._said.open("ab"),
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env=environment(folder, url, home),
-            start_new_session=True,
-        )
+        self._said.unlink(missing_ok=True)
+        with self._said.open("ab") as said:
+            self._process = subprocess.Popen(
+                ["bash", "--norc", "-eu"],
+                stdin=subprocess.PIPE,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=dict(surroundings),
+                start_new_session=True,
+            )
 
-    def close(self) -> None:
-        """Ends the shell and whatever it left running."""
-        try:
-            os.killpg(self._shell.pid, signal.SIGTERM)
-            self._shell.wait(timeout=20)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            pass
-        finally:
-            if self._shell.stdin is not None:
-                self._shell.stdin.close()
-
-    def read(self, name: str, text: str, *, within: float = 150) -> None:
-        """Runs every block of the page that is meant to be. Raises AssertionError with what was printed."""
-        for block in blocks(text):
-            if block.language not in RUNNABLE or block.not_run is not None:
-                continue
-            here = block.text.replace(ADDRESS, self.url)
-            if block.language == "sh":
-                self._sh(here, f"{name}:{block.line}", within)
-            elif block.language == "python":
-                exec(compile("\n" * (block.line - 1) + here, name, "exec"), self._names)
-            else:
-                ask(self.url, here, f"{name}:{block.line}")
-
-    def _sh(self, text: str, where: str, within: float) -> None:
-        self._count += 1
-        script, done = self.folder / f".block-{self._count}", self.folder / f".done-{self._count}"
+    def run(self, text: str, where: str, within: float) -> None:
+        """Raises AssertionError, with what was printed, when a command of the block fails or takes too long."""
+        script, done = self._folder / ".block", self._folder / ".done"
         script.write_text(text)
-        said = self._said.stat().st_size
-        assert self._shell.stdin is not None
-        self._shell.stdin.write(f". ./{script.name} </dev/null\n: > {done.name}\n".encode())
-        self._shell.stdin.flush()
+        done.unlink(missing_ok=True)
+        before = self._said.stat().st_size
+        assert self._process.stdin is not None
+        self._process.stdin.write(b". ./.block </dev/null\n: > .done\n")
+        self._process.stdin.flush()
         end = time.monotonic() + within
         while not done.exists():
-            ended = self._shell.poll() is not None
+            ended = self._process.poll() is not None
             if ended or time.monotonic() > end:
-                heard = self._said.read_bytes()[said:].decode(errors="replace")[-4000:]
+                heard = self._said.read_bytes()[before:].decode(errors="replace")[-4000:]
                 why = "failed" if ended else f"did not end within {within} s"
                 raise AssertionError(f"{where} {why}:\n{text}\n--- it said:\n{heard}")
             time.sleep(0.02)
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        for patience, signalled in ((20, signal.SIGTERM), (5, signal.SIGKILL)):
+            try:
+                os.killpg(self._process.pid, signalled)
+                self._process.wait(timeout=patience)
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        self._process.stdin.close()
+
+
+class Reader:
+    """Somebody with one folder who pastes one block of a page after the other, and page after page."""
+
+    def __init__(self, folder: Path, url: str, surroundings: Mapping[str, str]) -> None:
+        self.folder = folder
+        self._url = url
+        self._surroundings = {**surroundings, **_programs(folder)}
+        self._read: set[str] = set()
+
+    def read(self, name: str, text: str, *, within: float = 150) -> None:
+        """Runs every block of the page that is meant to be, the first time. Raises AssertionError with what was
+        printed."""
+        if name in self._read:
+            return
+        self._read.add(name)
+        names: dict[str, object] = {"__name__": "docs"}
+        port = free_port()
+        shell = Shell(self.folder, self._surroundings)
+        try:
+            for block in blocks(text):
+                if block.language not in RUNNABLE or block.not_run is not None:
+                    continue
+                here, where = block.text.replace(ADDRESS, self._url), f"{name}:{block.line}"
+                here = here.replace(OWN_PORT, str(port))
+                if block.language == "sh":
+                    shell.run(here, where, within)
+                elif block.language == "python":
+                    exec(compile("\n" * (block.line - 1) + here, name, "exec"), names)
+                else:
+                    ask(self._url, here, where)
+        finally:
+            shell.close()
 
 
 def request(text: str) -> tuple[str, str, Any]:

@@ -20,7 +20,7 @@ class Server:
 
     def __init__(self, home: Path, **settings: str) -> None:
         self.home = home
-        self.port = _free_port()
+        self.port = free_port()
         self.settings = settings
         self.process: subprocess.Popen[bytes] | None = None
         self.http = httpx.Client(base_url=self.url, timeout=60)
@@ -111,7 +111,7 @@ class Server:
             return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -148,10 +148,7 @@ def test_a_file_that_is_no_table_is_refused_with_field_or_remedy(incumbent: obje
     assert "→" in result.stderr
 
 
-def test_an_upload_that_starts_no_run_says_why_to_who_watches(
-    incumbent: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.commands.run_after.STARTS_WITHIN", 5.0)
+def test_an_upload_that_starts_no_run_says_why_to_who_watches(incumbent: object, tmp_path: Path) -> None:
     assert incumbent("project", "create", "few", "--target", "left").exit_code == 0  # type: ignore[operator]
     watched = incumbent("upload", "few", str(customers(tmp_path / "few.csv", 60)), "--watch")  # type: ignore[operator]
     assert watched.exit_code == 6, watched.output
