@@ -27,6 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from registry import tables as t
 from registry.errors import NotFound, RegistryError, Unavailable
+from registry.pause import Pause, no_pause
 
 BUSY_TIMEOUT_MS = 10_000
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
@@ -79,13 +80,17 @@ def _finite(value: Any) -> Any:
 
 
 class Database:
-    """Connections to one database. Thread-safe; transactions are short and never nested in one thread."""
+    """Connections to one database. Thread-safe; transactions are short and never nested in one thread.
+
+    ``before_read`` is called before each reading transaction, in its thread: who reads much may let others go first.
+    """
 
     def __init__(self, writer: Engine, reader: Engine, lock: AbstractContextManager[Any]) -> None:
         self._writer = writer
         self._reader = reader
         self._lock = lock
         self._writing = threading.local()
+        self.before_read: Pause = no_pause
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -129,6 +134,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A read-only transaction: one snapshot for all its statements. Never waits for a writer."""
+        self.before_read()
         with _reachable(), self._reader.connect() as connection, connection.begin():
             yield connection
 

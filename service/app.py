@@ -42,6 +42,7 @@ from service.api import (
 from service.api.context import Context, project_of
 from service.clock import Clock
 from service.dashboard import site as dashboard
+from service.dashboard.turns import breathe
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
@@ -95,6 +96,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
     async def lifespan(app: Application) -> AsyncIterator[None]:
         context = await run_in_threadpool(compose, chosen, clock)
         app.state.context = context
+        context.registry.db.before_read = breathe
         app.state.lanes = app.front.lanes = Lanes(context)
         app.state.explaining = Explaining()
         context.serving.start()

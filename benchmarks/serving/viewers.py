@@ -1,8 +1,8 @@
 """Open pages of the dashboard, in a process of their own: each listens to its events and asks for itself again when told.
 
 They do what a browser's page does (one connection for events, at most one new look in two seconds) and draw nothing:
-browsers stand on other machines. Reads an order as JSON on standard input (the port; of each page its path and that of
-its events) and ends when that closes.
+browsers stand on other machines. Reads an order as JSON on standard input (the
+port; of each page its path and that of its events) and ends when that closes.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from registry.records import Project
 from service.api.context import Context, context_of
 from service.dashboard import pictures, words
 from service.dashboard.sessions import SAYING, LoginNeeded, Viewer, said
+from service.dashboard.turns import in_pieces, turn
 from service.problems import Problem, problem_of
 
 if TYPE_CHECKING:
@@ -70,20 +71,22 @@ def page(
     """The template, filled. ``twin`` is the API's path for the same as JSON."""
     context = context_of(request)
     saying = said(context, request)
-    text = (
-        environment()
-        .get_template(template)
-        .render(
-            viewer=viewer,
-            twin=twin,
-            saying=saying,
-            path=request.url.path,
-            now=context.clock(),
-            keys_required=context.keys_required,
-            asset=asset,
-            **values,
+    with turn():
+        parts = (
+            environment()
+            .get_template(template)
+            .generate(
+                viewer=viewer,
+                twin=twin,
+                saying=saying,
+                path=request.url.path,
+                now=context.clock(),
+                keys_required=context.keys_required,
+                asset=asset,
+                **values,
+            )
         )
-    )
+        text = "".join(in_pieces(parts))
     answer = HTMLResponse(text, status_code=status)
     if saying is not None:
         answer.delete_cookie(SAYING, path="/", httponly=True, samesite="strict")

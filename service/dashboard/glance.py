@@ -22,6 +22,7 @@ from registry.records import (
 from registry.traffic import Slice
 from service.api.context import Context
 from service.dashboard.health import Health, Signs, health
+from service.dashboard.turns import turn
 from service.facts import gather, may_retry
 from service.forecasts.kind import is_forecasting, served_version
 from service.policy import Policy
@@ -64,6 +65,11 @@ class Glance:
 
 def glance(context: Context, project: Project) -> Glance:
     """Everything at once, in some twenty small queries."""
+    with turn():
+        return _gathered(context, project)
+
+
+def _gathered(context: Context, project: Project) -> Glance:
     registry, now = context.registry, context.clock()
     policy = Policy.stored(project.policy)
     facts = registry.datasets.facts(project.id)

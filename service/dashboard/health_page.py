@@ -15,6 +15,7 @@ from service.dashboard.frame import PageRoute, page_of
 from service.dashboard.glance import Glance, glance
 from service.dashboard.latency import latency
 from service.dashboard.story import story
+from service.dashboard.turns import turn
 from service.forecasts.kind import is_forecasting
 from service.probation_view import standing
 from service.quality_windows import WINDOW
@@ -22,34 +23,35 @@ from service.triggers import Trigger
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_POINTS = 400
+_POINTS = 300
 _PROMOTIONS = 100
 _LONGEST = timedelta(days=30)
 
 
 @router.get("/projects/{project}")
 def health_page(request: Request, context: Ctx, viewer: Looks, project: ProjectInPath) -> Response:
-    seen = glance(context, project)
-    registry = context.registry
-    probation = registry.probations.current(project.id)
-    return page_of(
-        request,
-        viewer,
-        project,
-        "project.html",
-        twin="/health",
-        g=seen,
-        forecasting=is_forecasting(project),
-        covered=None if seen.realised is None else seen.realised.report.get("covered"),
-        steps=first_steps(seen),
-        quality=quality_chart(registry, seen),
-        traffic=traffic_chart(registry, seen),
-        latency=latency(context.metrics, project.name),
-        due=isinstance(seen.answer, Trigger),
-        reasons=[part for part in seen.answer.reason.split("; ") if part],
-        probation=None if probation is None else standing(probation),
-        happenings=story(registry, project, most=14),
-    )
+    with turn():
+        seen = glance(context, project)
+        registry = context.registry
+        probation = registry.probations.current(project.id)
+        return page_of(
+            request,
+            viewer,
+            project,
+            "project.html",
+            twin="/health",
+            g=seen,
+            forecasting=is_forecasting(project),
+            covered=None if seen.realised is None else seen.realised.report.get("covered"),
+            steps=first_steps(seen),
+            quality=quality_chart(registry, seen),
+            traffic=traffic_chart(registry, seen),
+            latency=latency(context.metrics, project.name),
+            due=isinstance(seen.answer, Trigger),
+            reasons=[part for part in seen.answer.reason.split("; ") if part],
+            probation=None if probation is None else standing(probation),
+            happenings=story(registry, project, most=14),
+        )
 
 
 def first_steps(seen: Glance) -> list[dict[str, str]]:

@@ -13,6 +13,7 @@ from registry.records import Project
 from service.api.context import Context
 from service.dashboard.glance import HOUR, Glance, glance
 from service.dashboard.story import Happening, story
+from service.dashboard.turns import turn
 
 _LOOKS_BACK = timedelta(days=1)
 _making = threading.Lock()
@@ -52,8 +53,9 @@ class KeptGlances:
         kept = self._kept.get(project.id)
         if kept is not None and kept.mark == mark:
             return kept
-        told = tuple(story(context.registry, project, since=now - _LOOKS_BACK, waits=False))
-        return Kept(mark=mark, glance=glance(context, project), happenings=told)
+        with turn():
+            told = tuple(story(context.registry, project, since=now - _LOOKS_BACK, waits=False))
+            return Kept(mark=mark, glance=glance(context, project), happenings=told)
 
 
 def kept_glances(request: Request) -> KeptGlances:

@@ -17,6 +17,7 @@ from service.dashboard import pictures
 from service.dashboard.access import Looks
 from service.dashboard.frame import PageRoute, page_of
 from service.dashboard.latency import Latency, latency
+from service.dashboard.turns import turn
 from service.forecasts.kind import is_forecasting
 from service.forecasts.view import forecast_performance
 from service.quality_windows import WINDOW
@@ -36,32 +37,33 @@ _METHODS = {
 
 @router.get("/projects/{project}/monitoring")
 def monitoring_page(request: Request, context: Ctx, viewer: Looks, project: ProjectInPath) -> Response:
-    registry = context.registry
-    reports = registry.drift.list(project.id, limit=_REPORTS)
-    windows = registry.quality.list(project.id, WINDOW, limit=_WINDOWS)
-    timed = latency(context.metrics, project.name)
-    return page_of(
-        request,
-        viewer,
-        project,
-        "monitoring.html",
-        twin="/monitoring",
-        seen=api.monitoring(project, context),
-        drift=reports[0] if reports else None,
-        shares=[one.share for one in reversed(reports)],
-        columns=columns(reports[0]) if reports else [],
-        methods=_METHODS,
-        forecasting=is_forecasting(project),
-        came_true=came_true(registry, project),
-        versions=by_version(windows),
-        latency=timed,
-        buckets=buckets(timed),
-        refused=refused(context, project.name),
-        changes=registry.quality.list(project.id, "loss_change", limit=6),
-        probation=probations.probation(project, context, limit=5),
-        deployments=registry.ledger.deployments(project.id, limit=_DEPLOYMENTS),
-        metric=str(project.task["metric"]),
-    )
+    with turn():
+        registry = context.registry
+        reports = registry.drift.list(project.id, limit=_REPORTS)
+        windows = registry.quality.list(project.id, WINDOW, limit=_WINDOWS)
+        timed = latency(context.metrics, project.name)
+        return page_of(
+            request,
+            viewer,
+            project,
+            "monitoring.html",
+            twin="/monitoring",
+            seen=api.monitoring(project, context),
+            drift=reports[0] if reports else None,
+            shares=[one.share for one in reversed(reports)],
+            columns=columns(reports[0]) if reports else [],
+            methods=_METHODS,
+            forecasting=is_forecasting(project),
+            came_true=came_true(registry, project),
+            versions=by_version(windows),
+            latency=timed,
+            buckets=buckets(timed),
+            refused=refused(context, project.name),
+            changes=registry.quality.list(project.id, "loss_change", limit=6),
+            probation=probations.probation(project, context, limit=5),
+            deployments=registry.ledger.deployments(project.id, limit=_DEPLOYMENTS),
+            metric=str(project.task["metric"]),
+        )
 
 
 def came_true(registry: Registry, project: Project) -> list[dict[str, Any]]:
