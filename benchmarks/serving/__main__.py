@@ -1,7 +1,8 @@
 """How near is serving to the limit, and how far from its peers?
 
     python -m benchmarks.serving [--only compare|bulk|search|swap|memory] [--peers mlflow,bentoml,mlserver]
-                                 [--seconds 4] [--rounds 5] [--requests N] [--work FOLDER] [--json] [--quick]
+                                 [--case one|many|wide] [--seconds 4] [--rounds 5] [--requests N] [--work FOLDER]
+                                 [--json] [--quick]
 
 Compare: an echo as the limit, `incumbent serve`, a naive FastAPI service, MLflow, BentoML and MLServer, all with the same
 model, rows and client, in turn, round after round. Bulk: Arrow tables. Search and swap: the tail while a search runs, and
@@ -40,6 +41,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--only", choices=PARTS, action="append", help="this part; may be given more than once"
+    )
+    parser.add_argument(
+        "--case",
+        choices=[case.name for case in CASES],
+        action="append",
+        help="of the comparison; may be given more than once",
     )
     parser.add_argument("--peers", help=f"comma-separated, of {', '.join(PEERS_TO_BEAT)}; 'none' for none")
     parser.add_argument("--seconds", type=float, help="of each measurement")
@@ -89,8 +96,9 @@ def compare(given: argparse.Namespace, found: dict[str, Any]) -> Any:
     made = house.House(reference)
     pipeline = made.fit()
     field = Field(taking, given.work, lambda rows: made.answers(pipeline, list(rows)))
+    cases = [case for case in CASES if given.case is None or case.name in given.case]
     try:
-        figures = field.measure(CASES, rounds=given.rounds, seconds=given.seconds)
+        figures = field.measure(cases, rounds=given.rounds, seconds=given.seconds)
     finally:
         field.stop()
         made.close()
