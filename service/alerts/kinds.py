@@ -95,6 +95,13 @@ KINDS: tuple[Kind, ...] = (
         example={"project": "flights", "version": 5, "node": "web-1", "reason": "a golden answer differs"},
     ),
     Kind(
+        name="model.created",
+        means="a run made a model version, whatever the verdict on it",
+        type="incumbent.model_version.created",
+        usual=False,
+        example={"project": "flights", "run": 12, "version": 5, "outcome": "promoted"},
+    ),
+    Kind(
         name="run.awaiting_approval",
         means="a challenger passed every gate and waits for somebody to promote it",
         type="incumbent.run.ended",
@@ -191,6 +198,19 @@ KINDS: tuple[Kind, ...] = (
             "rows": 4096,
             "answers": 20480,
             "delta": 0.002,
+        },
+    ),
+    Kind(
+        name="probation.began",
+        means="a new champion is watched on live rows beside the old one, or a challenger in the shadow",
+        type="incumbent.probation.began",
+        usual=False,
+        example={
+            "project": "flights",
+            "mode": "previous",
+            "champion": 5,
+            "other": 3,
+            "reason": "version 5 is watched beside version 3",
         },
     ),
     Kind(

@@ -67,6 +67,8 @@ def _numbers(kind: str, data: Data) -> str:
         return f"{share}, most of all {named}." if named else f"{share}."
     if kind == "loss.rose":
         return f"Its mean loss went from {data['before']:.4g} to {data['after']:.4g} on the last {data['rows']} answers."
+    if kind == "model.created":
+        return f"Run {data['run']} made it: {str(data['outcome']).replace('_', ' ')}."
     if kind == "batch.quarantined":
         return f"{data['quarantined']} rows were refused, {data['rows']} were stored."
     return ""
@@ -78,6 +80,7 @@ _SAID: Mapping[str, tuple[_Say, str]] = {
     "model.promoted": (lambda d: f"version {d['to']} is the champion now", "/models/{version}"),
     "model.rolled_back": (lambda d: f"rolled back to version {d['to']}", "/models/{version}"),
     "model.load_failed": (lambda d: f"version {d['version']} could not be loaded on {d['node']}", "/models"),
+    "model.created": (lambda d: f"version {d['version']} was made", "/models"),
     "run.awaiting_approval": (lambda d: f"run {d['run']} found something better: approve it", "/runs/{run}"),
     "run.failed": (lambda d: f"run {d['run']} failed", "/runs/{run}"),
     "run.rejected": (lambda d: f"run {d['run']} found nothing better", "/runs/{run}"),
@@ -87,6 +90,10 @@ _SAID: Mapping[str, tuple[_Say, str]] = {
     "drift.detected": (lambda d: "the rows have moved", "/monitoring"),
     "decay.detected": (lambda d: f"live quality fell, run {d['run']} starts", "/runs/{run}"),
     "loss.rose": (lambda d: f"version {d['model_version']} errs more than before", "/monitoring"),
+    "probation.began": (
+        lambda d: f"version {d['champion']} is watched beside version {d['other']}",
+        "/monitoring",
+    ),
     "probation.failed": (lambda d: f"version {d['champion']} is worse on live rows", "/monitoring"),
     "probation.passed": (lambda d: f"version {d['champion']} is confirmed", "/monitoring"),
     "shadow.awaiting_approval": (lambda d: f"version {d['other']} is better: approve it", "/monitoring"),

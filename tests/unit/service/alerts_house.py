@@ -14,8 +14,10 @@ from small_house import NOW, make_project
 from registry.records import Project
 from registry.store import Registry
 from service.alerts.room import AlertRoom
+from service.alerts.storage_watch import StorageWatch
 from service.api.context import Context
 from service.app import create_app
+from service.metrics import Metrics
 from service.settings import Settings
 
 CHANNELS = "/v1/alerts/channels"
@@ -52,6 +54,20 @@ class AlertsHouse:
         """One look of the room, and everything that it began has ended."""
         self.room.look()
         self.room.settle()
+
+    def another_room(self) -> AlertRoom:
+        """That of another server on the same database."""
+        storage = StorageWatch(
+            self.registry,
+            self.registry.home,
+            node="other",
+            clock=lambda: self.now,
+            least_free=0,
+            log_bytes=lambda: 0,
+            most_log_bytes=1,
+        )
+        settings = self.context.settings.model_copy(update={"node": "other"})
+        return AlertRoom(self.registry, settings, clock=lambda: self.now, metrics=Metrics(), storage=storage)
 
     def deliveries(self, name: str = "team") -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.http.get(f"{CHANNELS}/{name}/deliveries").json()["deliveries"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,28 @@ def test_a_new_secret_is_signed_with_beside_the_old_one_for_a_day(at_home: Alert
     assert len(second.headers["webhook-signature"].split()) == 1
     assert verify(second.body, second.headers, secret=new, now=at)
     assert old != new
+
+
+def test_two_servers_never_tell_one_thing_twice(at_home: AlertsHouse) -> None:
+    rooms = [at_home.room, at_home.another_room()]
+    with receiver() as team:
+        at_home.add(name="team", url=team.url)
+        for number in range(1, 13):
+            at_home.promoted(number)
+        for _ in range(40):
+            threads = [threading.Thread(target=room.look) for room in rooms]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            for room in rooms:
+                room.settle()
+            if len(team.got) >= 12:
+                break
+    told = [json.loads(got.body)["data"]["to"] for got in team.got]
+    assert told == list(range(1, 13)), "each once, and in the order they happened"
+    assert {one["attempts"] for one in at_home.deliveries()} == {1}
+    rooms[1].stop()
 
 
 def test_what_waits_for_a_deleted_project_is_given_up(at_home: AlertsHouse) -> None:

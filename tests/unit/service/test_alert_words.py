@@ -63,7 +63,7 @@ def test_each_kinds_example_is_of_that_kind_and_has_words(kind: Any) -> None:
 
 
 def test_events_that_nobody_asks_for_have_no_kind() -> None:
-    assert kind_of("incumbent.model_version.created", {}) is None
+    assert kind_of("incumbent.of.another.version", {}) is None
     assert kind_of("incumbent.run.ended", {"outcome": "promoted"}) is None, "the change of champion says it"
     assert "run.rejected" not in USUAL
 
