@@ -78,7 +78,7 @@
           Object.assign({}, line, { label: "live", stroke: colour("live"), width: 2, points: { show: data.x.length < 40, size: 5 }, value: value })
         ],
         bands: [{ series: [2, 1], fill: colour("live", 0.13) }, { series: [4, 3], fill: colour("estimate", 0.12) }],
-        axes: [timeAxis(), axis({ size: fine, values: function (self, ticks) { return ticks.map(function (one) { return String(+one.toFixed(4)); }); } })],
+        axes: [timeAxis(), axis({ size: fine, values: function (self, ticks) { return ticks.map(function (one) { return one.toLocaleString("en", { maximumFractionDigits: 4 }); }); } })],
         plugins: [marks(data.marks)]
       },
       rows: [data.x, data.live_low, data.live_high, data.estimate_low, data.estimate_high, data.promise, data.estimate, data.live],
@@ -99,7 +99,7 @@
         series: [{ label: "second", value: function (self, raw) { return raw === null ? "–" : raw.toFixed(1) + " s"; } }]
           .concat(dots, [{ label: "best so far", stroke: colour("ink"), width: 1.5, paths: uPlot.paths.stepped({ align: 1 }), points: { show: false }, value: function (self, raw) { return number(raw); } }]),
         axes: [axis({ space: 80, values: function (self, ticks) { return ticks.map(function (one) { return +one.toFixed(2) + " s"; }); } }),
-          axis({ size: fine, values: function (self, ticks) { return ticks.map(function (one) { return String(+one.toFixed(4)); }); } })]
+          axis({ size: fine, values: function (self, ticks) { return ticks.map(function (one) { return one.toLocaleString("en", { maximumFractionDigits: 4 }); }); } })]
       },
       rows: [data.x].concat(data.scores, [data.best]),
       told: data.engines.map(function (_, place) { return place + 1; }).concat([data.engines.length + 1])
@@ -131,7 +131,7 @@
       options: {
         padding: [10, 10, 0, 0], scales: { x: { time: false } },
         series: [{ label: "window", value: function (self, raw) { return "window " + raw; } }].concat(told),
-        axes: [axis(), axis({ size: fine, values: function (self, ticks) { return ticks.map(function (one) { return String(+one.toFixed(4)); }); } })]
+        axes: [axis(), axis({ size: fine, values: function (self, ticks) { return ticks.map(function (one) { return one.toLocaleString("en", { maximumFractionDigits: 4 }); }); } })]
       },
       rows: [data.x].concat(data.lines), told: data.names.map(function (_, place) { return place + 1; })
     };
