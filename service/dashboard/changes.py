@@ -22,6 +22,9 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _LOOK_SECONDS = 1.0
 _KEEP_ALIVE_SECONDS = 15.0
+NEWS_SECONDS = 2.0
+"""Changes are told at most so often. It is the server that waits, as it tells the last of them all the same; a browser
+that passes over what comes too soon would miss a run's verdict right after its last trial."""
 ROWS_SECONDS = 10.0
 """Rows and answers alone are told at most so often: under traffic they come all the time, and every look costs calls."""
 
@@ -50,7 +53,7 @@ async def _stream(
     request: Request, context: Context, project_id: int | None, seen: Beat | None
 ) -> AsyncIterator[str]:
     pulses = _pulses(request)
-    # What comes first is told at once; only then rows have to wait.
+    # What comes first is told at once.
     told, quiet = -math.inf, time.monotonic()
     while not await request.is_disconnected() and not getattr(request.app.state, "closing", False):
         beat = await run_in_threadpool(pulses.of, context.registry, project_id)
@@ -58,7 +61,7 @@ async def _stream(
         if seen is None:
             seen, quiet = beat, now
             yield f"id: {beat}\nevent: hello\ndata:\n\n"
-        elif beat.news != seen.news or (beat.rows != seen.rows and now - told >= ROWS_SECONDS):
+        elif beat != seen and now - told >= (ROWS_SECONDS if beat.news == seen.news else NEWS_SECONDS):
             seen, told, quiet = beat, now, now
             yield f"id: {beat}\nevent: change\ndata:\n\n"
         elif now - quiet >= _KEEP_ALIVE_SECONDS:

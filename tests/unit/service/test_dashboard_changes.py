@@ -1,4 +1,4 @@
-"""Open pages are told of news at once, and of rows alone only now and then, whatever flows in."""
+"""Open pages are told of all news soon, and of rows alone only now and then, whatever flows in."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(changes, "NEWS_SECONDS", 0.3)
     monkeypatch.setattr(changes, "ROWS_SECONDS", 1.0)
 
 
@@ -60,7 +61,26 @@ def test_news_is_told_at_once_and_rows_wait_for_their_turn(
             assert time.monotonic() - began >= 0.9, "those that follow wait"
             monkeypatch.setattr(changes, "ROWS_SECONDS", 3600.0)
             decide()
-            assert "event: change" in await event(stream), "a decision does not wait"
+            assert "event: change" in await event(stream), "a decision does not wait for them"
+
+        asyncio.run(follow())
+
+
+def test_news_that_comes_right_after_other_news_is_told_a_little_later(tmp_path: Path, quick: None) -> None:
+    with site(tmp_path) as house:
+
+        def decide() -> None:
+            house.registry.ledger.decide(1, outcome="refused", trigger="x", reason="y", evidence={}, at=NOW)
+
+        async def follow() -> None:
+            stream = stream_of(house)
+            await event(stream)
+            decide()
+            assert "event: change" in await event(stream)
+            began = time.monotonic()
+            decide()
+            assert "event: change" in await event(stream)
+            assert time.monotonic() - began >= 0.25
 
         asyncio.run(follow())
 
