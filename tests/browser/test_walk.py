@@ -35,6 +35,11 @@ ORDERS: dict[str, Any] = {
     "gates": {"max_latency_ms": 5000},
     "refit": False,
 }
+COUNTED = """
+    const Made = window.EventSource;
+    window.sources = 0;
+    window.EventSource = class extends Made { constructor(...given) { super(...given); window.sources += 1; } };
+"""
 PATIENCE = 150_000
 """Milliseconds that a search may take on a machine that is busy with others; nothing waits without end."""
 DROP = """([name, text]) => {
@@ -61,6 +66,7 @@ def walk(browser: Browser, server: Server) -> Iterator[Watched]:
     made.context.add_init_script(
         "document.addEventListener('securitypolicyviolation', e => console.error('forbidden: ' + e.blockedURI))"
     )
+    made.context.add_init_script(COUNTED)
     yield made
     made.close()
 
@@ -150,6 +156,9 @@ def _watches_a_run(page: Page, server: Server) -> None:
     expect(page.get_by_role("heading", name="Verdict")).to_be_visible(timeout=PATIENCE)
     assert page.locator("body").get_attribute("data-same") == "yes", (
         "all that came without loading the page anew"
+    )
+    assert page.evaluate("window.sources") == 1, (
+        "a browser keeps six connections to a server, whatever they are for"
     )
 
 

@@ -18,13 +18,35 @@
     return !(name === "open" && (node.localName === "details" || node.localName === "dialog"));
   };
 
+  // News. One connection for as long as the page stands: a browser keeps six to a server, and one that is made anew with a
+  // merge would soon leave none to ask with.
+  function listen(wait) {
+    var main = document.getElementById("main");
+    if (!main || !main.dataset.changes) return;
+    var source = new EventSource(main.dataset.changes), missing = wait > 0;
+    function tell() {
+      document.querySelectorAll('[hx-trigger~="news"]').forEach(function (node) { htmx.trigger(node, "news"); });
+    }
+    source.addEventListener("change", tell);
+    source.addEventListener("hello", function () {
+      if (missing) tell();
+      missing = false;
+      wait = 0;
+    });
+    source.addEventListener("error", function () {
+      if (source.readyState !== EventSource.CLOSED) return;  // it comes back by itself, and says what it saw last
+      wait = Math.min(Math.max(wait * 2, 1000), 60000);
+      setTimeout(function () { listen(wait); }, wait);
+    });
+  }
+
   // A page that nobody sees needs no news; it looks again when it is seen.
   var missed = null;
   document.addEventListener("htmx:beforeRequest", function (event) {
     if (document.hidden && event.detail.elt.id === "main") { missed = event.detail.elt; event.preventDefault(); }
   });
   document.addEventListener("visibilitychange", function () {
-    if (!document.hidden && missed) { htmx.trigger(missed, "sse:change"); missed = null; }
+    if (!document.hidden && missed) { htmx.trigger(missed, "news"); missed = null; }
   });
 
   // A refusal is shown where a form asked for that; anything else that fails leaves the page as it is.
@@ -88,6 +110,7 @@
   document.addEventListener("DOMContentLoaded", function () {
     var tab = document.querySelector(".tabs [aria-current]");
     if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - 24;
+    listen(0);
     tick();
   });
 })();
