@@ -37,7 +37,8 @@ _LONGEST_TEXT = 100
 def looked(asked: Rows) -> Looked:
     """The odd rows among those asked about, the oddest first."""
     oddness = Oddness.from_bytes(asked.measure)
-    rows = pa.ipc.open_stream(asked.rows).read_all()
+    with pa.memory_map(asked.rows) as file:
+        rows = pa.ipc.open_stream(file).read_all()
     ids = rows["_row_id"].to_pylist()
     if not ids:
         return Looked()

@@ -9,11 +9,11 @@ import msgspec
 
 
 class Rows(msgspec.Struct):
-    """Rows (an Arrow stream, typed and stamped) to be measured by ``measure``, an oddness as it is stored. Those at or
-    above ``threshold`` are odd; the ``most`` oddest of them are wanted."""
+    """Rows (in the file ``rows``, an Arrow stream, typed and stamped) to be measured by ``measure``, an oddness as it is
+    stored. Those at or above ``threshold`` are odd; the ``most`` oddest of them are wanted."""
 
     measure: bytes
-    rows: bytes
+    rows: str
     threshold: float
     most: int
 

@@ -4,6 +4,7 @@ for none of it."""
 from __future__ import annotations
 
 import logging
+import tempfile
 import threading
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -115,12 +116,20 @@ class OutlierWatch:
         """What the process says of the rows. Raises RuntimeError when it says nothing."""
         if self._stopping.is_set():
             raise RuntimeError("the server stops; the next one looks again")
-        asked = Rows(
-            measure=self._registry.blobs.open(measure.blob),
-            rows=_stream(rows),
-            threshold=threshold,
-            most=MOST_ODD,
-        )
+        # Through a file: megabytes that are copied in this process keep the interpreter from whoever answers.
+        with tempfile.NamedTemporaryFile(prefix="incumbent-", suffix=".arrow") as file:
+            with pa.OSFile(file.name, "wb") as sink, pa.ipc.new_stream(sink, rows.schema) as writer:
+                writer.write_table(rows)
+            return self._told(
+                Rows(
+                    measure=self._registry.blobs.open(measure.blob),
+                    rows=file.name,
+                    threshold=threshold,
+                    most=MOST_ODD,
+                )
+            )
+
+    def _told(self, asked: Rows) -> Looked:
         companion = self._companion
         if companion is None or not companion.lives:
             companion = self._companion = Companion("service.outlier_child")
@@ -134,14 +143,6 @@ class OutlierWatch:
         if seen.error is not None:
             raise RuntimeError(seen.error)
         return seen
-
-
-def _stream(rows: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
-        writer.write_table(rows)
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
 
 
 def _same(measure: Measure, look: Look) -> bool:
