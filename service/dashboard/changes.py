@@ -52,7 +52,7 @@ def _events(request: Request, context: Context, project_id: int | None) -> Respo
 async def _stream(
     request: Request, context: Context, project_id: int | None, seen: Beat | None
 ) -> AsyncIterator[str]:
-    pulses = _pulses(request)
+    pulses: Pulses = request.app.state.pulses
     # What comes first is told at once.
     told, quiet = -math.inf, time.monotonic()
     while not await request.is_disconnected() and not getattr(request.app.state, "closing", False):
@@ -70,7 +70,7 @@ async def _stream(
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-class _Pulses:
+class Pulses:
     """One look a second at each project, however many pages are open."""
 
     def __init__(self) -> None:
@@ -84,15 +84,3 @@ class _Pulses:
                 beat = registry.pulse.of(project_id)
                 self._seen[project_id] = (time.monotonic(), beat)
         return beat
-
-
-_making = threading.Lock()
-
-
-def _pulses(request: Request) -> _Pulses:
-    """The app's one."""
-    with _making:
-        found: _Pulses | None = getattr(request.app.state, "pulses", None)
-        if found is None:
-            found = request.app.state.pulses = _Pulses()
-        return found

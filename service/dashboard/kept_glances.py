@@ -6,8 +6,6 @@ import threading
 from dataclasses import dataclass
 from datetime import timedelta
 
-from fastapi import Request
-
 from registry.pulse import Beat
 from registry.records import Project
 from service.api.context import Context
@@ -16,7 +14,6 @@ from service.dashboard.story import Happening, story
 from service.dashboard.turns import turn
 
 _LOOKS_BACK = timedelta(days=1)
-_making = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +53,3 @@ class KeptGlances:
         with turn():
             told = tuple(story(context.registry, project, since=now - _LOOKS_BACK, waits=False))
             return Kept(mark=mark, glance=glance(context, project), happenings=told)
-
-
-def kept_glances(request: Request) -> KeptGlances:
-    """The app's one."""
-    with _making:
-        found: KeptGlances | None = getattr(request.app.state, "kept_glances", None)
-        if found is None:
-            found = request.app.state.kept_glances = KeptGlances()
-        return found

@@ -18,7 +18,7 @@ from service.dashboard.access import Admin, Looks
 from service.dashboard.frame import PageRoute, page, to
 from service.dashboard.glance import Glance
 from service.dashboard.health import Need, State
-from service.dashboard.kept_glances import kept_glances
+from service.dashboard.kept_glances import KeptGlances
 from service.dashboard.sessions import say
 from service.dashboard.story import Happening
 from service.problems import Problem
@@ -41,7 +41,8 @@ class Overview:
 
 
 def look(request: Request, context: Context) -> Overview:
-    kept = kept_glances(request).of(context, context.registry.projects.list())
+    looks: KeptGlances = request.app.state.kept_glances
+    kept = looks.of(context, context.registry.projects.list())
     since = context.clock() - timedelta(days=1)
     glances = sorted((one.glance for one in kept), key=lambda one: _WORST_FIRST.index(one.health.state))
     happenings = [one for each in kept for one in each.happenings if one.at >= since]

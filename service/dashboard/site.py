@@ -26,7 +26,9 @@ from service.dashboard import (
     settings_page,
     twins,
 )
+from service.dashboard.changes import Pulses
 from service.dashboard.frame import STATIC
+from service.dashboard.kept_glances import KeptGlances
 
 _FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -50,6 +52,8 @@ class _Files(StaticFiles):
 
 def install(app: FastAPI) -> None:
     """The dashboard's routes and files in the app. Its paths are those of the API without ``/v1``."""
+    app.state.pulses = Pulses()
+    app.state.kept_glances = KeptGlances()
     app.mount("/static", _Files(directory=STATIC), name="static")
     for module in (
         entrance,

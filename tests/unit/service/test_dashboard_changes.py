@@ -99,7 +99,7 @@ def test_a_browser_that_comes_back_is_told_what_it_missed(tmp_path: Path, quick:
 
 def test_many_open_pages_look_once(tmp_path: Path) -> None:
     with site(tmp_path) as house:
-        pulses = changes._Pulses()
+        pulses = changes.Pulses()
         first = pulses.of(house.registry, 1)
         house.registry.ledger.decide(1, outcome="refused", trigger="x", reason="y", evidence={}, at=NOW)
         assert pulses.of(house.registry, 1) is first
