@@ -22,6 +22,7 @@ from registry.delta_tables import DeltaTables
 from registry.errors import NotFound, RegistryError
 from registry.maintenance import TIDY_EVERY, MaintenanceReport, maintain, tidy
 from registry.pause import Pause, no_pause
+from registry.reading import Arrivals
 from registry.records import Batch, BatchKind, DatasetFacts, DatasetVersion, Json, Project
 from registry.revocations import revocations_upto
 from registry.shadows import Pairs
@@ -242,14 +243,14 @@ class Datasets:
             self.tables_of(project_id), self._upto(project_id), batches_with_rows, n, source
         )
 
-    def arrived(self, project_id: int, *, after: int, most: int) -> tuple[pa.Table, int, int]:
-        """The newest ``most`` rows of the batches after ``after``, oldest of them first; the batch up to which that is;
-        and how many rows came before them since ``after``. Raises Damaged."""
+    def arrivals(self, project_id: int, *, after: int, most: int) -> Arrivals:
+        """The newest ``most`` rows of the batches after ``after``, yet to be read, perhaps by another process."""
         upto = self._upto(project_id)
         since = takewhile(lambda each: each[0] > after, held(self._db, project_id, "rows"))
-        came = [(number, count) for number, count in since if number <= upto]
-        found = reading.recent(self.tables_of(project_id), upto, came, most, None)
-        return found, upto, sum(count for _, count in came) - found.num_rows
+        came = tuple((number, count) for number, count in since if number <= upto)
+        folder = self.tables_of(project_id).folder
+        rows = sum(count for _, count in came)
+        return Arrivals(folder=folder, upto=upto, held=_newest(came, most), rows=rows, most=most)
 
     def rows(self, project_id: int, row_ids: Iterable[str]) -> pa.Table:
         """The rows with these ids, those that exist, in no order. Raises Damaged."""
@@ -345,3 +346,13 @@ class Datasets:
             raise NotFound(f"there is no project with id {project_id}")
         with self._guard:
             return self._open.setdefault(project_id, DeltaTables(self._tables / folder))
+
+
+def _newest(held: tuple[tuple[int, int], ...], rows: int) -> tuple[tuple[int, int], ...]:
+    """The first of them that have so many rows together, or all."""
+    total = 0
+    for place, (_, count) in enumerate(held):
+        total += count
+        if total >= rows:
+            return held[: place + 1]
+    return held

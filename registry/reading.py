@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,6 +83,22 @@ def recent(
     newest = _in_order(newest).slice(max(0, newest.num_rows - n))
     these = ds.field("_row_id").isin(newest["_row_id"].combine_chunks())
     return _in_order(tables.scan("rows", upto=upto, where=where & these))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrivals:
+    """Which rows came in, to be read by whoever may open ``folder``: the newest ``most`` of ``rows`` that the batches
+    ``held`` (number and rows of each, newest first) have, none of them after the batch ``upto``."""
+
+    folder: Path
+    upto: int
+    held: tuple[tuple[int, int], ...]
+    rows: int
+    most: int
+
+    def read(self) -> pa.Table:
+        """These rows, oldest of them first. Raises Damaged."""
+        return recent(DeltaTables(self.folder), self.upto, self.held, self.most, None)
 
 
 def some(tables: DeltaTables, upto: int, row_ids: Sequence[str], batches: Collection[int]) -> pa.Table:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_AUTOGROUP = Path("/proc/self/autogroup")
+_TRIES = 10
+_BETWEEN_TRIES = 0.1
+"""The kernel lets an unprivileged process set a group's niceness once in a tenth of a second, on the whole machine."""
 
 
 def fall_in(parent: int, *, niceness: int = 10) -> None:
@@ -24,3 +30,20 @@ def fall_in(parent: int, *, niceness: int = 10) -> None:
     if os.getppid() != parent:
         os._exit(1)
     Path("/proc/self/oom_score_adj").write_text("800")
+    _lower_session(niceness)
+
+
+def _lower_session(niceness: int) -> None:
+    """Lower the session too, where this process leads one and the kernel groups tasks by session (autogroup, see
+    sched(7)): it then weighs sessions against each other by theirs, and a process's own niceness counts within only."""
+    if os.getsid(0) != os.getpid():
+        return
+    for _ in range(_TRIES):
+        try:
+            _AUTOGROUP.write_text(str(niceness))
+        except OSError as error:
+            if error.errno != errno.EAGAIN:
+                return  # such a kernel has no groups, or none that may be changed
+            time.sleep(_BETWEEN_TRIES)
+        else:
+            return

@@ -1,8 +1,8 @@
 """The process that looks for odd rows: ``python -m service.outlier_child PARENT``.
 
-Measuring a row costs as much as answering several, and the interpreter that answers is not to be shared with that. It
-sees neither the database nor the tables: rows and measure come with the question. It ends with its parent, or when
-nothing was asked for a while.
+Reading rows and measuring them costs as much as answering several times as many, and the interpreter that answers is not
+to be shared with that. It sees the tables, which it only reads, and not the database: the measure comes with the question.
+It ends with its parent, or when nothing was asked for a while.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import select
 import sys
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from automl.oddness import Odd, Oddness
 from automl.tallies import Values
+from registry.reading import Arrivals
 from service.frames import read_frame, write_frame
 from service.lineup import fall_in
 from service.memory import keep_little
@@ -37,8 +39,9 @@ _LONGEST_TEXT = 100
 def looked(asked: Rows) -> Looked:
     """The odd rows among those asked about, the oddest first."""
     oddness = Oddness.from_bytes(asked.measure)
-    with pa.memory_map(asked.rows) as file:
-        rows = pa.ipc.open_stream(file).read_all()
+    held = tuple((number, count) for number, count in asked.held)
+    came = Arrivals(folder=Path(asked.folder), upto=asked.upto, held=held, rows=asked.rows, most=asked.newest)
+    rows = came.read()
     ids = rows["_row_id"].to_pylist()
     if not ids:
         return Looked()
@@ -51,7 +54,7 @@ def looked(asked: Rows) -> Looked:
     odd = np.flatnonzero(score >= asked.threshold)
     oddest = odd[np.lexsort((-times[odd], -score[odd]))][: asked.most]
     found = _described(oddness, rows.take(pa.array(oddest)), score[oddest], times[oddest])
-    return Looked(odd=len(odd), found=found)
+    return Looked(rows=rows.num_rows, odd=len(odd), found=found)
 
 
 def _described(oddness: Oddness, rows: pa.Table, score: Values, times: Values) -> list[Found]:

@@ -9,11 +9,15 @@ import msgspec
 
 
 class Rows(msgspec.Struct):
-    """Rows (in the file ``rows``, an Arrow stream, typed and stamped) to be measured by ``measure``, an oddness as it is
-    stored. Those at or above ``threshold`` are odd; the ``most`` oddest of them are wanted."""
+    """Rows of the tables in ``folder`` (see :class:`registry.reading.Arrivals`) to be measured by ``measure``, an oddness
+    as it is stored. Those at or above ``threshold`` are odd; the ``most`` oddest of them are wanted."""
 
     measure: bytes
-    rows: str
+    folder: str
+    upto: int
+    held: list[tuple[int, int]]
+    rows: int
+    newest: int
     threshold: float
     most: int
 
@@ -31,8 +35,10 @@ class Found(msgspec.Struct):
 
 
 class Looked(msgspec.Struct):
-    """``odd`` counts all odd rows, ``found`` holds the oddest; or ``error`` says why there is no answer."""
+    """``rows`` were measured; ``odd`` counts all odd ones, ``found`` holds the oddest; or ``error`` says why there is no
+    answer."""
 
+    rows: int = 0
     odd: int = 0
     found: list[Found] = []
     error: str | None = None

@@ -4,16 +4,15 @@ for none of it."""
 from __future__ import annotations
 
 import logging
-import tempfile
 import threading
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
 import msgspec
-import pyarrow as pa
 
 from registry.outliers import Look, OddRow
+from registry.reading import Arrivals
 from registry.records import Project
 from registry.store import Registry
 from service.clock import Clock
@@ -91,18 +90,18 @@ class OutlierWatch:
         latest = self._registry.outliers.latest(project.id)
         anew = latest is None or not _same(measure, latest)
         after = 0 if latest is None or anew else latest.upto
-        rows, upto, passed_over = self._registry.datasets.arrived(project.id, after=after, most=MOST_ROWS)
-        if not rows.num_rows:
+        came = self._registry.datasets.arrivals(project.id, after=after, most=MOST_ROWS)
+        if not came.rows:
             return
-        seen = self._measured(measure, rows, rule.threshold)
+        seen = self._measured(measure, came, rule.threshold)
         found = [OddRow(**msgspec.structs.asdict(row)) for row in seen.found]
         look = Look(
             model_version=measure.model_version,
             dataset_version=measure.dataset_version,
-            upto=upto,
-            rows=rows.num_rows,
+            upto=came.upto,
+            rows=seen.rows,
             odd=seen.odd,
-            passed_over=passed_over,
+            passed_over=came.rows - seen.rows,
             threshold=rule.threshold,
             columns=_counted(found),
         )
@@ -112,24 +111,20 @@ class OutlierWatch:
             if share is not None:
                 self._metrics.outlier_share.labels(project.name).set(share[0] / share[1])
 
-    def _measured(self, measure: Measure, rows: pa.Table, threshold: float) -> Looked:
+    def _measured(self, measure: Measure, came: Arrivals, threshold: float) -> Looked:
         """What the process says of the rows. Raises RuntimeError when it says nothing."""
         if self._stopping.is_set():
             raise RuntimeError("the server stops; the next one looks again")
-        # Through a file: megabytes that are copied in this process keep the interpreter from whoever answers.
-        with tempfile.NamedTemporaryFile(prefix="incumbent-", suffix=".arrow") as file:
-            with pa.OSFile(file.name, "wb") as sink, pa.ipc.new_stream(sink, rows.schema) as writer:
-                writer.write_table(rows)
-            return self._told(
-                Rows(
-                    measure=self._registry.blobs.open(measure.blob),
-                    rows=file.name,
-                    threshold=threshold,
-                    most=MOST_ODD,
-                )
-            )
-
-    def _told(self, asked: Rows) -> Looked:
+        asked = Rows(
+            measure=self._registry.blobs.open(measure.blob),
+            folder=str(came.folder.absolute()),
+            upto=came.upto,
+            held=list(came.held),
+            rows=came.rows,
+            newest=came.most,
+            threshold=threshold,
+            most=MOST_ODD,
+        )
         companion = self._companion
         if companion is None or not companion.lives:
             companion = self._companion = Companion("service.outlier_child")

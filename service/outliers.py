@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,12 +29,17 @@ _SHARE_ROWS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """An oddness, the blob that holds it, and what it was made of: a model's training rows, or a dataset version."""
+    """An oddness by the blob that holds it, and what it was made of: a model's training rows, or a dataset version."""
 
-    oddness: Oddness
     blob: str
+    read: Callable[[str], Oddness]
     model_version: int | None = None
     dataset_version: int | None = None
+
+    @property
+    def oddness(self) -> Oddness:
+        """Read when it is first asked for: whoever only passes it on need not have it."""
+        return self.read(self.blob)
 
 
 class Measures:
@@ -51,13 +56,11 @@ class Measures:
             model = self._registry.models.get(project.id, project.champion)
             kept = model.attachments.get(ODDNESS)
             if kept is not None:
-                return Measure(oddness=self._read(kept.digest), blob=kept.digest, model_version=model.version)
+                return Measure(blob=kept.digest, read=self._read, model_version=model.version)
         record = self._registry.outliers.measure(project.id)
         if record is None:
             return None
-        return Measure(
-            oddness=self._read(record.blob), blob=record.blob, dataset_version=record.dataset_version
-        )
+        return Measure(blob=record.blob, read=self._read, dataset_version=record.dataset_version)
 
     def made(self, project: Project, at: datetime) -> Measure | None:
         """The measure in force, made of the newest rows first where a project needs one: it has none, or has twice
