@@ -18,7 +18,6 @@ from registry.records import BlobRef, Json
 MOST_KEPT = 5_000
 """Odd rows kept of a project: those of its newest looks."""
 LOOKS_KEPT = 1_000
-_PIECE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +118,8 @@ class Outliers:
             number = int(connection.execute(new).scalar_one())
             if anew:
                 connection.execute(delete(outliers).where(outliers.c.project_id == project_id))
-            for start in range(0, len(odd), _PIECE):
-                _put(connection, project_id, number, odd[start : start + _PIECE])
+            if odd:
+                _put(connection, project_id, number, odd)
             _forget_old(connection, project_id)
             return True
 
@@ -157,13 +156,24 @@ def _newest(connection: Connection, project_id: int) -> int | None:
 
 
 def _put(connection: Connection, project_id: int, look: int, odd: Sequence[OddRow]) -> None:
-    rows: list[dict[str, Any]] = [
-        {**asdict(row), "reasons": list(row.reasons), "project_id": project_id, "look": look} for row in odd
+    rows = [
+        {
+            "project_id": project_id,
+            "look": look,
+            "row_id": row.row_id,
+            "batch": row.batch,
+            "source": row.source,
+            "score": row.score,
+            "times": row.times,
+            "reasons": list(row.reasons),
+            "arrived_at": row.arrived_at,
+        }
+        for row in odd
     ]
-    new = insert_into(connection, outliers).values(rows)
+    new = insert_into(connection, outliers)
     same = [outliers.c.project_id, outliers.c.row_id]
     change = {name: new.excluded[name] for name in ("look", "batch", "source", "score", "times", "reasons")}
-    connection.execute(new.on_conflict_do_update(index_elements=same, set_=change))
+    connection.execute(new.on_conflict_do_update(index_elements=same, set_=change), rows)
 
 
 def _forget_old(connection: Connection, project_id: int) -> None:

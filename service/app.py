@@ -58,6 +58,7 @@ from service.probation import ProbationWatch
 from service.problems import install_problems
 from service.quality_watch import QualityWatch
 from service.replay.room import ReplayRoom
+from service.rests import BESIDE
 from service.scheduler import Scheduler
 from service.serving import Serving
 from service.settings import Settings
@@ -88,6 +89,12 @@ class Application(FastAPI):
         await self.front(scope, receive, send)
 
 
+def _give_way() -> None:
+    """Before each look at the database: pages and what works beside the loop let calls go first."""
+    breathe()
+    BESIDE.rest()
+
+
 def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> FastAPI:
     """The service as an ASGI application. Everything it needs is opened when it starts and let go when it stops."""
     chosen = settings or Settings()
@@ -96,7 +103,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
     async def lifespan(app: Application) -> AsyncIterator[None]:
         context = await run_in_threadpool(compose, chosen, clock)
         app.state.context = context
-        context.registry.db.before_read = breathe
+        context.registry.db.before_read = _give_way
         app.state.lanes = app.front.lanes = Lanes(context)
         app.state.explaining = Explaining()
         context.serving.start()

@@ -18,6 +18,7 @@ from service.children import End, Limits, run_child
 from service.clock import Clock
 from service.metrics import Metrics
 from service.policy import FeatureDrift, Policy
+from service.rests import BESIDE
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class DriftWatch:
             return
 
         def work() -> None:
+            BESIDE.begin()
             try:
                 self._report(project, rule, predictions)
             except Exception:

@@ -26,6 +26,7 @@ from service.deployment import Deployment
 from service.metrics import Metrics
 from service.performance import answers, unit_of_drop
 from service.policy import EstimatedDecay, Policy, PredictionDrift
+from service.rests import BESIDE
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class EstimateWatch:
         self._looked[key] = (predictions, now)
 
         def work() -> None:
+            BESIDE.begin()
             try:
                 self.report(project, policy)
             except Exception:

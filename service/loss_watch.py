@@ -17,6 +17,7 @@ from service.clock import Clock
 from service.performance import answers_and_truths
 from service.policy import LossRule, Policy
 from service.quality_windows import keep_windows
+from service.rests import BESIDE
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class LossWatch:
         self._looked[project.id] = (project.epoch, truths, now)
 
         def work() -> None:
+            BESIDE.begin()
             try:
                 if rule is not None:
                     self.take_in(project, rule)

@@ -21,6 +21,7 @@ from service.metrics import Metrics
 from service.outlier_messages import Looked, Rows
 from service.outliers import Measure, Measures, newest_share
 from service.policy import Outliers, Policy
+from service.rests import BESIDE
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class OutlierWatch:
         self._looked[project.id] = (seen, now)
 
         def work() -> None:
+            BESIDE.begin()
             try:
                 self.look(project, rule)
             except Exception:

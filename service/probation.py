@@ -30,6 +30,7 @@ from service.probation_guards import Evidence
 from service.probation_rows import answers, truths_and_answers
 from service.probation_rule import contest_so_far, proposal
 from service.probation_ruling import Ruling, rule, told
+from service.rests import BESIDE
 from service.settings import Settings
 from service.shadow import Conduct, Shadow
 
@@ -188,6 +189,7 @@ class ProbationWatch:
                 self._thread.start()
 
     def _work(self) -> None:
+        BESIDE.begin()
         while not self._stopping.is_set():
             with self._guard:
                 if not self._due:

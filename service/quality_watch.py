@@ -19,6 +19,7 @@ from service.loss_watch import LossWatch
 from service.metrics import Metrics
 from service.performance import answers_and_truths, unit_of_drop
 from service.policy import Decay, Policy
+from service.rests import BESIDE
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class QualityWatch:
         self._looked[key] = (truths, now)
 
         def work() -> None:
+            BESIDE.begin()
             try:
                 self._report(project, rule)
             except Exception:

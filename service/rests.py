@@ -2,28 +2,68 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
 WORK_SECONDS = 0.0005
-REST_SECONDS = 0.002
+REST = 4.0
+LONGEST_PIECE = 0.02
 LONGEST_PAUSE = 0.1
 
 
-class Rests:
-    """To be called often within long work of one thread: after half a millisecond of it, it rests for two.
+class _Own(threading.local):
+    """Up to how much processor time this thread has rested; None in one that does not work beside the loop."""
 
-    While a thread computes, an event loop waits for the interpreter at each read and write, which makes calls
-    several times as slow; so it computes for a fifth of the time. A process that serves nobody yet need not rest.
+    rested: float | None = None
+
+
+class Rests:
+    """One for all threads of a process that work beside its event loop: together they compute for a fifth of the time.
+
+    While a thread computes, an event loop waits for the interpreter at each read and write, and gets it every other
+    time: with two such threads every third time, and calls queue up. So a thread that has begun (:meth:`begin`) calls
+    :meth:`rest` often: after half a millisecond of processor time it rests four times as long, and longer when
+    others work as well. In a thread that has not begun, and so for whoever answers a call, :meth:`rest` does nothing.
     """
 
-    def __init__(self) -> None:
-        self._since = time.perf_counter()
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        processor: Callable[[], float] = time.thread_time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._clock = clock
+        self._processor = processor
+        self._sleep = sleep
+        self._own = _Own()
+        self._turn = threading.Lock()
+        self._taken = 0.0
+        """Until when the loop has been promised its share for what was worked so far."""
 
-    def __call__(self) -> None:
-        if time.perf_counter() - self._since >= WORK_SECONDS:
-            time.sleep(REST_SECONDS)
-            self._since = time.perf_counter()
+    def begin(self) -> None:
+        """This thread works beside the loop from here on."""
+        if self._own.rested is None:
+            self._own.rested = self._processor()
+
+    def rest(self) -> None:
+        rested = self._own.rested
+        if rested is None:
+            return
+        piece = min(self._processor() - rested, LONGEST_PIECE)
+        if piece < WORK_SECONDS:
+            return
+        with self._turn:
+            now = self._clock()
+            self._taken = max(self._taken, now - piece) + piece * (1.0 + REST)
+            pause = self._taken - now
+        self._sleep(min(pause, LONGEST_PAUSE))
+        self._own.rested = self._processor()
+
+
+BESIDE = Rests()
+"""This process's."""
 
 
 class Pauses:

@@ -32,7 +32,7 @@ from service.outlier_watch import OutlierWatch
 from service.policy import Policy
 from service.probation import ProbationWatch
 from service.quality_watch import QualityWatch
-from service.rests import Rests
+from service.rests import BESIDE
 from service.schedule import next_due
 from service.search_policy import QUICK
 from service.settings import Settings
@@ -83,7 +83,6 @@ class Scheduler:
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}
         self._ticking = threading.Lock()
-        self._rests = Rests()
         self._timer = BackgroundScheduler(timezone=UTC)
 
     def start(self) -> None:
@@ -124,6 +123,7 @@ class Scheduler:
     def tick(self) -> None:
         """One look at everything. Errors of one project never keep the others from theirs."""
         with self._ticking:
+            BESIDE.begin()
             now = self._clock()
             projects = self._registry.projects.list()
             names = {project.id: project.name for project in projects}
@@ -151,14 +151,13 @@ class Scheduler:
         if project.schema is None:
             return
         policy = Policy.stored(project.policy)
-        rest = self._rests
         self._keep_due_time(project, policy, now)
         for watch in self._watches(project):
-            rest()
+            BESIDE.rest()
             watch.look_at(project, policy)
-        rest()
+        BESIDE.rest()
         facts = gather(self._registry, project, policy, now)
-        rest()
+        BESIDE.rest()
         answer = due(policy, facts, now)
         if isinstance(answer, Trigger):
             attempt = 2 if answer.kind == "retry" else 1

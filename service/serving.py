@@ -13,7 +13,7 @@ from registry.store import Registry
 from service.clock import Clock
 from service.deployment import CannotDeploy, Deployment
 from service.forecasts.kind import is_forecasting
-from service.rests import Rests
+from service.rests import BESIDE
 from service.shelf import Shelf
 from service.understudies import Understudies, Understudy
 
@@ -48,7 +48,6 @@ class Serving:
         self._shelf = Shelf(registry, rest=self._give_way)
         self._understudies = Understudies(registry, self._shelf, clock=clock, most=most_shadows)
         self._champions: dict[str, Deployment] = {}
-        self._rests = Rests()
         self._refused: dict[tuple[int, int], float] = {}
         self._wake = threading.Event()
         self._stop = False
@@ -106,7 +105,8 @@ class Serving:
     def _give_way(self) -> None:
         """Rests beside the event loop, which has calls to answer once a champion is there."""
         if self._champions:
-            self._rests()
+            BESIDE.begin()
+            BESIDE.rest()
 
     def _swap(self, project: Project, current: Deployment | None) -> None:
         assert project.champion is not None

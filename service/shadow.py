@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
 _REST = 12.0
-_ROWS_AT_ONCE = 300
+_ROWS_AT_ONCE = 100
 _STORED_AT_ONCE = 5_000
 _TIMED_ROWS = 16
 _TIMED_EVERY = 1.0

@@ -18,6 +18,7 @@ from service.alerts.storage_watch import StorageWatch
 from service.alerts.telling import DEADLINE_SECONDS, Teller, Untold
 from service.clock import Clock
 from service.metrics import Metrics
+from service.rests import BESIDE
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -158,6 +159,7 @@ class AlertRoom:
             logger.warning("the channel %s was not told of %s: %s", channel.name, delivery.event_id, note)
 
     def _watch(self) -> None:
+        BESIDE.begin()
         while not self._stopping.is_set():
             self._wake.clear()
             try:

@@ -16,6 +16,7 @@ from service.clock import Clock
 from service.forecasts.actuals import actuals, came_of, scored
 from service.metrics import Metrics
 from service.policy import Decay, Policy
+from service.rests import BESIDE
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class ForecastWatch:
             return
 
         def work() -> None:
+            BESIDE.begin()
             try:
                 self.score(project, policy, version)
                 self._seen[project.id] = version

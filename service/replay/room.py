@@ -17,6 +17,7 @@ from registry.store import Registry
 from service.children import End, Ended, Event, Limits, run_child
 from service.clock import Clock
 from service.replay.local import STARTUP_SECONDS, replay_key
+from service.rests import BESIDE
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class ReplayRoom:
         return True
 
     def _watch(self) -> None:
+        BESIDE.begin()
         try:
             self.sweep()
         except Exception:
