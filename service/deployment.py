@@ -99,8 +99,6 @@ def load(
     form that is made of it here. ``rest`` is called now and then: whoever loads beside an event loop gives way in it.
     """
     _check_requirements(model.details["requirements"])
-    data = registry.blobs.open(model.blob.digest)
-    rest()
     golden = json.loads(registry.blobs.open(model.attachments["golden"].digest))
     deployment = Deployment(
         project_id=project.id,
@@ -119,7 +117,7 @@ def load(
     stored = _stored(registry, model, deployment, questions, golden, rest)
     if stored is not None:
         return stored
-    deployment = replace(deployment, pipeline=pickle.loads(data))
+    deployment = replace(deployment, pipeline=pickle.loads(registry.blobs.open(model.blob.digest)))
     _check_golden(deployment, questions, golden)
     return _compiled(deployment, model.details.get(FORM), questions, golden)
 

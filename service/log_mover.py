@@ -29,7 +29,7 @@ from service.log_messages import (
     Segment,
     Written,
 )
-from service.rests import Pauses
+from service.rests import BESIDE, Pauses
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,13 @@ class LogMover:
 
     def _commit(self, desk: _Desk, written: list[Written], factor: float) -> float:
         """Seconds that it took, without the pauses."""
-        pause = Pauses(factor)
+        BESIDE.begin()
+        pauses = Pauses(factor)
+
+        def pause() -> None:
+            BESIDE.charge()
+            pauses()
+
         for share in written:
             staging = desk.stagings[share.project]
             staging.filled(rows=share.rows, predictions=share.predictions, content=share.content)
@@ -115,7 +121,7 @@ class LogMover:
                 pause=pause,
             )
         pause()
-        return pause.worked
+        return pauses.worked
 
     def _converse(self, segment: Path, desk: _Desk, factor: float) -> Moved:
         try:

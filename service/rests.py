@@ -54,12 +54,21 @@ class Rests:
         piece = min(self._processor() - rested, LONGEST_PIECE)
         if piece < WORK_SECONDS:
             return
+        self._sleep(min(self._charge(piece), LONGEST_PAUSE))
+        self._own.rested = self._processor()
+
+    def charge(self) -> None:
+        """As :meth:`rest`, for work that can't wait: the others rest for it."""
+        if self._own.rested is not None:
+            self._charge(min(self._processor() - self._own.rested, LONGEST_PIECE))
+            self._own.rested = self._processor()
+
+    def _charge(self, piece: float) -> float:
+        """Puts a piece of work on the account; how long from now the loop is owed its share."""
         with self._turn:
             now = self._clock()
             self._taken = max(self._taken, now - piece) + piece * (1.0 + REST)
-            pause = self._taken - now
-        self._sleep(min(pause, LONGEST_PAUSE))
-        self._own.rested = self._processor()
+            return self._taken - now
 
 
 BESIDE = Rests()

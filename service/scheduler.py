@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -42,6 +42,8 @@ from service.workshop import Workshop
 logger = logging.getLogger(__name__)
 
 _TICK = "tick"
+_BETWEEN_TICKS = timedelta(seconds=0.3)
+"""However much happens at once, a look sees all of it."""
 _FOR_LABELS = frozenset({"min_fresh_labels", "missing_classes"})
 """Refusals that labels would end."""
 
@@ -83,6 +85,7 @@ class Scheduler:
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}
         self._ticking = threading.Lock()
+        self._ticked = datetime.min.replace(tzinfo=UTC)
         self._timer = BackgroundScheduler(timezone=UTC)
 
     def start(self) -> None:
@@ -116,14 +119,16 @@ class Scheduler:
             watch.stop()
 
     def nudge(self) -> None:
-        """Tick now instead of later. Cheap; may be called from any thread."""
+        """Tick now, or as soon as the last tick is a moment ago. Cheap; may be called from any thread."""
         if self._timer.running:
-            self._timer.modify_job(_TICK, next_run_time=datetime.now(UTC))
+            soon = max(datetime.now(UTC), self._ticked + _BETWEEN_TICKS)
+            self._timer.modify_job(_TICK, next_run_time=soon)
 
     def tick(self) -> None:
         """One look at everything. Errors of one project never keep the others from theirs."""
         with self._ticking:
             BESIDE.begin()
+            self._ticked = datetime.now(UTC)
             now = self._clock()
             projects = self._registry.projects.list()
             names = {project.id: project.name for project in projects}

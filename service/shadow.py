@@ -32,6 +32,7 @@ from service.clock import Clock
 from service.deployment import Deployment
 from service.metrics import Metrics
 from service.prediction import Answered
+from service.rests import BESIDE
 from service.understudies import Understudy
 
 logger = logging.getLogger(__name__)
@@ -184,10 +185,12 @@ class Shadow:
             self._store(project_id)
 
     def _work(self) -> None:
+        BESIDE.begin()
         flushed = time.monotonic()
         pause = _LOOK_SECONDS
         while not self._stop.wait(pause):
             try:
+                BESIDE.rest()
                 pause = _REST * self.work_off()
                 if not self._rows:
                     pause = max(_LOOK_SECONDS, pause)
