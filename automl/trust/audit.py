@@ -63,24 +63,24 @@ class FairnessRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One measure in one grouping: the gaps of both models (None where there is none), the ``limit`` of the challenger's,
-    and by how much its gap is wider than the champion's: the estimate and the bound it is surely above."""
+    """One measure in one grouping: the gap of the judged model, its ``limit``, the gap of the one beside it (None where
+    there is none), and by how much ours is wider: the estimate and the bound it is surely above."""
 
     grouping: Grouping
-    challenger: Gap
-    champion: Gap | None
+    ours: Gap
+    theirs: Gap | None
     limit: float | None
     wider: tuple[float, float] | None
 
     @property
     def exceeds(self) -> bool:
         """Surely more than is allowed."""
-        return self.limit is not None and self.challenger.low > self.limit
+        return self.limit is not None and self.ours.low > self.limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """All that was found out about some models on the same rows."""
+    """All that was found out about the judged model, the first of ``figures``, and one beside it on the same rows."""
 
     groupings: tuple[Grouping, ...]
     figures: Mapping[str, Sequence[Measured]]
@@ -98,13 +98,15 @@ def audited(
     *,
     seed: int,
 ) -> Audit:
-    """The figures and gaps of ``challenger`` and, where it is among the models, of ``champion``."""
+    """The figures and gaps of one or two models, by name; the first is judged, the other stands beside it. ``groups``
+    are those of the ``rows``, from which it is also seen what belongs together (the task's entities)."""
     units = _units(rows, task)
     figures = measured(models, y, groups, task, resamples=RESAMPLES, seed=seed, units=units)
     measures = _measures(task)
     judging = [measure for measure in measures if measure in rule.limits]
-    count = comparisons(figures["challenger"], groups, judging or measures, rule.min_rows)
-    unit = 1.0 if task.is_classification else _mean_error(figures["challenger"][0])
+    judged = next(iter(figures.values()))
+    count = comparisons(judged, groups, judging or measures, rule.min_rows)
+    unit = 1.0 if task.is_classification else _mean_error(judged[0])
     looks = _Looks(
         rule=rule, alpha=rule.alpha / max(count, 1), looks=len(groups) * len(judging or measures), unit=unit
     )
@@ -129,19 +131,17 @@ class _Looks:
     def judged(
         self, place: int, grouping: Grouping, measure: str, figures: Mapping[str, Sequence[Measured]]
     ) -> Judged | None:
-        gaps = {
-            name: gap(
-                found[place], grouping, measure, least=self.rule.min_rows, alpha=self.alpha, unit=self.unit
-            )
-            for name, found in figures.items()
-        }
-        ours, theirs = gaps["challenger"], gaps.get("champion")
+        gaps = [
+            gap(found[place], grouping, measure, least=self.rule.min_rows, alpha=self.alpha, unit=self.unit)
+            for found in figures.values()
+        ]
+        ours, theirs = gaps[0], gaps[1] if len(gaps) > 1 else None
         if ours is None:
             return None
         return Judged(
             grouping=grouping,
-            challenger=ours,
-            champion=theirs,
+            ours=ours,
+            theirs=theirs,
             limit=self.rule.limits.get(measure),
             wider=None if theirs is None else self._wider(ours, theirs),
         )
@@ -166,20 +166,20 @@ def audit_report(audit: Audit, rule: FairnessRule) -> dict[str, Any]:
                 **column_report(
                     grouping, {name: found[place] for name, found in audit.figures.items()}, rule.min_rows
                 ),
-                "gaps": [gap_json(one) for one in audit.judged if one.grouping is grouping],
+                "gaps": [_told(one, audit) for one in audit.judged if one.grouping is grouping],
             }
             for place, grouping in enumerate(audit.groupings)
         ],
     }
 
 
-def gap_json(one: Judged) -> dict[str, Any]:
-    """A row of a table of gaps."""
+def _told(one: Judged, audit: Audit) -> dict[str, Any]:
+    """A row of the table of gaps, each model's under its name."""
+    gaps = zip(audit.figures, (one.ours, one.theirs), strict=False)
     return {
         "column": one.grouping.name,
-        "measure": one.challenger.measure,
-        "challenger": one.challenger.to_json(),
-        "champion": None if one.champion is None else one.champion.to_json(),
+        "measure": one.ours.measure,
+        **{name: None if each is None else each.to_json() for name, each in gaps},
         "limit": one.limit,
         "exceeds": one.exceeds,
         "wider": None if one.wider is None else {"value": one.wider[0], "low": one.wider[1]},

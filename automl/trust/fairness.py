@@ -8,7 +8,7 @@ from automl.sentences import significant
 from automl.trust.audit import Audit, FairnessRule, Judged, audit_report, audited
 from automl.trust.examined import Examined, trust_gate
 from automl.trust.exhibit import Exhibit
-from automl.trust.gaps import Pair
+from automl.trust.fairness_words import exceeding, more, said
 from automl.trust.groups import groupings
 from automl.trust.mode import Mode
 
@@ -25,7 +25,9 @@ def fairness_gates(exhibit: Exhibit, rule: FairnessRule) -> Examined:
     if not names:
         return Examined(gates=(), report={})
     groups = groupings(exhibit.whole, exhibit.schema, names, bins=rule.bins, crossed=rule.intersections)
-    models = {name: standing.whole for name, standing in exhibit.standings.items()}
+    models = {
+        name: standing.whole for name, standing in reversed(exhibit.standings.items())
+    }  # the challenger first
     audit = audited(models, exhibit.whole, exhibit.whole_y, groups, exhibit.task, rule, seed=exhibit.seed)
     passed, reason, against = ruling(audit, rule)
     report = audit_report(audit, rule)
@@ -54,7 +56,7 @@ def ruling(audit: Audit, rule: FairnessRule) -> tuple[bool | None, str, list[Jud
     worst = max(judged, key=_excess)
     kept = f"none of {len(judged):,} gaps between groups of {columns} is surely wider than allowed"
     limit = significant(worst.limit or 0.0)
-    told = f"{kept}; nearest: {_said(worst, worst.challenger.widest)}, {limit} is allowed"
+    told = f"{kept}; nearest: {said(worst, worst.ours.widest)}, {limit} is allowed"
     return True, told, []
 
 
@@ -65,39 +67,17 @@ def _against_champion(judged: Sequence[Judged], rule: FairnessRule) -> tuple[boo
     against = [one for one in compared if one.wider is not None and one.wider[1] > rule.margin]
     worst = max(against or compared, key=lambda one: one.wider[0] if one.wider else 0.0)
     assert worst.wider is not None
-    assert worst.champion is not None
+    assert worst.theirs is not None
     margin = significant(rule.margin)
-    told = f"{_said(worst, worst.challenger.widest)}, where the champion's gap is {significant(worst.champion.value)}"
+    told = f"{said(worst, worst.ours.widest)}, where the champion's gap is {significant(worst.theirs.value)}"
     if against:
-        return False, f"{told}: surely wider by more than the {margin} allowed{_more(against)}", against
+        return False, f"{told}: surely wider by more than the {margin} allowed{more(against)}", against
     return True, f"no gap is surely wider than the champion's by more than {margin}; nearest: {told}", []
 
 
-def exceeding(against: Sequence[Judged]) -> str:
-    """The first of these gaps in words: between whom, how wide, and what is allowed."""
-    worst = against[0]
-    sure = worst.challenger.surest
-    bound, limit = significant(sure.low), significant(worst.limit or 0.0)
-    return f"{_said(worst, sure)}, surely at least {bound} where {limit} is allowed{_more(against)}"
-
-
-def _said(one: Judged, pair: Pair) -> str:
-    """``by sex the selection rate of true is 0.31 higher for M than for F``."""
-    of = f" of {pair.figure.label}" if pair.figure.label is not None else ""
-    figure = pair.figure.name.replace("_", " ") + of
-    high, low = pair.groups
-    return (
-        f"by {one.grouping.name} the {figure} is {significant(pair.value)} higher for {high} than for {low}"
-    )
-
-
-def _more(against: Sequence[Judged]) -> str:
-    return "" if len(against) == 1 else f", and so are {len(against) - 1} more"
-
-
 def _excess(one: Judged) -> float:
-    return one.challenger.low - (one.limit or 0.0)
+    return one.ours.low - (one.limit or 0.0)
 
 
 def _named(one: Judged) -> str:
-    return f"{one.grouping.name}: {one.challenger.measure}"
+    return f"{one.grouping.name}: {one.ours.measure}"

@@ -39,7 +39,7 @@ def told(found: Audit, group: str, rule: FairnessRule = FEW, task: Any = LATE) -
 
 
 def widths(found: Audit) -> dict[str, float]:
-    return {one.challenger.measure: one.challenger.value for one in found.judged}
+    return {one.ours.measure: one.ours.value for one in found.judged}
 
 
 def test_rates_of_thirty_rows_are_those_counted_by_hand() -> None:
@@ -68,9 +68,7 @@ def test_rates_of_thirty_rows_are_those_counted_by_hand() -> None:
             "calibration_difference": 1 / 2 - 4 / 14,
         }
     )
-    odds = next(
-        one.challenger.widest for one in found.judged if one.challenger.measure == "equalized_odds_difference"
-    )
+    odds = next(one.ours.widest for one in found.judged if one.ours.measure == "equalized_odds_difference")
     assert (odds.figure.name, odds.groups) == ("true_positive_rate", ("A", "B"))
 
 
@@ -97,7 +95,7 @@ def test_each_of_three_classes_is_told_against_the_rest() -> None:
     assert first["selection_rate", "a"] == pytest.approx(12 / 16)
     assert first["selection_rate", "b"] == pytest.approx(4 / 16)
     assert first["true_positive_rate", "a"] == pytest.approx(4 / 6)  # rows 0, 3, 6, 9 of 0, 3, …, 15
-    widest = found.judged[0].challenger.widest
+    widest = found.judged[0].ours.widest
     assert (widest.figure.label, widest.groups, widest.value) == ("c", ("B", "A"), pytest.approx(1.0))
 
 
@@ -150,13 +148,13 @@ def test_a_planted_gap_blocks_and_names_figure_and_groups() -> None:
     assert passed is False
     assert reason.startswith("by sex the ")
     assert "higher for g0 than for g1, surely at least" in reason
-    assert [one.challenger.measure for one in against] == sorted(LIMITS, reverse=True)
+    assert [one.ours.measure for one in against] == sorted(LIMITS, reverse=True)
 
 
 def test_a_gap_that_may_be_chance_does_not_block() -> None:
     rows, y, p = crowd(260, shift=0.5, seed=8)
     found = audit(rows, y, HARD, challenger=p)
-    assert max(one.challenger.value for one in found.judged) > 0.1
+    assert max(one.ours.value for one in found.judged) > 0.1
     passed, reason, _ = ruling(found, HARD)
     assert passed is True
     assert "surely wider than allowed" in reason
@@ -213,10 +211,12 @@ def test_a_rate_that_was_always_zero_is_not_taken_for_certain() -> None:
     y[:] = np.arange(220) % 2
     p[:] = [1.0, 0.0]
     found = audit(rows, y, HARD, challenger=p)
-    assert all(one.challenger.high > 0.02 for one in found.judged if one.limit)
+    assert all(one.ours.high > 0.02 for one in found.judged if one.limit)
 
 
-def test_a_challenger_that_surely_widens_the_gap_is_inferior_and_one_as_unfair_as_the_champion_is_not() -> None:
+def test_a_challenger_that_surely_widens_the_gap_is_inferior_and_one_as_unfair_as_the_champion_is_not() -> (
+    None
+):
     rule = replace(HARD, mode=Mode.NON_INFERIOR, margin=0.05)
     rows, y, fair = crowd(3_000, shift=0.0, seed=11)
     _, _, unfair = crowd(3_000, shift=1.5, seed=11)
