@@ -16,6 +16,8 @@ from service.dashboard import charts, words
 from service.dashboard.access import Admin, Looks, Why
 from service.dashboard.frame import PageRoute, page_of, to
 from service.dashboard.sessions import say
+from service.dashboard.trust import panels
+from service.trust_reports import trust_report
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -86,6 +88,7 @@ def run_page(request: Request, context: Ctx, viewer: Looks, project: ProjectInPa
     lower = words.lower_is_better(metric)
     gates = (run.verdict or {}).get("gates", ())
     began = run.started_at or run.created_at
+    challenger = None if run.challenger is None else registry.models.get(project.id, run.challenger)
     until = began + timedelta(seconds=float(run.plan["budget_seconds"]))
     return page_of(
         request,
@@ -104,6 +107,7 @@ def run_page(request: Request, context: Ctx, viewer: Looks, project: ProjectInPa
         evidence=evidence(run.trigger.get("evidence") or {}),
         pseudo=pseudo(run),
         slices=slices(gates, lower_is_better=lower),
+        trust=panels(None if challenger is None else trust_report(registry, challenger)),
         phase=phase(run, trials),
         until=until,
         spent=max(0.0, (context.clock() - began).total_seconds()) if run.started_at else 0,
