@@ -102,6 +102,7 @@ def run_page(request: Request, context: Ctx, viewer: Looks, project: ProjectInPa
         search=charts.search(trials, run.started_at, lower_is_better=lower),
         engines=engines(run, trials, lower_is_better=lower),
         gates_passed=sum(1 for gate in gates if gate["passed"]),
+        gates_failed=sum(1 for gate in gates if words.gate_state(gate)[0] == "no"),
         champion_then=champion_then(run, promotions),
         reigns=any(one.run == number and one.to_version == project.champion for one in promotions[:1]),
         evidence=evidence(run.trigger.get("evidence") or {}),
