@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from service.commands import (
     alerts,
     cards,
+    fairness,
     forecasts,
     keys,
     labels,
@@ -124,6 +125,7 @@ app.command()(watching.status)
 app.command()(watching.drift)
 app.command()(watching.outliers)
 app.command()(watching.performance)
+app.command()(fairness.fairness)
 app.command()(replay.replay)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(monitoring.app, name="monitoring")

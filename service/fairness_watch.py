@@ -11,6 +11,7 @@ from automl.task import Task
 from registry.records import Project
 from registry.store import Registry
 from service.clock import Clock
+from service.fairness_reports import newest
 from service.policy import Policy
 from service.trust_fairness import Fairness
 
@@ -61,10 +62,7 @@ class FairnessWatch:
 
     def look(self, project: Project, rule: Fairness, truths: int) -> bool:
         """Look now, unless too little has come since the last look or another process is at it; whether it was done."""
-        from service.live_fairness import (
-            look,
-            newest,
-        )  # brings pandas, which no start of a server should wait for
+        from service.live_fairness import look  # brings pandas, which no start of a server should wait for
 
         before = newest(self._registry, project)
         if before is not None and truths - int(before.report["truths"]) < max(

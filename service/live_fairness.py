@@ -18,14 +18,10 @@ from automl.trust.fairness_words import exceeding
 from automl.trust.groups import groupings
 from registry.records import Project, QualityRecord
 from registry.store import Registry
+from service.fairness_reports import EXCEEDED, FAIRNESS, gaps_of, newest
 from service.performance import answers_and_truths
 from service.trust_fairness import Fairness
 from service.trust_reports import trust_report
-
-FAIRNESS = "fairness"
-"""The kind of these reports: ``score`` is the gap nearest to, or furthest beyond, its limit, ``reference`` that limit (0
-where no gap could be judged)."""
-EXCEEDED = "incumbent.fairness.exceeded"
 
 
 def fairness_rule(policy: Fairness) -> FairnessRule:
@@ -79,19 +75,6 @@ def look(
     )
     _tell(registry, project, audit, before, now)
     return kept
-
-
-def newest(registry: Registry, project: Project) -> QualityRecord | None:
-    """The newest look at the champion."""
-    if project.champion is None:
-        return None
-    found = registry.quality.list(project.id, FAIRNESS, limit=1, model_version=project.champion)
-    return found[0] if found else None
-
-
-def gaps_of(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """All gaps of a report, column by column."""
-    return [one for column in report["columns"] for one in column["gaps"]]
 
 
 def _answered(registry: Registry, project: Project, policy: Fairness) -> tuple[pa.Table, pa.Table] | None:

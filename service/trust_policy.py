@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.policy_part import Part
+from service.trust_fairness import Fairness
 from service.trust_robustness import Robustness
 
 
@@ -16,6 +17,7 @@ class Trust(Part):
     """
 
     robustness: Robustness | None = Robustness()
+    fairness: Fairness | None = Fairness()
 
     def rules(self) -> dict[str, Any]:
         """What :func:`automl.trust.vector.examined` is asked, as JSON."""

@@ -201,6 +201,27 @@ KINDS: tuple[Kind, ...] = (
         },
     ),
     Kind(
+        name="fairness.exceeded",
+        means="the champion's own answers treat two groups of a sensitive column surely further apart than allowed",
+        type="incumbent.fairness.exceeded",
+        usual=True,
+        example={
+            "project": "flights",
+            "model_version": 5,
+            "column": "sex",
+            "measure": "demographic_parity_difference",
+            "figure": "selection_rate",
+            "class": "true",
+            "groups": ["m", "f"],
+            "gap": 0.24,
+            "at_least": 0.15,
+            "limit": 0.1,
+            "rows": 2000,
+            "reason": "on the newest 2,000 answers with truth by sex the selection rate of true is 0.24 higher "
+            "for m than for f, surely at least 0.15 where 0.1 is allowed",
+        },
+    ),
+    Kind(
         name="probation.began",
         means="a new champion is watched on live rows beside the old one, or a challenger in the shadow",
         type="incumbent.probation.began",

@@ -230,6 +230,7 @@ class House:
             estimate_watch=cast(Any, Idle()),
             forecast_watch=cast(Any, Idle()),
             outlier_watch=cast(Any, Idle()),
+            fairness_watch=cast(Any, Idle()),
             maintain=lambda: None,
         )
         self.context = cast(
