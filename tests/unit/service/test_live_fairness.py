@@ -17,7 +17,7 @@ from small_house import NOW, make_champion, make_model, make_project, open_regis
 
 from automl.schema import Schema, check
 from automl.task import Task
-from registry.records import BatchKind, Project
+from registry.records import BatchKind, NewModel, Project
 from registry.store import Registry
 from service.fairness_reports import EXCEEDED, fairness, newest
 from service.fairness_watch import FairnessWatch
@@ -143,8 +143,6 @@ def test_groups_are_cut_as_they_were_when_the_champion_was_judged(registry: Regi
     }
     model = registry.models.get(project.id, 1)
     kept = registry.blobs.put(json.dumps(judged).encode(), at=NOW)
-    from registry.records import NewModel
-
     new = NewModel(
         blob=model.blob,
         engine=model.engine,
