@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from service.commands import (
     alerts,
+    approvals,
     forecasts,
     keys,
     labels,
@@ -117,6 +118,9 @@ app.command()(models.decisions)
 app.command()(models.models)
 app.command()(models.promote)
 app.command()(models.rollback)
+app.command()(approvals.approvals)
+app.command()(approvals.approve)
+app.command()(approvals.refuse)
 app.command()(models.promotions)
 app.command()(watching.status)
 app.command()(watching.drift)

@@ -10,6 +10,7 @@ from fastapi.staticfiles import StaticFiles
 
 from service.dashboard import (
     alerts_page,
+    approval_pages,
     changes,
     data_pages,
     entrance,
@@ -60,6 +61,7 @@ def install(app: FastAPI) -> None:
         overview,
         changes,
         run_pages,
+        approval_pages,
         model_pages,
         data_pages,
         schema_page,

@@ -52,6 +52,7 @@ def scheduler(registry: Registry, clock: Clock) -> Scheduler:
         estimate_watch=cast(Any, Idle()),
         forecast_watch=cast(Any, Idle()),
         outlier_watch=cast(Any, Idle()),
+        approving=cast(Any, Idle()),
         maintain=lambda: None,
     )
 
