@@ -80,7 +80,7 @@ def _beats(project_id: int | ColumnElement[int] | None) -> list[ScalarSelect[int
     runs = select(func.sum(stages)).where(t.runs.c.status.in_(_ACTIVE))
     ended = select(func.count(probations.c.ended_at))
     answered = select(func.count(approvals.c.ended_at))
-    said = select(func.max(approval_words.c.id)).join(approvals)
+    said = select(func.max(approval_words.c.id)).select_from(approval_words.join(approvals))
     active = select(t.runs.c.id).where(t.runs.c.status.in_(_ACTIVE))
     if project_id is not None:
         projects = projects.where(t.projects.c.id == project_id)

@@ -300,4 +300,5 @@ def test_each_word_is_seen_by_who_watches(db: Database, reign: Project, new_mode
     for who in (anna, ben):
         say(db, reign, one, said(**who))
         seen.append(Pulse(db).of(reign.id))
+        assert Pulse(db).each()[reign.id].news == seen[-1].news
     assert len(set(map(str, seen))) == 3
