@@ -87,6 +87,7 @@ def refusing(life: Life, death: int | None) -> None:
 
 
 def overtaken(life: Life) -> None:
+    turn(life)
     asking(life)
     crowning(life, None)
     assert life.tale.waiting == []
