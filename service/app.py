@@ -21,6 +21,7 @@ from service.alerts.storage_watch import StorageWatch
 from service.api import (
     alerts,
     approvals,
+    cards,
     data,
     docs,
     engines,
@@ -163,6 +164,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         runs,
         models,
         approvals,
+        cards,
         monitoring,
         outliers,
         probation,

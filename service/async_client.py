@@ -14,6 +14,7 @@ from service import calls
 from service.calls import path
 from service.client_alerts import Alerts
 from service.client_approvals import Approvals
+from service.client_cards import Cards
 from service.client_words import (
     ENDED,
     Feedback,
@@ -58,6 +59,7 @@ class AsyncIncumbent:
         )
         self.alerts: Alerts[Awaitable[Json], Awaitable[list[Json]], Awaitable[None]] = Alerts(self._send)
         self.approvals: Approvals[Awaitable[Json], Awaitable[list[Json]]] = Approvals(self._send)
+        self.cards: Cards[Awaitable[Json], Awaitable[str]] = Cards(self._send)
 
     async def __aenter__(self) -> Self:
         return self

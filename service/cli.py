@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from service.commands import (
     alerts,
     approvals,
+    cards,
     forecasts,
     keys,
     labels,
@@ -116,6 +117,7 @@ app.command()(models.cancel)
 app.command()(models.runs)
 app.command()(models.decisions)
 app.command()(models.models)
+app.command()(cards.card)
 app.command()(models.promote)
 app.command()(models.rollback)
 app.command()(approvals.approvals)

@@ -14,6 +14,7 @@ from service import calls
 from service.calls import DEFAULT_URL, path
 from service.client_alerts import Alerts
 from service.client_approvals import Approvals
+from service.client_cards import Cards
 from service.client_words import (
     ENDED,
     Feedback,
@@ -85,6 +86,7 @@ class Incumbent:
         )
         self.alerts: Alerts[Json, list[Json], None] = Alerts(self._send)
         self.approvals: Approvals[Json, list[Json]] = Approvals(self._send)
+        self.cards: Cards[Json, str] = Cards(self._send)
 
     def __enter__(self) -> Self:
         return self

@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from service.dashboard import (
     alerts_page,
     approval_pages,
+    card_page,
     changes,
     data_pages,
     entrance,
@@ -63,6 +64,7 @@ def install(app: FastAPI) -> None:
         run_pages,
         approval_pages,
         model_pages,
+        card_page,
         data_pages,
         schema_page,
         predict_page,
