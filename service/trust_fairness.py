@@ -23,7 +23,7 @@ class Fairness(Part):
     """
 
     mode: Literal["hard", "non_inferior", "report"] = "report"
-    columns: Annotated[tuple[str, ...], Field(max_length=20)] = ()
+    columns: list[str] = Field(default=[], max_length=20)
     max_demographic_parity: Share | None = 0.1
     max_equalized_odds: Share | None = 0.1
     max_calibration: Share | None = 0.1

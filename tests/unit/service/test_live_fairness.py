@@ -26,7 +26,7 @@ from service.policy import Policy
 from service.trust_fairness import Fairness
 
 TIME = pa.timestamp("us", tz="UTC")
-RULE = Fairness(columns=("colour",), max_calibration=None)
+RULE = Fairness(columns=["colour"], max_calibration=None)
 LATER = NOW + timedelta(hours=2)
 
 
@@ -137,7 +137,7 @@ def test_each_look_at_a_champion_spends_a_part_of_alpha(registry: Registry, proj
 
 
 def test_groups_are_cut_as_they_were_when_the_champion_was_judged(registry: Registry) -> None:
-    project = audited(registry, RULE.model_copy(update={"columns": ("size",)}))
+    project = audited(registry, RULE.model_copy(update={"columns": ["size"]}))
     judged = {
         "fairness": {"columns": [{"column": "size", "columns": ["size"], "edges": [-0.5, 0.5], "gaps": []}]}
     }
@@ -155,7 +155,7 @@ def test_groups_are_cut_as_they_were_when_the_champion_was_judged(registry: Regi
     make_champion(registry, project, registry.models.register(project.id, new, at=NOW).version)
     project = registry.projects.get("fruit")
     serve(registry, project, "rows", 600)
-    report = look_now(registry, project, RULE.model_copy(update={"columns": ("size",)})).report
+    report = look_now(registry, project, RULE.model_copy(update={"columns": ["size"]})).report
     assert [one["group"] for one in report["columns"][0]["groups"]] == [
         "at most -0.5",
         "above -0.5 and at most 0.5",
@@ -164,7 +164,7 @@ def test_groups_are_cut_as_they_were_when_the_champion_was_judged(registry: Regi
 
 
 def test_groups_stay_as_they_were_cut_at_the_first_look_where_nobody_judged_them(registry: Registry) -> None:
-    rule = RULE.model_copy(update={"columns": ("size",), "window": 500})
+    rule = RULE.model_copy(update={"columns": ["size"], "window": 500})
     project = audited(registry, rule)
     serve(registry, project, "a", 500)
     first = look_now(registry, project, rule).report["columns"][0]["edges"]

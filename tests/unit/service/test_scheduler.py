@@ -11,6 +11,7 @@ from small_house import NOW, make_champion, make_model, make_project, open_regis
 from registry.errors import Conflict
 from registry.records import Project, RunStatus
 from registry.store import Registry
+from service.approving import Approving
 from service.metrics import Metrics
 from service.scheduler import Scheduler
 from service.settings import Settings
@@ -53,6 +54,7 @@ def scheduler(registry: Registry, clock: Clock) -> Scheduler:
         forecast_watch=cast(Any, Idle()),
         outlier_watch=cast(Any, Idle()),
         fairness_watch=cast(Any, Idle()),
+        approving=Approving(registry, clock=clock, metrics=Metrics(), on_change=lambda: None),
         maintain=lambda: None,
     )
 
