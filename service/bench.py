@@ -18,7 +18,7 @@ from registry.store import Registry
 from service.arms import ThirdArm, keep_labels, third_arm, verdict_of
 from service.children import End
 from service.conclusion import CHANGED, Challenger, Conclusion, Interruption, Judgement, ended_event
-from service.demands import is_reversal, rules
+from service.demands import is_reversal, rules, trust_rules
 from service.policy import Policy
 from service.registration import Refit, models_of
 from service.room import Room
@@ -138,7 +138,8 @@ class Bench:
         files = {arm: one and one.file for arm, one in arms.items()}
         asked = {arm: self._rules(one) for arm, one in arms.items() if one is not None}
         factors = {arm: rule["required_effect_factor"] for arm, rule in asked.items()}
-        self._room.specify(arms=files, rules=asked["true_only"], effect_factors=factors)
+        trust = trust_rules(self._policy, budget_seconds=self._run.plan["budget_seconds"])
+        self._room.specify(arms=files, rules=asked["true_only"], effect_factors=factors, trust=trust)
         self._room.stage(self.JUDGE, JUDGE_SECONDS)
         verdict = verdict_of(self._room.read("verdict.json"), self._third)
         if verdict["outcome"] == "promoted" and self._policy.promote_mode == "manual":

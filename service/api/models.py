@@ -12,6 +12,7 @@ from service.api.context import Context, Ctx, ProjectInPath, require
 from service.api.schemas import Reason
 from service.forecasts.kind import served_version
 from service.problems import Problem
+from service.trust_reports import trust_report
 
 router = APIRouter()
 
@@ -35,6 +36,21 @@ def get(project: ProjectInPath, version: int, context: Ctx) -> dict[str, Any]:
         "compiled": details.get("compiled"),
         "blob": {"digest": model.blob.digest, "size": model.blob.size},
     }
+
+
+@router.get("/{project}/models/{version}/trust", dependencies=[Depends(require("data"))])
+def trust(project: ProjectInPath, version: int, context: Ctx) -> dict[str, Any]:
+    """What the gate vector found of a version and of the champion of its time, on the same rows, check by check; 404 where
+    no check was made of it."""
+    report = trust_report(context.registry, context.registry.models.get(project.id, version))
+    if report is None:
+        raise Problem(
+            404,
+            "not_examined",
+            f"Version {version} of {project.name!r} was not examined beyond its score.",
+            remedy="Turn a check on in the policy's gates.trust; the next run makes it.",
+        )
+    return {"version": version, **report}
 
 
 @router.post("/{project}/models/{version}/promote", dependencies=[Depends(require("admin"))])

@@ -16,9 +16,11 @@ from service.dashboard import words
 from service.dashboard.access import Admin, Looks, Why
 from service.dashboard.frame import PageRoute, page_of, to
 from service.dashboard.sessions import say
+from service.dashboard.trust import panels
 from service.forecasts.kind import served_version
 from service.problems import Problem
 from service.quality_windows import WINDOW
+from service.trust_reports import trust_report
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -112,6 +114,7 @@ def model_page(
 ) -> Response:
     model = api.get(project, version, context)
     live, rows = _live(context, project, version)
+    report = trust_report(context.registry, context.registry.models.get(project.id, version))
     return page_of(
         request,
         viewer,
@@ -123,6 +126,7 @@ def model_page(
         settings=flattened(model["config"]),
         live=live,
         live_rows=rows,
+        trust=panels(report),
     )
 
 

@@ -16,6 +16,8 @@ from service.dashboard import charts, words
 from service.dashboard.access import Admin, Looks, Why
 from service.dashboard.frame import PageRoute, page_of, to
 from service.dashboard.sessions import say
+from service.dashboard.trust import panels
+from service.trust_reports import trust_report
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -86,6 +88,7 @@ def run_page(request: Request, context: Ctx, viewer: Looks, project: ProjectInPa
     lower = words.lower_is_better(metric)
     gates = (run.verdict or {}).get("gates", ())
     began = run.started_at or run.created_at
+    challenger = None if run.challenger is None else registry.models.get(project.id, run.challenger)
     until = began + timedelta(seconds=float(run.plan["budget_seconds"]))
     return page_of(
         request,
@@ -99,11 +102,13 @@ def run_page(request: Request, context: Ctx, viewer: Looks, project: ProjectInPa
         search=charts.search(trials, run.started_at, lower_is_better=lower),
         engines=engines(run, trials, lower_is_better=lower),
         gates_passed=sum(1 for gate in gates if gate["passed"]),
+        gates_failed=sum(1 for gate in gates if words.gate_state(gate)[0] == "no"),
         champion_then=champion_then(run, promotions),
         reigns=any(one.run == number and one.to_version == project.champion for one in promotions[:1]),
         evidence=evidence(run.trigger.get("evidence") or {}),
         pseudo=pseudo(run),
         slices=slices(gates, lower_is_better=lower),
+        trust=panels(None if challenger is None else trust_report(registry, challenger)),
         phase=phase(run, trials),
         until=until,
         spent=max(0.0, (context.clock() - began).total_seconds()) if run.started_at else 0,
