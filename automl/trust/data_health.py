@@ -67,7 +67,12 @@ def data_health_gates(exhibit: Exhibit, rule: DataHealthRule) -> Examined:
     """One gate; its evidence says which checks ``failed``."""
     columns = [name for name in exhibit.features if name in exhibit.train]
     leaks = suspected_leaks(
-        exhibit.train, exhibit.train_y, schema=exhibit.schema, task=exhibit.task, seed=exhibit.seed
+        exhibit.train,
+        exhibit.train_y,
+        schema=exhibit.schema,
+        task=exhibit.task,
+        seed=exhibit.seed,
+        least=rule.leak_from or FROM,
     )
     labels = reviewed(exhibit)
     twice = duplicates(exhibit.train, exhibit.train_y, exhibit.whole, columns)
@@ -94,7 +99,7 @@ def data_health_gates(exhibit: Exhibit, rule: DataHealthRule) -> Examined:
     }
     reason = "; ".join(failed.values()) or _sound(labels, twice)
     report = {
-        "failed": failed,
+        "failed_checks": failed,
         "leaks": [{"column": leak.column, "score": leak.score, "reason": leak.reason} for leak in leaks],
         "label_errors": None if labels is None else labels.to_json(exhibit),
         "duplicates": twice.to_json(),
@@ -118,7 +123,7 @@ def _leakage(exhibit: Exhibit, leaks: Sequence[Leak], rule: DataHealthRule) -> s
     """With ``non_inferior`` a column that the champion learnt from too is not held against the challenger."""
     if rule.leak_from is None:
         return None
-    found = [leak for leak in leaks if leak.score >= rule.leak_from]
+    found = list(leaks)
     if rule.mode is Mode.NON_INFERIOR and exhibit.champion is not None:
         known = set(exhibit.champion.pipeline[0].features)
         found = [leak for leak in found if leak.column not in known]

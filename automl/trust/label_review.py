@@ -16,7 +16,7 @@ MOST_TOLD = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubt:
-    """A label to look at: of which row (``row_id``, empty where rows have none), what it is, what a model says and how surely."""
+    """A label to look at: of which row (``row_id``, empty where rows have none), what it is, what a model says, how sure."""
 
     row_id: str
     label: Any
