@@ -20,6 +20,7 @@ from service.alerts.room import AlertRoom
 from service.alerts.storage_watch import StorageWatch
 from service.api import (
     alerts,
+    cards,
     data,
     docs,
     engines,
@@ -160,6 +161,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         label_sources,
         runs,
         models,
+        cards,
         monitoring,
         outliers,
         probation,

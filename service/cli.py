@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from service.commands import (
     alerts,
+    cards,
     forecasts,
     keys,
     labels,
@@ -115,6 +116,7 @@ app.command()(models.cancel)
 app.command()(models.runs)
 app.command()(models.decisions)
 app.command()(models.models)
+app.command()(cards.card)
 app.command()(models.promote)
 app.command()(models.rollback)
 app.command()(models.promotions)

@@ -10,6 +10,7 @@ from registry.records import BlobRef, NewModel, Project, Run
 from registry.store import Registry
 from service.arms import ROWS
 from service.conclusion import Judgement
+from service.environment import environment
 from service.kept_forms import FORM, FORM_FILE, REFIT_FORM_FILE
 from service.outliers import ODDNESS
 from service.room import Room
@@ -80,6 +81,7 @@ def models_of(
             "recipe": [dict(part) for part in challenger.recipe],
             "outcome": judgement.outcome,
             "judged_against": project.champion,
+            "environment": environment(),
             FORM: _gate(judgement.verdict),
             "not_estimated": room.read("expectation.json")["lacking"],
             **({} if pseudo_labels is None else {"pseudo_labels": pseudo_labels}),

@@ -10,6 +10,7 @@ from fastapi.staticfiles import StaticFiles
 
 from service.dashboard import (
     alerts_page,
+    card_page,
     changes,
     data_pages,
     entrance,
@@ -61,6 +62,7 @@ def install(app: FastAPI) -> None:
         changes,
         run_pages,
         model_pages,
+        card_page,
         data_pages,
         schema_page,
         predict_page,

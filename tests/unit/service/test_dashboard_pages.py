@@ -24,6 +24,8 @@ PAGES = (
     "/projects/fruit/models",
     "/projects/fruit/models/1",
     "/projects/fruit/models/2",
+    "/projects/fruit/models/1/card",
+    "/projects/fruit/models/2/card",
     "/projects/fruit/models/compare?v=1&v=2",
     "/projects/fruit/data",
     "/projects/fruit/data/1",
