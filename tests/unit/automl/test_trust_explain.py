@@ -120,7 +120,8 @@ def test_categories_and_times_have_curves_and_texts_have_none() -> None:
     assert (city["grid"], city["class"]) == (["Rome", "Oslo"], None)
     assert city["models"]["challenger"]["mean"] == pytest.approx([1.155, 0.155])
     when = of(Column(name="when", kind=ColumnKind.DATETIME)).to_json(())
-    assert when["grid"][0].startswith("2026-01-01") and len(when["grid"]) == 12
+    assert when["grid"][0].startswith("2026-01-01")
+    assert len(when["grid"]) == 12
     assert of(Column(name="city", kind=ColumnKind.TEXT)) is None
 
 
