@@ -2,10 +2,11 @@
 
     python -m benchmarks.data_health [--seeds 20] [--rows 1500]
 
-For each seed a table of its own: five numbers of which three say something, a category, a label that noise decides in part. One
-copy is left clean; in the others one fault is planted: a column that knows the label, 5% of the labels flipped, a tenth of the
-rows that judge copied from those trained on. The challenger is the quick model, every check ``hard``, and the
-verdict before the vector a promotion. Told is how often the verdict is rejected, and how often the fault is what is named.
+For each seed a table of its own: five numbers of which three say something, a category, a label that noise decides in
+part. One copy is left clean; in the others one fault is planted: a column that knows the label, 5% of the labels flipped, a
+tenth of the rows that judge copied from those trained on. The challenger is the quick model, every check ``hard``, and
+the verdict before the vector a promotion. Told is how often the verdict is rejected, and how often the fault is what is
+named.
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ from automl.verdict import Outcome, Verdict
 
 TASK = Task(kind=TaskKind.CLASSIFICATION, target="y", metric="roc_auc", classes=("no", "yes"))
 TARGET = TargetSpec(kind=TaskKind.CLASSIFICATION, type="text", classes=("no", "yes"))
-FAULTS = {"clean": None, "leaking column": "leakage", "5% flipped": "label_errors", "copied rows": "duplicates"}
+FAULTS = {
+    "clean": None,
+    "leaking column": "leakage",
+    "5% flipped": "label_errors",
+    "copied rows": "duplicates",
+}
 PROMOTED = Verdict(
     outcome=Outcome.PROMOTED,
     reason="Promoted.",
@@ -101,9 +107,7 @@ def seen(x: pd.DataFrame, y: Any, held: int, seed: int) -> Seen:
     )
     found = data_health_gates(exhibit, DataHealthRule(mode=Mode.HARD))
     verdict = guarded(PROMOTED, found.gates)
-    return Seen(
-        rejected=verdict.outcome is Outcome.REJECTED, failed=tuple(found.gates[0].evidence["failed"])
-    )
+    return Seen(rejected=verdict.outcome is Outcome.REJECTED, failed=tuple(found.gates[0].evidence["failed"]))
 
 
 def measured(seeds: int, rows: int) -> dict[str, list[Seen]]:
