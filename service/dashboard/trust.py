@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from service.dashboard.trust_data_health import data_health_panel
+from service.dashboard.trust_explanation import explanation_panel
 from service.dashboard.trust_fairness import fairness_panel
 from service.dashboard.trust_robustness import robustness_panel
 
@@ -13,6 +15,8 @@ Report = Mapping[str, Any]
 PANELS: Mapping[str, Callable[[Report], dict[str, Any]]] = {
     "robustness": robustness_panel,
     "fairness": fairness_panel,
+    "explanation": explanation_panel,
+    "data_health": data_health_panel,
 }
 """What each check's template, ``trust_<name>.html``, is handed of its report; ``trust.html`` includes them."""
 
