@@ -131,6 +131,7 @@ class _Picker:
         self._costs = costs
         self._allowed = allowed
         self._expired = expired
+        self._known: dict[tuple[int, tuple[tuple[int, int], ...]], float] = {}
 
     def single(self, folds: Sequence[int]) -> int:
         scores = [self._loss([model[fold] for fold in folds], folds) for model in self._models]
@@ -143,33 +144,36 @@ class _Picker:
     def weights(self, folds: Sequence[int]) -> dict[int, float]:
         """Greedily, and as they were when they were best."""
         first = self.single(folds)
-        counts, sums = {first: 1}, [np.asarray(self._models[first][fold], dtype=np.float64) for fold in folds]
-        best, kept = self._loss(sums, folds), dict(counts)
+        counts = {first: 1}
+        best, kept = self._mixed(counts, folds), dict(counts)
         for step in range(2, self._rounds + 1):
             tried = [
-                (
-                    self._loss(
-                        [
-                            (total + self._models[at][fold]) / step
-                            for total, fold in zip(sums, folds, strict=True)
-                        ],
-                        folds,
-                    ),
-                    at,
-                )
+                (self._mixed({**counts, at: counts.get(at, 0) + 1}, folds), at)
                 for at in self._affordable(counts)
             ]
             if not tried or self._expired():
                 break
             loss, at = min(tried)
             counts[at] = counts.get(at, 0) + 1
-            sums = [total + self._models[at][fold] for total, fold in zip(sums, folds, strict=True)]
             if loss < best:
                 best, kept = loss, dict(counts)
             elif step > 2 + sum(kept.values()):
                 break
         whole = sum(kept.values())
         return {at: count / whole for at, count in sorted(kept.items())}
+
+    def _mixed(self, counts: dict[int, int], folds: Sequence[int]) -> float:
+        """The loss of the mean of so many of each model. Selections that leave out another fold go the same way for
+        long: what one of them measured on a fold is not measured again for the next."""
+        key, whole = tuple(sorted(counts.items())), sum(counts.values())
+        losses = []
+        for fold in folds:
+            if (fold, key) not in self._known:
+                total = sum(count * self._models[at][fold] for at, count in key)
+                self._known[fold, key] = self._loss([total / whole], [fold])
+            losses.append(self._known[fold, key])
+        finite = [loss for loss in losses if math.isfinite(loss)]
+        return float(np.mean(finite)) if finite else math.inf
 
     def _affordable(self, counts: dict[int, int]) -> list[int]:
         spent = sum(self._costs[at] for at in counts)

@@ -74,10 +74,10 @@ def past_starts(recipes: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str
 
     All parts of the first model come first, so that its blend can stand soon. Of the others the first of each kind come
     before the second of any: time may do for a few, and models that differ blend best. Within a kind the likelier
-    model comes first, of one model the weightier part, and what was no part of its model (weight 0) at last.
+    model comes first, of one model the weightier part; what was part of no model (weight 0) comes last, the quick first.
     """
     known: list[dict[str, Any]] = []
-    order: list[tuple[int, int]] = []
+    order: list[tuple[int, float, int]] = []
     of_kind: Counter[str] = Counter()
     for at, recipe in enumerate(recipes):
         for one in sorted(recipe, key=lambda part: -part["weight"]):
@@ -86,9 +86,10 @@ def past_starts(recipes: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str
                 continue
             leads = not at and one["weight"] > 0
             known.append({**start, "share": one["weight"] if leads else 0.0})
-            order.append((-1 if leads else of_kind[one["estimator"]], len(order)))
+            slow = 0.0 if one["weight"] > 0 else 1e-3 + one.get("seconds", 0.0)
+            order.append((-1 if leads else of_kind[one["estimator"]], slow, len(order)))
             of_kind[one["estimator"]] += 1
-    return [known[at] for _, at in sorted(order)[:_MOST_STARTS]]
+    return [known[at] for _, _, at in sorted(order)[:_MOST_STARTS]]
 
 
 def _recipe(model: Model) -> list[Mapping[str, Any]]:

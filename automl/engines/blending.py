@@ -24,7 +24,8 @@ from automl.metrics import metric
 ENGINE = "blend"
 IN_CONFIG = ("engine", "estimator", "config", "weight")
 """What a blend's configuration says of each member."""
-_RESERVES = 3
+_KINDS, _OTHERS = 5, 3
+"""Of each as many reserves at most."""
 
 Refit = Callable[[Tried, float], Any]
 
@@ -162,7 +163,7 @@ def reserves(kept: Sequence[Tried], members: Sequence[Tried], models: Sequence[A
         had.add(what)
     return [
         {**ingredient(tried, 0.0, None), "model": tried.likeness}
-        for tried in (*kinds[:_RESERVES], *others[:_RESERVES])
+        for tried in (*kinds[:_KINDS], *others[:_OTHERS])
     ]
 
 
@@ -173,6 +174,7 @@ def ingredient(tried: Tried, share: float, model: Any) -> dict[str, Any]:
         "estimator": tried.estimator,
         "config": dict(tried.config),
         "weight": share,
+        "seconds": round(tried.refit_seconds, 3),
         "model": None if model is None else described(model),
     }
 

@@ -163,7 +163,7 @@ def _attempt(trials: Trials, seed: int, seconds: float) -> tuple[float, float]:
     setting = boosting(description)
     if setting is not None:
         used: list[dict[str, Any]] = []
-        result = setting_trials.attempt(setting, trials, seed, used, seconds)
+        result = setting_trials.attempt(setting, trials, seed, used, seconds, about=_rounds(description))
         stopped = portfolio.from_config(used[-1]) if used else None
         if stopped is not None:
             trials.model = described(portfolio.model(stopped, n_classes=prepared.n_classes, seed=seed))
@@ -175,6 +175,16 @@ def _attempt(trials: Trials, seed: int, seconds: float) -> tuple[float, float]:
 
     score: tuple[float, float] = within(1.5 * seconds, prepared.cross_validate, fit, trials.keep)
     return score
+
+
+def _rounds(description: Mapping[str, Any]) -> int | None:
+    """What boosting stopped at before; None where that is not known."""
+    params = description.get("params", {})
+    inside = params.get("regressor")
+    if inside:
+        return _rounds(inside["model"])
+    rounds = params.get("n_estimators")
+    return None if rounds is None or rounds >= portfolio.MOST_ROUNDS else int(rounds)
 
 
 def boosting(description: Mapping[str, Any]) -> Setting | None:
