@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from service.approval_policy import Approval
 from service.label_policy import Labelling, LabelSourceRule, PseudoLabels
 from service.policy_part import Part, Share
 from service.schedule import check_cron
@@ -272,6 +273,7 @@ class Policy(Part):
     holdout: Holdout = Holdout()
     gates: Gates = Gates()
     promote_mode: Literal["managed", "manual"] = "managed"
+    approval: Approval = Approval()
     probation: Probation | None = Probation()
     shadow: Shadow | None = Shadow()
     label_sources: dict[str, LabelSourceRule] = Field(default={})

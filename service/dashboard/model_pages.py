@@ -132,7 +132,7 @@ def model_page(
 
 @router.post("/projects/{project}/models/{version}/promote")
 def promote(context: Ctx, viewer: Admin, project: ProjectInPath, version: int, reason: Why) -> Response:
-    api.promote(project, version, context, Reason(reason=reason))
+    api.promote(project, version, context, Reason(reason=reason), viewer.actor)
     response = to(f"/projects/{project.name}/models/{version}")
     say(context, response, f"v{version} is champion now; it answers as soon as it is loaded.")
     return response
@@ -140,7 +140,7 @@ def promote(context: Ctx, viewer: Admin, project: ProjectInPath, version: int, r
 
 @router.post("/projects/{project}/rollback")
 def rollback(context: Ctx, viewer: Admin, project: ProjectInPath, reason: Why) -> Response:
-    changed = api.rollback(project, context, Reason(reason=reason))
+    changed = api.rollback(project, context, Reason(reason=reason), viewer.actor)
     response = to(f"/projects/{project.name}")
     say(context, response, f"Rolled back to v{changed['to']}; it answers as soon as it is loaded.")
     return response
