@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from service.policy_part import Part
+from service.trust_data_health import DataHealth
+from service.trust_explanation import Explanation
 from service.trust_robustness import Robustness
 
 
@@ -16,6 +18,8 @@ class Trust(Part):
     """
 
     robustness: Robustness | None = Robustness()
+    explanation: Explanation | None = Explanation()
+    data_health: DataHealth | None = DataHealth()
 
     def rules(self) -> dict[str, Any]:
         """What :func:`automl.trust.vector.examined` is asked, as JSON."""

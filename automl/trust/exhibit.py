@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,7 @@ class Exhibit:
     of the schema (so with the sensitive ones); ``y`` their class positions, or numbers. ``whole`` is the holdout itself,
     for checks that need not ask any more. ``train`` are at most :data:`TRAIN_ROWS` rows that the challenger was trained on.
     ``champion`` is None where there is none. One check may take some ``seconds``: what would take longer looks at fewer
-    rows, or says that it did not measure.
+    rows, or says that it did not measure. The ids are those of the rows of ``whole`` and ``train``, where rows have any.
     """
 
     task: Task
@@ -62,6 +62,8 @@ class Exhibit:
     challenger: Standing
     seed: int
     seconds: float = 5.0
+    whole_ids: Sequence[str] = ()
+    train_ids: Sequence[str] = ()
 
     @property
     def standings(self) -> dict[str, Standing]:

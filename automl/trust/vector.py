@@ -23,8 +23,24 @@ def _robustness(exhibit: Exhibit, rule: Rule) -> Examined:
     return robustness_gates(exhibit, RobustnessRule.from_json(rule))
 
 
+def _explanation(exhibit: Exhibit, rule: Rule) -> Examined:
+    from automl.trust.explain import ExplanationRule, explanation_gates
+
+    return explanation_gates(exhibit, ExplanationRule.from_json(rule))
+
+
+def _data_health(exhibit: Exhibit, rule: Rule) -> Examined:
+    from automl.trust.data_health import DataHealthRule, data_health_gates
+
+    return data_health_gates(exhibit, DataHealthRule.from_json(rule))
+
+
 # Each imports its check when it is asked for: a check may rest on a heavy library, which nobody else should wait for.
-CHECKS: Mapping[str, Check] = {"robustness": _robustness}
+CHECKS: Mapping[str, Check] = {
+    "robustness": _robustness,
+    "explanation": _explanation,
+    "data_health": _data_health,
+}
 
 
 def examined(

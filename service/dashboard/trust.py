@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from service.dashboard.trust_data_health import data_health_panel
+from service.dashboard.trust_explanation import explanation_panel
 from service.dashboard.trust_robustness import robustness_panel
 
 Report = Mapping[str, Any]
 
-PANELS: Mapping[str, Callable[[Report], dict[str, Any]]] = {"robustness": robustness_panel}
+PANELS: Mapping[str, Callable[[Report], dict[str, Any]]] = {
+    "explanation": explanation_panel,
+    "data_health": data_health_panel,
+    "robustness": robustness_panel,
+}
 """What each check's template, ``trust_<name>.html``, is handed of its report; ``trust.html`` includes them."""
 
 

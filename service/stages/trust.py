@@ -104,6 +104,8 @@ def _exhibit(
         challenger=challenger.before(seen, picked),
         seed=seed,
         seconds=seconds,
+        whole_ids=seen.holdout["_row_id"].to_pylist(),
+        train_ids=seen.train["_row_id"].take(pa.array(trained)).to_pylist(),
     )
 
 

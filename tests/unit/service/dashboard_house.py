@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi.testclient import TestClient
+from hostile_trust import hostile_reports
 from small_house import NOW, make_champion, make_model, make_project, open_registry
 
 from automl.schema import Schema
@@ -72,62 +73,6 @@ SNAPSHOT = {
     "suspected_leaks": [{"column": HOSTILE}],
 }
 
-_LOSS = {"estimate": 0.1, "lower": 0.05, "upper": 0.15}
-TRUST = {
-    "robustness": {
-        "metric": "roc_auc",
-        "rows": 200,
-        "clean": {"champion": 0.9, "challenger": 0.89},
-        "curves": [
-            {
-                "kind": "noise",
-                "said": "noise",
-                "judged": 0.1,
-                "levels": [0.05, 0.1],
-                "champion": [0.9, 0.8],
-                "challenger": [0.9, None],
-            }
-        ],
-        "columns": {
-            "rows": 200,
-            "skipped": 0,
-            "missing": [{"column": HOSTILE, "fault": "missing", "champion": _LOSS, "challenger": _LOSS}],
-            "units": [{"column": HOSTILE, "fault": "units", "champion": _LOSS, "challenger": _LOSS}],
-        },
-        "unit_errors": [
-            {
-                "column": HOSTILE,
-                "values": 9,
-                "of": 200,
-                "factor": 1000.0,
-                "usual": [1.0, 2.0],
-                "example": 1500.0,
-                "share": 0.045,
-            }
-        ],
-        "label_noise": {"rows": 200, "levels": [], "scores": [], "not_measured": HOSTILE},
-        "worst_slices": {
-            "loss": "log_loss",
-            "rows": 100,
-            "not_measured": None,
-            "slices": [
-                {
-                    "slice": f"{HOSTILE} is {LONG}",
-                    "support": 40,
-                    "loss": 0.9,
-                    "elsewhere": 0.3,
-                    "lower": 0.4,
-                    "upper": 0.8,
-                    "sure": True,
-                    "champion": 0.5,
-                }
-            ],
-        },
-    },
-    "gates": [],
-    "seconds": {"robustness": 0.4},
-}
-
 
 def hostile_home(registry: Registry) -> None:
     """A project with a champion, a judged run of two trials and a second model, all named by an attacker."""
@@ -173,7 +118,7 @@ def hostile_home(registry: Registry) -> None:
         dataset_version=1,
         attachments={
             **model.attachments,
-            "trust": registry.blobs.put(json.dumps(TRUST).encode(), at=NOW),
+            "trust": registry.blobs.put(json.dumps(hostile_reports(HOSTILE, LONG)).encode(), at=NOW),
         },
         details={
             **model.details,
