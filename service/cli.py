@@ -9,6 +9,8 @@ from typer.core import TyperGroup
 
 from service.commands import (
     alerts,
+    approvals,
+    cards,
     forecasts,
     keys,
     labels,
@@ -115,8 +117,12 @@ app.command()(models.cancel)
 app.command()(models.runs)
 app.command()(models.decisions)
 app.command()(models.models)
+app.command()(cards.card)
 app.command()(models.promote)
 app.command()(models.rollback)
+app.command()(approvals.approvals)
+app.command()(approvals.approve)
+app.command()(approvals.refuse)
 app.command()(models.promotions)
 app.command()(watching.status)
 app.command()(watching.drift)
