@@ -17,6 +17,7 @@ from service.commands import (
     monitoring,
     projects,
     replay,
+    reproduce,
     rows,
     stored,
     watching,
@@ -117,6 +118,7 @@ app.command()(models.runs)
 app.command()(models.decisions)
 app.command()(models.models)
 app.command()(cards.card)
+app.command()(reproduce.reproduce)
 app.command()(models.promote)
 app.command()(models.rollback)
 app.command()(models.promotions)
