@@ -20,6 +20,7 @@ from service.alerts.room import AlertRoom
 from service.alerts.storage_watch import StorageWatch
 from service.api import (
     alerts,
+    approvals,
     cards,
     data,
     docs,
@@ -41,6 +42,7 @@ from service.api import (
     runs,
 )
 from service.api.context import Context, project_of
+from service.approving import Approving
 from service.clock import Clock
 from service.dashboard import site as dashboard
 from service.dashboard.turns import breathe
@@ -166,6 +168,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         label_sources,
         runs,
         models,
+        approvals,
         cards,
         monitoring,
         outliers,
@@ -232,6 +235,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         on_promotion=serving.nudge,
         on_end=lambda: scheduler.nudge(),
     )
+    approving = Approving(registry, clock=clock, metrics=metrics, on_change=serving.nudge)
     maintenance = Maintenance(registry, settings, clock=clock)
     scheduler = Scheduler(
         registry,
@@ -245,6 +249,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         estimate_watch=estimate_watch,
         forecast_watch=forecast_watch,
         outlier_watch=outlier_watch,
+        approving=approving,
         maintain=maintenance.run,
     )
     observation = Observation(
@@ -282,6 +287,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         shadow=shadow,
         scheduler=scheduler,
         metrics=metrics,
+        approving=approving,
         keys_required=settings.require_keys or not settings.on_loopback,
         measures=measures,
         replays=ReplayRoom(registry, settings, clock=clock),

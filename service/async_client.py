@@ -13,6 +13,7 @@ import httpx
 from service import calls
 from service.calls import path
 from service.client_alerts import Alerts
+from service.client_approvals import Approvals
 from service.client_cards import Cards
 from service.client_words import (
     ENDED,
@@ -57,6 +58,7 @@ class AsyncIncumbent:
             self.url, calls.headers(key), timeout=timeout, retries=retries, transport=transport
         )
         self.alerts: Alerts[Awaitable[Json], Awaitable[list[Json]], Awaitable[None]] = Alerts(self._send)
+        self.approvals: Approvals[Awaitable[Json], Awaitable[list[Json]]] = Approvals(self._send)
         self.cards: Cards[Awaitable[Json], Awaitable[str]] = Cards(self._send)
 
     async def __aenter__(self) -> Self:

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from service.commands import (
     alerts,
+    approvals,
     cards,
     forecasts,
     keys,
@@ -121,6 +122,9 @@ app.command()(cards.card)
 app.command()(reproduce.reproduce)
 app.command()(models.promote)
 app.command()(models.rollback)
+app.command()(approvals.approvals)
+app.command()(approvals.approve)
+app.command()(approvals.refuse)
 app.command()(models.promotions)
 app.command()(watching.status)
 app.command()(watching.drift)

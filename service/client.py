@@ -13,6 +13,7 @@ import httpx
 from service import calls
 from service.calls import DEFAULT_URL, path
 from service.client_alerts import Alerts
+from service.client_approvals import Approvals
 from service.client_cards import Cards
 from service.client_words import (
     ENDED,
@@ -84,6 +85,7 @@ class Incumbent:
             self.url, calls.headers(key), timeout=timeout, retries=retries, transport=transport
         )
         self.alerts: Alerts[Json, list[Json], None] = Alerts(self._send)
+        self.approvals: Approvals[Json, list[Json]] = Approvals(self._send)
         self.cards: Cards[Json, str] = Cards(self._send)
 
     def __enter__(self) -> Self:

@@ -20,6 +20,7 @@ from registry.errors import Conflict, NotFound
 from registry.leases import DueMove
 from registry.records import Project, Run
 from registry.store import Registry
+from service.approving import Approving
 from service.clock import Clock
 from service.conclusion import ended, queued
 from service.drift_watch import DriftWatch
@@ -71,6 +72,7 @@ class Scheduler:
         estimate_watch: EstimateWatch,
         forecast_watch: ForecastWatch,
         outlier_watch: OutlierWatch,
+        approving: Approving,
         maintain: Callable[[], None],
     ) -> None:
         self._registry = registry
@@ -80,6 +82,7 @@ class Scheduler:
         self._workshop = workshop
         self._forecast_watch = forecast_watch
         self._row_watches = (drift_watch, quality_watch, probation_watch, estimate_watch, outlier_watch)
+        self._approving = approving
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}
         self._ticking = threading.Lock()
@@ -137,13 +140,19 @@ class Scheduler:
             self._workshop.take_on()
 
     def request_run(
-        self, project: Project, *, reason: str, budget_seconds: float | None, engines: dict[str, float] | None
+        self,
+        project: Project,
+        *,
+        reason: str,
+        budget_seconds: float | None,
+        engines: dict[str, float] | None,
+        by: str | None = None,
     ) -> Run:
         """Queue a run on somebody's word. Raises Conflict when one is active."""
         policy = Policy.stored(project.policy)
         evidence = {"truths": self._registry.datasets.facts(project.id).truths}
         trigger = Trigger(kind="manual", reason=reason, fired=("manual",), evidence=evidence)
-        run = self._enqueue(project, policy, trigger, budget_seconds=budget_seconds, engines=engines)
+        run = self._enqueue(project, policy, trigger, budget_seconds=budget_seconds, engines=engines, by=by)
         self.nudge()
         return run
 
@@ -153,6 +162,7 @@ class Scheduler:
         policy = Policy.stored(project.policy)
         rest = self._rests
         self._keep_due_time(project, policy, now)
+        self._approving.look_at(project)
         for watch in self._watches(project):
             rest()
             watch.look_at(project, policy)
@@ -209,6 +219,7 @@ class Scheduler:
         due_time: DueMove | None = None,
         budget_seconds: float | None = None,
         engines: dict[str, float] | None = None,
+        by: str | None = None,
     ) -> Run:
         version = self._registry.datasets.latest(project.id)
         if version is None:
@@ -224,7 +235,12 @@ class Scheduler:
         evidence = dict(trigger.evidence)
         run = self._registry.runs.enqueue(
             project.id,
-            trigger={"kind": trigger.kind, "fired": list(trigger.fired), "evidence": evidence},
+            trigger={
+                "kind": trigger.kind,
+                "fired": list(trigger.fired),
+                "evidence": evidence,
+                **({} if by is None else {"by": by}),
+            },
             reason=trigger.reason,
             plan=plan,
             dataset_version=version.number,

@@ -41,6 +41,11 @@ def _ended(outcome: str, reason: str) -> Data:
     return {"project": "flights", "run": 12, "outcome": outcome, "reason": reason}
 
 
+def _approval(status: str, reason: str) -> Data:
+    named = {"project": "flights", "approval": 2, "run": 12, "version": 5, "status": status}
+    return {**named, "by": ["key ab12cd34"], "reason": reason}
+
+
 def _of_decay(data: Data) -> bool:
     return bool({"decay", "estimated_decay"} & set(data.get("fired", ())))
 
@@ -71,7 +76,7 @@ KINDS: tuple[Kind, ...] = (
         type="incumbent.champion.changed",
         usual=True,
         example=_CHANGE,
-        fits=_is("kind", "promotion"),
+        fits=_is("kind", "promotion", "manual"),
     ),
     Kind(
         name="model.rolled_back",
@@ -108,6 +113,37 @@ KINDS: tuple[Kind, ...] = (
         usual=True,
         example=_ended("awaiting_approval", "Better by 0.0204; the policy asks a person to promote."),
         fits=_is("outcome", "awaiting_approval"),
+    ),
+    Kind(
+        name="approval.given",
+        means="one of two has approved a challenger: the other is waited for",
+        type="incumbent.approval.given",
+        usual=True,
+        example=_approval("open", "key ab12cd34 approved it: seen by the risk team. 1 more has to."),
+    ),
+    Kind(
+        name="approval.refused",
+        means="somebody refused a challenger that passed every gate",
+        type="incumbent.approval.ended",
+        usual=True,
+        example=_approval("refused", "Refused by key ab12cd34: not before the audit"),
+        fits=_is("status", "refused"),
+    ),
+    Kind(
+        name="approval.expired",
+        means="nobody decided in time on a challenger that passed every gate",
+        type="incumbent.approval.ended",
+        usual=True,
+        example=_approval("expired", "Expired: nobody decided until 2026-03-08 12:00 UTC."),
+        fits=_is("status", "expired"),
+    ),
+    Kind(
+        name="approval.stale",
+        means="the champion changed while a challenger waited for approval",
+        type="incumbent.approval.ended",
+        usual=False,
+        example=_approval("stale", "Stale: the champion was changed to version 6 (judge: better)."),
+        fits=_is("status", "stale"),
     ),
     Kind(
         name="run.failed",

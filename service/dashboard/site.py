@@ -10,6 +10,7 @@ from fastapi.staticfiles import StaticFiles
 
 from service.dashboard import (
     alerts_page,
+    approval_pages,
     card_page,
     changes,
     data_pages,
@@ -61,6 +62,7 @@ def install(app: FastAPI) -> None:
         overview,
         changes,
         run_pages,
+        approval_pages,
         model_pages,
         card_page,
         data_pages,

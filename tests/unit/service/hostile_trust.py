@@ -1,0 +1,67 @@
+"""Reports of the gate vector in which every name that a caller may choose is an attack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def hostile_reports(attack: str, long: str) -> dict[str, Any]:
+    """What ``explanation`` and ``data_health`` leave, with ``attack`` and ``long`` for every column, class and label."""
+    share = {"share": 0.5, "moved": 0.1, "worth": None}
+    line = {"mean": [0.1, 0.9], "rows": [[0.0, 1.0]]}
+    return {
+        "explanation": {
+            "method": attack,
+            "rows": 50,
+            "columns": [{"column": name, "champion": share, "challenger": share} for name in (attack, long)],
+            "change": 0.4,
+            "interval": [0.3, 0.5],
+            "max_change": 0.3,
+            "dependence": [
+                {
+                    "column": attack,
+                    "grid": [long, attack],
+                    "class": attack,
+                    "models": {"champion": line, "challenger": line},
+                }
+            ],
+            "contributions": {
+                "method": "tree shap",
+                "scale": "log-odds",
+                "rows": 30,
+                "gap": 0.0,
+                "why_sampled": attack,
+            },
+        },
+        "data_health": {
+            "failed_checks": {"leakage": f"{attack} alone predicts the label"},
+            "leaks": [{"column": attack, "score": 1.0, "reason": attack}],
+            "label_errors": {
+                "rows": 9,
+                "suspected": 1,
+                "share": 0.1,
+                "denied": 1,
+                "surest": 9,
+                "review": [{"id": attack, "label": attack, "says": long, "sure": 0.9}],
+            },
+            "duplicates": {
+                "rows": 9,
+                "repeated": 1,
+                "conflicting": 1,
+                "held": 9,
+                "shared": 2,
+                "chance": 0.5,
+                "telling": False,
+                "share": 0.2,
+            },
+            "columns": [
+                {"column": attack, "missing_before": 0.0, "missing": 0.5, "risen": True, "unseen": 0.4},
+                {"column": long, "missing_before": 0.0, "missing": 0.5, "risen": True, "unseen": None},
+            ],
+            "columns_new": [attack],
+            "columns_gone": [long],
+            "outliers": {"rows": 9, "odd": 3, "columns": {attack: 3}},
+        },
+        "gates": [],
+        "seconds": {},
+    }
