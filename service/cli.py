@@ -16,6 +16,7 @@ from service.commands import (
     labels,
     models,
     monitoring,
+    outside,
     projects,
     replay,
     reproduce,
@@ -120,6 +121,7 @@ app.command()(models.decisions)
 app.command()(models.models)
 app.command()(cards.card)
 app.command()(reproduce.reproduce)
+app.command()(outside.export)
 app.command()(models.promote)
 app.command()(models.rollback)
 app.command()(approvals.approvals)

@@ -58,12 +58,15 @@ def test_every_version_is_made_again_from_its_record_and_a_falsified_record_is_n
     assert "Which versions?" in reproduce(server, expect=2).stderr
     server.stop()
     with sqlite3.connect(server.home / "registry.db") as database:
-        database.execute("UPDATE runs SET seed = seed + 1")
+        (plan,) = database.execute("SELECT plan FROM runs").fetchone()
+        other = json.loads(plan)
+        other["policy"]["holdout"]["min_rows"] = 150
+        database.execute("UPDATE runs SET plan = ?", (json.dumps(other),))
         (details,) = database.execute("SELECT details FROM models WHERE version = 2").fetchone()
         lacking = json.dumps({**json.loads(details), "construction": None})
         database.execute("UPDATE models SET details = ? WHERE version = 2", (lacking,))
     differs = json.loads(reproduce(server, "1", "--json", expect=1).stdout)["versions"][0]
-    assert {one["check"] for one in differs["checks"] if not one["equal"]} <= {"score", "golden_rows"}
+    assert {"train_rows", "holdout_rows"} <= {one["check"] for one in differs["checks"] if not one["equal"]}
     assert differs["equal"] is False
     assert (
         "is not kept"
