@@ -81,6 +81,7 @@ def models_of(
             "size_bytes": challenger.size_bytes,
             "partial": challenger.partial,
             "recipe": [dict(part) for part in challenger.recipe],
+            "construction": challenger.construction,
             "outcome": judgement.outcome,
             "judged_against": project.champion,
             "environment": environment(),
