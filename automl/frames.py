@@ -1,4 +1,4 @@
-"""Typed tables as the frames a pipeline takes."""
+"""Typed tables as the frames a pipeline takes, and back."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ def frame(table: pa.Table, schema: Schema) -> pd.DataFrame:
         for column in schema.columns
     }
     return pd.DataFrame(columns, index=pd.RangeIndex(rows), copy=False)
+
+
+def typed(rows: pd.DataFrame, schema: Schema) -> pa.Table:
+    """The inverse of :func:`frame`: the schema's columns of a frame in its dtypes, as a typed table."""
+    return pa.table({column.name: _unpinned(rows[column.name], column) for column in schema.columns})
+
+
+def _unpinned(values: pd.Series[Any], column: Column) -> pa.Array:
+    found = pa.Array.from_pandas(values)
+    if isinstance(found, pa.ChunkedArray):
+        found = found.combine_chunks()
+    return found.cast(column.arrow_type)
 
 
 def pinned(values: pa.Array | pa.ChunkedArray, column: Column) -> Any:

@@ -32,9 +32,15 @@ class Leak:
 
 
 def suspected_leaks(
-    rows: pd.DataFrame, y: npt.NDArray[Any], *, schema: Schema, task: Task, seed: int
+    rows: pd.DataFrame,
+    y: npt.NDArray[Any],
+    *,
+    schema: Schema,
+    task: Task,
+    seed: int,
+    least: float = FROM,
 ) -> tuple[Leak, ...]:
-    """The feature columns that reach FROM by themselves, the surest first.
+    """The feature columns that reach ``least`` by themselves, the surest first.
 
     ``rows`` are typed by the schema, ``y`` class positions or numbers. A sample of at most 4,000 rows is looked at,
     half to fit a tree of 32 leaves on each column (a category by the mean label of its values) and half to score it; text
@@ -50,7 +56,7 @@ def suspected_leaks(
         if schema.by_name[name].kind is ColumnKind.TEXT or name not in rows:
             continue
         score = _alone(rows[name], y, fit, held, task, schema.by_name[name].kind)
-        if np.isfinite(score) and score >= FROM:
+        if np.isfinite(score) and score >= least:
             measure = "ROC AUC" if task.is_classification else "R²"
             reason = f"{name} alone predicts {task.target} with {measure} {score:.3f}: is it known before the label is?"
             found.append(Leak(column=name, score=score, reason=reason))

@@ -15,7 +15,8 @@ class Conflict(RegistryError):
     """The name is taken, a run is active already, a key was used for something else.
 
     ``code`` is a stable word: ``project_exists``, ``run_active``, ``idempotency_mismatch``,
-    ``schema_changed``, ``already_champion``, ``look_taken``, ``channel_exists``.
+    ``schema_changed``, ``already_champion``, ``look_taken``, ``channel_exists``, ``approval_ended``,
+    ``approval_stale``, ``approval_expired``, ``other_version``, ``key_needed``.
     """
 
     def __init__(self, message: str, *, code: str) -> None:

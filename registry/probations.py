@@ -13,6 +13,8 @@ from enum import StrEnum
 
 from sqlalchemy import ColumnElement, RowMapping, func, select, update
 
+from registry.approval_records import NewApproval
+from registry.approvals import ask_locked
 from registry.database import Database, lock_project
 from registry.errors import Conflict, NotFound, StaleEpoch, StaleFence
 from registry.ledger import append_events, promote_locked
@@ -134,10 +136,13 @@ class Probations:
         through: int,
         reason: str,
         promotion: NewPromotion | None = None,
+        approval: NewApproval | None = None,
+        run: int | None = None,
         events: Sequence[tuple[str, Json]] = (),
         at: datetime,
     ) -> Probation:
-        """End it; with ``promotion`` the other model becomes the champion. All of it or nothing.
+        """End it; with ``promotion`` the other model becomes the champion, with ``approval`` people are asked whether it
+        is to, where ``run`` is the one that made it. All of it or nothing.
 
         Raises StaleEpoch (the champion changed), StaleFence (see :meth:`note`), Conflict, NotFound.
         """
@@ -157,6 +162,17 @@ class Probations:
                 raise StaleFence(f"probation {probation.number} was looked at by another process")
             if promotion is not None:
                 promote_locked(connection, probation.project_id, probation.other, promotion, run=None, at=at)
+            if approval is not None:
+                ask_locked(
+                    connection,
+                    probation.project_id,
+                    approval,
+                    judged=probation.other,
+                    version=probation.other,
+                    run=run,
+                    probation=probation.number,
+                    at=at,
+                )
             append_events(connection, probation.project_id, events, at=at)
             return _record(row)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Integer, ScalarSelect, Table, cast, func, select
 
 from registry import tables as t
+from registry.approval_tables import approval_words, approvals
 from registry.database import Database
 from registry.forecast_tables import forecasts
 from registry.probation_tables import probations
@@ -78,11 +79,14 @@ def _beats(project_id: int | ColumnElement[int] | None) -> list[ScalarSelect[int
     )
     runs = select(func.sum(stages)).where(t.runs.c.status.in_(_ACTIVE))
     ended = select(func.count(probations.c.ended_at))
+    answered = select(func.count(approvals.c.ended_at))
+    said = select(func.max(approval_words.c.id)).select_from(approval_words.join(approvals))
     active = select(t.runs.c.id).where(t.runs.c.status.in_(_ACTIVE))
     if project_id is not None:
         projects = projects.where(t.projects.c.id == project_id)
         runs, active = (query.where(t.runs.c.project_id == project_id) for query in (runs, active))
         ended = ended.where(probations.c.project_id == project_id)
+        answered, said = (query.where(approvals.c.project_id == project_id) for query in (answered, said))
     trials = select(func.max(t.trials.c.id)).where(t.trials.c.run_id.in_(active))
     return [
         newest(
@@ -98,6 +102,9 @@ def _beats(project_id: int | ColumnElement[int] | None) -> list[ScalarSelect[int
         newest(t.drift_reports, t.drift_reports.c.id),
         newest(probations, probations.c.id),
         ended.scalar_subquery(),
+        newest(approvals, approvals.c.id),
+        answered.scalar_subquery(),
+        said.scalar_subquery(),
         newest(t.deployments, t.deployments.c.id),
         newest(forecasts, forecasts.c.id),
     ]

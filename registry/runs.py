@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 
 from registry import tables as t
+from registry.approval_records import NewApproval
+from registry.approvals import ask_locked
 from registry.database import Database, insert_into, lock_project
 from registry.decisions import NewDecision
 from registry.errors import Conflict
@@ -161,12 +163,13 @@ class Runs:
         models: Sequence[NewModel] = (),
         promotion: NewPromotion | None = None,
         promoted: int = 0,
+        approval: NewApproval | None = None,
         judgement: tuple[str, int, float] | None = None,
         events: Sequence[tuple[str, Json]] = (),
         at: datetime,
     ) -> Run:
         """End the run: its status and verdict, its models (``run.challenger`` is the version given to the
-        first), the promotion of the one at position ``promoted``, the look at the holdout
+        first), the promotion of the one at position ``promoted`` or the ``approval`` to be asked, the look at the holdout
         ``(holdout_epoch, look, alpha_spent)``, the events; all of it or nothing. ``model`` is short for one.
 
         Raises StaleFence, StaleEpoch (the promotion), Conflict (``look_taken``), NotFound (project, blob),
@@ -177,7 +180,7 @@ class Runs:
         if model is not None and models:
             raise ValueError("either model or models, not both")
         made = tuple(models) if model is None else (model,)
-        if promotion is not None and not 0 <= promoted < len(made):
+        if (promotion or approval) is not None and not 0 <= promoted < len(made):
             raise ValueError("there is no model to promote")
         with self._db.write() as connection:
             run = one_run(connection, t.runs.c.id == run_id)
@@ -188,6 +191,9 @@ class Runs:
             versions = insert_models(connection, project_id, made, run=number, at=at)
             if promotion is not None:
                 promote_locked(connection, project_id, versions[promoted], promotion, run=number, at=at)
+            if approval is not None:
+                asked = {"judged": versions[0], "version": versions[promoted], "run": number}
+                ask_locked(connection, project_id, approval, **asked, at=at)
             if judgement is not None:
                 append_judgement(connection, project_id, judgement, run=number, at=at)
             ended = change_run(

@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL
 
 from registry.alert_channels import AlertChannels
 from registry.alert_deliveries import AlertDeliveries
+from registry.approvals import Approvals
 from registry.blobs import BlobStore
 from registry.database import Database
 from registry.datasets import Datasets
@@ -58,6 +59,7 @@ class Registry:
         self.loss_monitors = LossMonitors(db)
         self.outliers = Outliers(db)
         self.probations = Probations(db)
+        self.approvals = Approvals(db)
         self.forecasts = Forecasts(db)
         self.replays = Replays(db)
         self.traffic = Traffic(db)

@@ -60,7 +60,7 @@ class Utc(TypeDecorator[datetime]):
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 
-LEDGERS = ("promotions", "decisions", "deployments", "events", "judgements", "revocations")
+LEDGERS = ("promotions", "decisions", "deployments", "events", "judgements", "revocations", "approval_words")
 """Tables that only grow: triggers refuse UPDATE and DELETE on them."""
 
 

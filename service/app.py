@@ -20,6 +20,8 @@ from service.alerts.room import AlertRoom
 from service.alerts.storage_watch import StorageWatch
 from service.api import (
     alerts,
+    approvals,
+    cards,
     data,
     docs,
     engines,
@@ -40,6 +42,7 @@ from service.api import (
     runs,
 )
 from service.api.context import Context, project_of
+from service.approving import Approving
 from service.clock import Clock
 from service.dashboard import site as dashboard
 from service.dashboard.turns import breathe
@@ -47,8 +50,10 @@ from service.deployment import Deployment
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.explaining import Explaining
+from service.fairness_watch import FairnessWatch
 from service.forecasts.asking import Forecasting
 from service.forecasts.watch import ForecastWatch
+from service.lineage.followers import followers
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
@@ -116,12 +121,16 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
             context.replays.start()
         if context.alerts is not None:
             context.alerts.start()
+        for follower in context.followers:
+            follower.start()
         try:
             yield
         finally:
             await looked
             if context.replays is not None:
                 await run_in_threadpool(context.replays.stop)
+            for follower in context.followers:
+                await run_in_threadpool(follower.stop)
             if context.alerts is not None:
                 await run_in_threadpool(context.alerts.stop)
             await run_in_threadpool(context.scheduler.stop)
@@ -167,6 +176,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         label_sources,
         runs,
         models,
+        approvals,
+        cards,
         monitoring,
         outliers,
         probation,
@@ -224,6 +235,9 @@ def compose(settings: Settings, clock: Clock) -> Context:
     )
     measures = Measures(registry)
     outlier_watch = OutlierWatch(registry, measures, clock=clock, metrics=metrics)
+    fairness_watch = FairnessWatch(
+        registry, node=settings.node, clock=clock, on_report=lambda: scheduler.nudge()
+    )
     workshop = Workshop(
         registry,
         settings,
@@ -232,6 +246,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         on_promotion=serving.nudge,
         on_end=lambda: scheduler.nudge(),
     )
+    approving = Approving(registry, clock=clock, metrics=metrics, on_change=serving.nudge)
     maintenance = Maintenance(registry, settings, clock=clock)
     scheduler = Scheduler(
         registry,
@@ -245,6 +260,8 @@ def compose(settings: Settings, clock: Clock) -> Context:
         estimate_watch=estimate_watch,
         forecast_watch=forecast_watch,
         outlier_watch=outlier_watch,
+        fairness_watch=fairness_watch,
+        approving=approving,
         maintain=maintenance.run,
     )
     observation = Observation(
@@ -282,9 +299,11 @@ def compose(settings: Settings, clock: Clock) -> Context:
         shadow=shadow,
         scheduler=scheduler,
         metrics=metrics,
+        approving=approving,
         keys_required=settings.require_keys or not settings.on_loopback,
         measures=measures,
         replays=ReplayRoom(registry, settings, clock=clock),
         forecasting=Forecasting(registry, settings, clock=clock),
         alerts=AlertRoom(registry, settings, clock=clock, metrics=metrics, storage=storage),
+        followers=followers(registry, settings, clock=clock),
     )

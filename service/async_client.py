@@ -13,6 +13,8 @@ import httpx
 from service import calls
 from service.calls import path
 from service.client_alerts import Alerts
+from service.client_approvals import Approvals
+from service.client_cards import Cards
 from service.client_words import (
     ENDED,
     Feedback,
@@ -56,6 +58,8 @@ class AsyncIncumbent:
             self.url, calls.headers(key), timeout=timeout, retries=retries, transport=transport
         )
         self.alerts: Alerts[Awaitable[Json], Awaitable[list[Json]], Awaitable[None]] = Alerts(self._send)
+        self.approvals: Approvals[Awaitable[Json], Awaitable[list[Json]]] = Approvals(self._send)
+        self.cards: Cards[Awaitable[Json], Awaitable[str]] = Cards(self._send)
 
     async def __aenter__(self) -> Self:
         return self
@@ -273,6 +277,9 @@ class AsyncIncumbent:
 
     async def performance(self, project: str) -> Json:
         return await self._send(calls.get(path(project, "performance")))
+
+    async def fairness(self, project: str) -> Json:
+        return await self._send(calls.get(path(project, "fairness")))
 
     async def monitoring(self, project: str) -> Json:
         return await self._send(calls.get(path(project, "monitoring")))

@@ -13,12 +13,14 @@ from typing import Any
 
 from automl.search import Plan, SearchResult, concluded
 from automl.task import Task
+from registry.approval_records import NewApproval
 from registry.records import NewModel, NewPromotion, Project, PromotionKind, Run, RunStatus
 from registry.store import Registry
+from service.approving import asked
 from service.arms import ThirdArm, keep_labels, third_arm, verdict_of
 from service.children import End
 from service.conclusion import CHANGED, Challenger, Conclusion, Interruption, Judgement, ended_event
-from service.demands import is_reversal, rules
+from service.demands import is_reversal, rules, trust_rules
 from service.policy import Policy
 from service.registration import Refit, models_of
 from service.room import Room
@@ -138,7 +140,8 @@ class Bench:
         files = {arm: one and one.file for arm, one in arms.items()}
         asked = {arm: self._rules(one) for arm, one in arms.items() if one is not None}
         factors = {arm: rule["required_effect_factor"] for arm, rule in asked.items()}
-        self._room.specify(arms=files, rules=asked["true_only"], effect_factors=factors)
+        trust = trust_rules(self._policy, budget_seconds=self._run.plan["budget_seconds"])
+        self._room.specify(arms=files, rules=asked["true_only"], effect_factors=factors, trust=trust)
         self._room.stage(self.JUDGE, JUDGE_SECONDS)
         verdict = verdict_of(self._room.read("verdict.json"), self._third)
         if verdict["outcome"] == "promoted" and self._policy.promote_mode == "manual":
@@ -181,7 +184,7 @@ class Bench:
         """No promotion. What waits for approval waits with its refitted model, so that both can be chosen."""
         reason = judgement.reason + _waiting(refit)
         judgement = replace(judgement, reason=reason, verdict={**judgement.verdict, "reason": reason})
-        return self._judged(judgement, None, refit)
+        return self._judged(judgement, None, refit, approval=self._asked(judgement))
 
     def failed(self, reason: str) -> Conclusion:
         return Conclusion(status=RunStatus.FAILED, error=reason, events=self._ended_event("failed", reason))
@@ -201,8 +204,20 @@ class Bench:
         dethroned = None if previous is None else self._registry.models.get(self._project.id, previous)
         return rules(self._policy, self.task, reversal=is_reversal(challenger, self._champion, dethroned))
 
+    def _asked(self, judgement: Judgement) -> NewApproval | None:
+        """What people are asked, where it is theirs to say."""
+        if not judgement.passes:
+            return None
+        starter, now = self._run.trigger.get("by"), self._log.now()
+        return asked(self._policy.approval, self._project, reason=judgement.reason, now=now, starter=starter)
+
     def _judged(
-        self, judgement: Judgement, promotion: NewPromotion | None, refit: Refit | None
+        self,
+        judgement: Judgement,
+        promotion: NewPromotion | None,
+        refit: Refit | None,
+        *,
+        approval: NewApproval | None = None,
     ) -> Conclusion:
         look = (self._holdout_epoch, self._look, float(judgement.verdict["alpha_spent"]))
         kept = None
@@ -218,6 +233,7 @@ class Bench:
             models=models,
             promoted=len(models) - 1,
             promotion=promotion,
+            approval=approval,
             judgement=look,
             events=(
                 *self._ended_event(judgement.outcome, judgement.reason),
@@ -271,7 +287,8 @@ def _waiting(refit: Refit | None) -> str:
     if refit is None:
         return ""
     if refit.passed:
-        return f" Refitted as well: {refit.report['reason']}. Promote the version after it to have that one serve."
+        choice = "Approving makes that one the champion, unless the judged version is named."
+        return f" Refitted as well: {refit.report['reason']}. {choice}"
     return f" Only the judged model waits, not refitted: {refit.report['reason']}."
 
 

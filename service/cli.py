@@ -9,13 +9,18 @@ from typer.core import TyperGroup
 
 from service.commands import (
     alerts,
+    approvals,
+    cards,
+    fairness,
     forecasts,
     keys,
     labels,
     models,
     monitoring,
+    outside,
     projects,
     replay,
+    reproduce,
     rows,
     stored,
     watching,
@@ -115,13 +120,20 @@ app.command()(models.cancel)
 app.command()(models.runs)
 app.command()(models.decisions)
 app.command()(models.models)
+app.command()(cards.card)
+app.command()(reproduce.reproduce)
+app.command()(outside.export)
 app.command()(models.promote)
 app.command()(models.rollback)
+app.command()(approvals.approvals)
+app.command()(approvals.approve)
+app.command()(approvals.refuse)
 app.command()(models.promotions)
 app.command()(watching.status)
 app.command()(watching.drift)
 app.command()(watching.outliers)
 app.command()(watching.performance)
+app.command()(fairness.fairness)
 app.command()(replay.replay)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(monitoring.app, name="monitoring")

@@ -13,6 +13,8 @@ import httpx
 from service import calls
 from service.calls import DEFAULT_URL, path
 from service.client_alerts import Alerts
+from service.client_approvals import Approvals
+from service.client_cards import Cards
 from service.client_words import (
     ENDED,
     Feedback,
@@ -83,6 +85,8 @@ class Incumbent:
             self.url, calls.headers(key), timeout=timeout, retries=retries, transport=transport
         )
         self.alerts: Alerts[Json, list[Json], None] = Alerts(self._send)
+        self.approvals: Approvals[Json, list[Json]] = Approvals(self._send)
+        self.cards: Cards[Json, str] = Cards(self._send)
 
     def __enter__(self) -> Self:
         return self
@@ -328,6 +332,10 @@ class Incumbent:
 
     def performance(self, project: str) -> Json:
         return self._send(calls.get(path(project, "performance")))
+
+    def fairness(self, project: str) -> Json:
+        """The champion's rates and errors by group of the audited columns, as judged and live."""
+        return self._send(calls.get(path(project, "fairness")))
 
     def monitoring(self, project: str) -> Json:
         return self._send(calls.get(path(project, "monitoring")))

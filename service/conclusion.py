@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from registry.approval_records import NewApproval
 from registry.records import NewModel, NewPromotion, Run, RunStatus
 
 QUEUED = "incumbent.run.queued"
@@ -35,6 +36,7 @@ class Challenger:
     partial: bool
     file: str
     recipe: Sequence[Mapping[str, Any]] = ()
+    construction: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,7 @@ class Conclusion:
     """What :meth:`registry.runs.conclude` writes in one transaction.
 
     ``models`` are the judged challenger and, where there is one, the refitted one; the promotion is of the
-    one at position ``promoted``.
+    one at position ``promoted``, and so is the ``approval`` that people are asked for.
     """
 
     status: RunStatus
@@ -71,6 +73,7 @@ class Conclusion:
     models: tuple[NewModel, ...] = ()
     promoted: int = 0
     promotion: NewPromotion | None = None
+    approval: NewApproval | None = None
     judgement: tuple[str, int, float] | None = None
     events: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 

@@ -13,7 +13,9 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from service.alerts.room import AlertRoom
+    from service.approving import Approving
     from service.forecasts.asking import Forecasting
+    from service.lineage.follower import Follower
     from service.observation import Observation
     from service.outliers import Measures
     from service.replay.room import ReplayRoom
@@ -34,20 +36,20 @@ class Context:
     shadow: Shadow
     scheduler: Scheduler
     metrics: Metrics
+    approving: Approving
     keys_required: bool
     replays: ReplayRoom | None = None
     forecasting: Forecasting | None = None
     measures: Measures | None = None
     alerts: AlertRoom | None = None
+    followers: tuple[Follower, ...] = ()
 
 
 def authorise(context: Context, authorization: str | None, x_api_key: str | None, scope: str) -> None:
     """Raises a 401 or 403 problem unless keys are not required here or the key given has the scope."""
     if not context.keys_required:
         return
-    secret = x_api_key
-    if secret is None and authorization and authorization.lower().startswith("bearer "):
-        secret = authorization[7:].strip()
+    secret = shown_secret(authorization, x_api_key)
     if not secret:
         raise Problem(
             401,
@@ -67,3 +69,10 @@ def authorise(context: Context, authorization: str | None, x_api_key: str | None
             f"The key {key.prefix} may not do this: it lacks the scope '{scope}'.",
             remedy=f"Use a key made with --scope {scope}.",
         )
+
+
+def shown_secret(authorization: str | None, x_api_key: str | None) -> str | None:
+    """The secret that a caller sent in either of the two headers."""
+    if x_api_key is None and authorization and authorization.lower().startswith("bearer "):
+        return authorization[7:].strip()
+    return x_api_key

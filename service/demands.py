@@ -11,6 +11,10 @@ from registry.records import Model
 from service.conclusion import Challenger
 from service.policy import Policy
 
+_TRUST_SHARE = 0.1
+"""Of a search's budget, for the whole gate vector."""
+_LEAST_TRUST_SECONDS = 1.0
+
 
 def rules(policy: Policy, task: Task, *, reversal: bool = False) -> dict[str, Any]:
     """The fields of :class:`automl.judge.Rules`, as JSON; ``alpha`` is still the whole of the holdout's account."""
@@ -35,6 +39,14 @@ def rules(policy: Policy, task: Task, *, reversal: bool = False) -> dict[str, An
 def holdout_rule(policy: Policy) -> dict[str, Any]:
     """The fields of :class:`automl.snapshot.HoldoutRule`, as JSON."""
     return policy.holdout.model_dump(include={"share", "min_rows", "max_rows"})
+
+
+def trust_rules(policy: Policy, *, budget_seconds: float) -> dict[str, Any]:
+    """The rules of the gate vector, and how long one of its checks may take for a search of that length."""
+    rules = policy.gates.trust.rules()
+    asked = max(1, sum(rule is not None for rule in rules.values()))
+    seconds = max(_LEAST_TRUST_SECONDS, _TRUST_SHARE * budget_seconds) / asked
+    return {"rules": rules, "seconds": seconds}
 
 
 def embargo_seconds(policy: Policy) -> float | str:

@@ -48,6 +48,12 @@ class Metrics:
         self.rollbacks = Counter(
             "incumbent_rollbacks_total", "Rollbacks.", ["project"], registry=self.registry
         )
+        self.approvals = Counter(
+            "incumbent_approvals_total",
+            "Ended approvals: approved, refused, expired, stale.",
+            ["project", "outcome"],
+            registry=self.registry,
+        )
         self.runs = Counter(
             "incumbent_runs_total", "Ended runs.", ["project", "outcome"], registry=self.registry
         )

@@ -7,10 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from service.answers_policy import Answers
+from service.approval_policy import Approval
 from service.label_policy import Labelling, LabelSourceRule, PseudoLabels
 from service.policy_part import Part, Share
 from service.schedule import check_cron
 from service.search_policy import Search
+from service.trust_policy import Trust
 
 
 class NewLabels(Part):
@@ -176,7 +179,7 @@ class Gates(Part):
 
     A challenger that takes back the last change has to show ``reversal_factor`` times the minimum effect. ``blocks``
     draws blocks of consecutive rows where there is a time column and no entity: of a length that is found
-    (``auto``) or given, in rows; null draws single rows.
+    (``auto``) or given, in rows; null draws single rows. ``trust`` holds checks beside the score.
     """
 
     min_effect: float = Field(default=0.002, ge=0)
@@ -188,6 +191,7 @@ class Gates(Part):
     blocks: Literal["auto"] | Annotated[int, Field(ge=1, le=100_000)] | None = "auto"
     reversal_factor: float = Field(default=2.0, ge=1, le=100)
     floor: Floor | None = None
+    trust: Trust = Trust()
 
     @field_validator("floor", mode="before")
     @classmethod
@@ -269,7 +273,9 @@ class Policy(Part):
     search: Search = Search()
     holdout: Holdout = Holdout()
     gates: Gates = Gates()
+    answers: Answers = Answers()
     promote_mode: Literal["managed", "manual"] = "managed"
+    approval: Approval = Approval()
     probation: Probation | None = Probation()
     shadow: Shadow | None = Shadow()
     label_sources: dict[str, LabelSourceRule] = Field(default={})

@@ -19,10 +19,12 @@ from automl.contest import Contest
 from automl.schema import Schema
 from automl.shift import prediction_shift
 from automl.task import Task
+from registry.approval_records import NewApproval
 from registry.errors import Conflict, NotFound, StaleEpoch, StaleFence
 from registry.probations import Probation, ProbationMode, ProbationStatus
 from registry.records import Json, NewPromotion, Project, PromotionKind
 from registry.store import Registry
+from service.approving import asked
 from service.clock import Clock
 from service.metrics import Metrics
 from service.policy import Policy
@@ -268,6 +270,13 @@ class ProbationWatch:
         except (StaleFence, NotFound):  # another process was quicker
             return
 
+    def _asked(self, project: Project, ruling: Ruling) -> NewApproval | None:
+        """What people are asked, where the shadow proved better and it is theirs to say."""
+        if not ruling.asks:
+            return None
+        rule = Policy.stored(project.policy).approval
+        return asked(rule, project, reason=ruling.reason, now=self._clock())
+
     def _end(
         self, project: Project, probation: Probation, ruling: Ruling, *, state: Json | None, through: int
     ) -> None:
@@ -286,6 +295,8 @@ class ProbationWatch:
             through=through,
             reason=ruling.reason,
             promotion=promotion,
+            approval=self._asked(project, ruling),
+            run=self._registry.models.get(project.id, probation.other).run,
             events=told(project.name, probation, ruling),
             at=self._clock(),
         )

@@ -19,6 +19,8 @@ class Ruling:
     status: ProbationStatus
     reason: str
     change: PromotionKind | None = None
+    asks: bool = False
+    """Whether people are asked for the change."""
 
 
 def rule(probation: Probation, contest: Contest, evidence: Evidence, *, over: bool) -> Ruling:
@@ -60,7 +62,7 @@ def told(project: str, probation: Probation, ruling: Ruling) -> tuple[tuple[str,
 def _of_challenger(probation: Probation, contest: Contest, words: str, over: bool) -> Ruling:
     if contest.champion_is_worse:
         if probation.rule["promote_mode"] == "manual":
-            return Ruling(status=ProbationStatus.ANNOTATED, reason=f"Awaiting approval: {words}.")
+            return Ruling(status=ProbationStatus.ANNOTATED, reason=f"Awaiting approval: {words}.", asks=True)
         return Ruling(
             status=ProbationStatus.PROMOTED,
             reason=f"Promoted out of the shadow: {words}.",

@@ -129,6 +129,11 @@ _CONFLICTS = {
     "already_champion": "Nothing is to be done.",
     "idempotency_mismatch": "Use a new Idempotency-Key for another request.",
     "channel_exists": "Choose another name, or remove the channel there is.",
+    "approval_ended": "Read what became of it: GET …/approvals/{approval}.",
+    "approval_stale": "A later run judges against the champion there is now; start one: POST …/runs.",
+    "approval_expired": "A later run asks again; start one: POST …/runs.",
+    "other_version": "Name a version that it is about, and the same as those who approved it before.",
+    "key_needed": "Send 'Authorization: Bearer inc_…'; make a key with 'incumbent key create --scope approve'.",
     "schema_changed": "Read the project again and repeat the change.",
 }
 

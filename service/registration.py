@@ -10,11 +10,13 @@ from registry.records import BlobRef, NewModel, Project, Run
 from registry.store import Registry
 from service.arms import ROWS
 from service.conclusion import Judgement
+from service.environment import environment
 from service.kept_forms import FORM, FORM_FILE, REFIT_FORM_FILE
 from service.outliers import ODDNESS
 from service.room import Room
 from service.run_log import RunLog
 from service.similar_projects import META
+from service.trust_reports import CERTAINTY, CERTAINTY_FILE, TRUST, TRUST_FILE
 
 _OF_SNAPSHOT = ("cut", "trained_until", "hash", "train_rows", "holdout_rows")
 
@@ -53,6 +55,10 @@ def models_of(
     }
     if room.has("oddness.npz"):
         attachments[ODDNESS] = put(room.raw("oddness.npz"))
+    if room.has(CERTAINTY_FILE):
+        attachments[CERTAINTY] = put(room.raw(CERTAINTY_FILE))
+    if room.has(TRUST_FILE):
+        attachments[TRUST] = put(room.raw(TRUST_FILE))
     if room.has("rivalry.json"):
         attachments["rivalry"] = put(room.raw("rivalry.json"))
     if pseudo_labels is not None:
@@ -75,8 +81,10 @@ def models_of(
             "size_bytes": challenger.size_bytes,
             "partial": challenger.partial,
             "recipe": [dict(part) for part in challenger.recipe],
+            "construction": challenger.construction,
             "outcome": judgement.outcome,
             "judged_against": project.champion,
+            "environment": environment(),
             FORM: _gate(judgement.verdict),
             "not_estimated": room.read("expectation.json")["lacking"],
             **({} if pseudo_labels is None else {"pseudo_labels": pseudo_labels}),

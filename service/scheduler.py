@@ -20,11 +20,13 @@ from registry.errors import Conflict, NotFound
 from registry.leases import DueMove
 from registry.records import Project, Run
 from registry.store import Registry
+from service.approving import Approving
 from service.clock import Clock
 from service.conclusion import ended, queued
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.facts import gather
+from service.fairness_watch import FairnessWatch
 from service.forecasts.kind import is_forecasting
 from service.forecasts.watch import ForecastWatch
 from service.metrics import Metrics
@@ -73,6 +75,8 @@ class Scheduler:
         estimate_watch: EstimateWatch,
         forecast_watch: ForecastWatch,
         outlier_watch: OutlierWatch,
+        fairness_watch: FairnessWatch,
+        approving: Approving,
         maintain: Callable[[], None],
     ) -> None:
         self._registry = registry
@@ -81,7 +85,15 @@ class Scheduler:
         self._metrics = metrics
         self._workshop = workshop
         self._forecast_watch = forecast_watch
-        self._row_watches = (drift_watch, quality_watch, probation_watch, estimate_watch, outlier_watch)
+        self._row_watches = (
+            drift_watch,
+            quality_watch,
+            probation_watch,
+            estimate_watch,
+            outlier_watch,
+            fairness_watch,
+        )
+        self._approving = approving
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}
         self._ticking = threading.Lock()
@@ -142,13 +154,19 @@ class Scheduler:
             self._workshop.take_on()
 
     def request_run(
-        self, project: Project, *, reason: str, budget_seconds: float | None, engines: dict[str, float] | None
+        self,
+        project: Project,
+        *,
+        reason: str,
+        budget_seconds: float | None,
+        engines: dict[str, float] | None,
+        by: str | None = None,
     ) -> Run:
         """Queue a run on somebody's word. Raises Conflict when one is active."""
         policy = Policy.stored(project.policy)
         evidence = {"truths": self._registry.datasets.facts(project.id).truths}
         trigger = Trigger(kind="manual", reason=reason, fired=("manual",), evidence=evidence)
-        run = self._enqueue(project, policy, trigger, budget_seconds=budget_seconds, engines=engines)
+        run = self._enqueue(project, policy, trigger, budget_seconds=budget_seconds, engines=engines, by=by)
         self.nudge()
         return run
 
@@ -157,6 +175,7 @@ class Scheduler:
             return
         policy = Policy.stored(project.policy)
         self._keep_due_time(project, policy, now)
+        self._approving.look_at(project)
         for watch in self._watches(project):
             BESIDE.rest()
             watch.look_at(project, policy)
@@ -213,6 +232,7 @@ class Scheduler:
         due_time: DueMove | None = None,
         budget_seconds: float | None = None,
         engines: dict[str, float] | None = None,
+        by: str | None = None,
     ) -> Run:
         version = self._registry.datasets.latest(project.id)
         if version is None:
@@ -228,7 +248,12 @@ class Scheduler:
         evidence = dict(trigger.evidence)
         run = self._registry.runs.enqueue(
             project.id,
-            trigger={"kind": trigger.kind, "fired": list(trigger.fired), "evidence": evidence},
+            trigger={
+                "kind": trigger.kind,
+                "fired": list(trigger.fired),
+                "evidence": evidence,
+                **({} if by is None else {"by": by}),
+            },
             reason=trigger.reason,
             plan=plan,
             dataset_version=version.number,

@@ -140,6 +140,7 @@ class Workshop:
             models=conclusion.models,
             promoted=conclusion.promoted,
             promotion=conclusion.promotion,
+            approval=conclusion.approval,
             judgement=conclusion.judgement,
             events=conclusion.events,
             at=self._clock(),

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, create_engine
 # they add their tables to the metadata
 from registry import (  # noqa: F401
     alert_tables,
+    approval_tables,
     forecast_tables,
     label_tables,
     outlier_tables,

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from service.alerts.examples import CHANGE, GROUPS, PROBATION
+
 Data = Mapping[str, Any]
 
 TEST = "alerts.test"
@@ -41,28 +43,14 @@ def _ended(outcome: str, reason: str) -> Data:
     return {"project": "flights", "run": 12, "outcome": outcome, "reason": reason}
 
 
+def _approval(status: str, reason: str) -> Data:
+    named = {"project": "flights", "approval": 2, "run": 12, "version": 5, "status": status}
+    return {**named, "by": ["key ab12cd34"], "reason": reason}
+
+
 def _of_decay(data: Data) -> bool:
     return bool({"decay", "estimated_decay"} & set(data.get("fired", ())))
 
-
-_CHANGE: Data = {
-    "project": "flights",
-    "run": 12,
-    "version": 5,
-    "from": 3,
-    "to": 5,
-    "kind": "promotion",
-    "reason": "Promoted: roc_auc 0.7412 against 0.7208 of the champion.",
-}
-_PROBATION: Data = {
-    "project": "flights",
-    "probation": 4,
-    "mode": "previous",
-    "champion": 5,
-    "other": 3,
-    "status": "annotated",
-    "reason": "Worse, and by policy only noted: version 5 loses 0.03 more a row than version 3.",
-}
 
 KINDS: tuple[Kind, ...] = (
     Kind(
@@ -70,8 +58,8 @@ KINDS: tuple[Kind, ...] = (
         means="a challenger proved better, or somebody promoted a version: it serves now",
         type="incumbent.champion.changed",
         usual=True,
-        example=_CHANGE,
-        fits=_is("kind", "promotion"),
+        example=CHANGE,
+        fits=_is("kind", "promotion", "manual"),
     ),
     Kind(
         name="model.rolled_back",
@@ -108,6 +96,37 @@ KINDS: tuple[Kind, ...] = (
         usual=True,
         example=_ended("awaiting_approval", "Better by 0.0204; the policy asks a person to promote."),
         fits=_is("outcome", "awaiting_approval"),
+    ),
+    Kind(
+        name="approval.given",
+        means="one of two has approved a challenger: the other is waited for",
+        type="incumbent.approval.given",
+        usual=True,
+        example=_approval("open", "key ab12cd34 approved it: seen by the risk team. 1 more has to."),
+    ),
+    Kind(
+        name="approval.refused",
+        means="somebody refused a challenger that passed every gate",
+        type="incumbent.approval.ended",
+        usual=True,
+        example=_approval("refused", "Refused by key ab12cd34: not before the audit"),
+        fits=_is("status", "refused"),
+    ),
+    Kind(
+        name="approval.expired",
+        means="nobody decided in time on a challenger that passed every gate",
+        type="incumbent.approval.ended",
+        usual=True,
+        example=_approval("expired", "Expired: nobody decided until 2026-03-08 12:00 UTC."),
+        fits=_is("status", "expired"),
+    ),
+    Kind(
+        name="approval.stale",
+        means="the champion changed while a challenger waited for approval",
+        type="incumbent.approval.ended",
+        usual=False,
+        example=_approval("stale", "Stale: the champion was changed to version 6 (judge: better)."),
+        fits=_is("status", "stale"),
     ),
     Kind(
         name="run.failed",
@@ -201,6 +220,13 @@ KINDS: tuple[Kind, ...] = (
         },
     ),
     Kind(
+        name="fairness.exceeded",
+        means="the champion's own answers treat two groups of a sensitive column surely further apart than allowed",
+        type="incumbent.fairness.exceeded",
+        usual=True,
+        example=GROUPS,
+    ),
+    Kind(
         name="probation.began",
         means="a new champion is watched on live rows beside the old one, or a challenger in the shadow",
         type="incumbent.probation.began",
@@ -218,7 +244,7 @@ KINDS: tuple[Kind, ...] = (
         means="live rows proved the new champion worse, whether it was rolled back for that or only noted",
         type="incumbent.probation.ended",
         usual=True,
-        example=_PROBATION,
+        example=PROBATION,
         fits=lambda data: (
             data.get("mode") != "challenger" and data.get("status") in ("rolled_back", "annotated")
         ),
@@ -228,7 +254,7 @@ KINDS: tuple[Kind, ...] = (
         means="a challenger proved better in the shadow and waits for somebody to promote it",
         type="incumbent.probation.ended",
         usual=True,
-        example={**_PROBATION, "mode": "challenger", "reason": "Awaiting approval: version 3 is better."},
+        example={**PROBATION, "mode": "challenger", "reason": "Awaiting approval: version 3 is better."},
         fits=lambda data: data.get("mode") == "challenger" and data.get("status") == "annotated",
     ),
     Kind(
@@ -236,7 +262,7 @@ KINDS: tuple[Kind, ...] = (
         means="a new champion is confirmed",
         type="incumbent.probation.ended",
         usual=False,
-        example={**_PROBATION, "status": "confirmed", "reason": "Confirmed: version 5 is not worse."},
+        example={**PROBATION, "status": "confirmed", "reason": "Confirmed: version 5 is not worse."},
         fits=_is("status", "confirmed"),
     ),
     Kind(

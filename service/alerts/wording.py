@@ -82,6 +82,10 @@ _SAID: Mapping[str, tuple[_Say, str]] = {
     "model.load_failed": (lambda d: f"version {d['version']} could not be loaded on {d['node']}", "/models"),
     "model.created": (lambda d: f"version {d['version']} was made", "/models"),
     "run.awaiting_approval": (lambda d: f"run {d['run']} found something better: approve it", "/runs/{run}"),
+    "approval.given": (lambda d: f"version {d['version']} takes one more approval", "/runs/{run}"),
+    "approval.refused": (lambda d: f"version {d['version']} was refused", "/runs/{run}"),
+    "approval.expired": (lambda d: f"nobody decided on version {d['version']}", "/runs/{run}"),
+    "approval.stale": (lambda d: f"version {d['version']} is no longer asked about", "/runs/{run}"),
     "run.failed": (lambda d: f"run {d['run']} failed", "/runs/{run}"),
     "run.rejected": (lambda d: f"run {d['run']} found nothing better", "/runs/{run}"),
     "run.inconclusive": (lambda d: f"run {d['run']} could not tell", "/runs/{run}"),
@@ -90,6 +94,12 @@ _SAID: Mapping[str, tuple[_Say, str]] = {
     "drift.detected": (lambda d: "the rows have moved", "/monitoring"),
     "decay.detected": (lambda d: f"live quality fell, run {d['run']} starts", "/runs/{run}"),
     "loss.rose": (lambda d: f"version {d['model_version']} errs more than before", "/monitoring"),
+    "fairness.exceeded": (
+        lambda d: (
+            f"version {d['model_version']} treats groups of {one_line(str(d['column']), 60)} too differently"
+        ),
+        "/monitoring",
+    ),
     "probation.began": (
         lambda d: f"version {d['champion']} is watched beside version {d['other']}",
         "/monitoring",

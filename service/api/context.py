@@ -9,11 +9,13 @@ from fastapi import Depends, Request
 
 from registry.errors import NotFound
 from registry.records import Project
-from service.context import Context, authorise
+from service.actors import Actor
+from service.context import Context, authorise, shown_secret
 from service.problems import Problem
 
 __all__ = [
     "SCOPES",
+    "Caller",
     "Context",
     "Ctx",
     "ProjectInPath",
@@ -24,7 +26,7 @@ __all__ = [
     "unknown_project",
 ]
 
-SCOPES = frozenset({"predict", "data", "admin"})
+SCOPES = frozenset({"predict", "data", "approve", "admin"})
 
 
 def context_of(request: Request) -> Context:
@@ -54,6 +56,16 @@ def unknown_project(error: NotFound) -> Problem:
 
 
 ProjectInPath = Annotated[Project, Depends(project_of)]
+
+
+def caller(request: Request) -> Actor:
+    """Who calls: by the key they show, also where none is asked for."""
+    secret = shown_secret(request.headers.get("authorization"), request.headers.get("x-api-key"))
+    key = context_of(request).registry.keys.verify(secret) if secret else None
+    return Actor(key=None if key is None else key.prefix)
+
+
+Caller = Annotated[Actor, Depends(caller)]
 
 
 def require(scope: str) -> Callable[[Request], None]:

@@ -14,7 +14,7 @@ from service.problems import Problem
 
 router = APIRouter(dependencies=[Depends(require("admin"))])
 
-Scope = Literal["predict", "data", "admin"]
+Scope = Literal["predict", "data", "approve", "admin"]
 
 
 class NewKey(BaseModel):
@@ -22,7 +22,7 @@ class NewKey(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    scopes: list[Scope] = Field(min_length=1, max_length=3)
+    scopes: list[Scope] = Field(min_length=1, max_length=4)
     label: str = Field(default="", max_length=100)
 
 

@@ -7,11 +7,15 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Query
 
+from registry.approval_records import Approval
 from registry.records import Model, NewPromotion, Project, Promotion, PromotionKind
-from service.api.context import Context, Ctx, ProjectInPath, require
+from service.actors import NOBODY, Actor
+from service.api.context import Caller, Context, Ctx, ProjectInPath, require
 from service.api.schemas import Reason
 from service.forecasts.kind import served_version
+from service.policy import Policy
 from service.problems import Problem
+from service.trust_reports import trust_report
 
 router = APIRouter()
 
@@ -37,23 +41,49 @@ def get(project: ProjectInPath, version: int, context: Ctx) -> dict[str, Any]:
     }
 
 
+@router.get("/{project}/models/{version}/trust", dependencies=[Depends(require("data"))])
+def trust(project: ProjectInPath, version: int, context: Ctx) -> dict[str, Any]:
+    """What the gate vector found of a version and of the champion of its time, on the same rows, check by check; 404 where
+    no check was made of it."""
+    report = trust_report(context.registry, context.registry.models.get(project.id, version))
+    if report is None:
+        raise Problem(
+            404,
+            "not_examined",
+            f"Version {version} of {project.name!r} was not examined beyond its score.",
+            remedy="Turn a check on in the policy's gates.trust; the next run makes it.",
+        )
+    return {"version": version, **report}
+
+
 @router.post("/{project}/models/{version}/promote", dependencies=[Depends(require("admin"))])
-def promote(project: ProjectInPath, version: int, context: Ctx, body: Reason | None = None) -> dict[str, Any]:
+def promote(
+    project: ProjectInPath, version: int, context: Ctx, body: Reason | None = None, actor: Caller = NOBODY
+) -> dict[str, Any]:
     """Make a version the champion on a person's word: it approves what awaits approval, and overrides the judge.
 
     `refitted` names the version that is this one trained on all rows, where there is one: that very version can
-    be promoted instead.
+    be promoted instead. Where the policy asks two people, a version that never was champion has to be approved
+    (409 `approval_needed`).
     """
     model = context.registry.models.get(project.id, version)
     reason = (body or Reason()).reason
-    changed = _change(context, project, version, PromotionKind.MANUAL, reason, model.run)
+    waiting = context.approving.waiting(project, version)
+    _allow(context, project, version, waiting)
+    if waiting is None:
+        changed = _change(context, project, version, PromotionKind.MANUAL, reason, model.run, actor)
+    else:
+        context.approving.approve(project, waiting.number, actor, reason, version=version)
+        changed = _promotion(context.registry.ledger.promotions(project.id, limit=1)[0])
     made = context.registry.models.list(project.id)
     refitted = next((one.version for one in made if one.details.get("refit_of") == version), None)
     return {**changed, "refitted": refitted}
 
 
 @router.post("/{project}/rollback", dependencies=[Depends(require("admin"))])
-def rollback(project: ProjectInPath, context: Ctx, body: Reason | None = None) -> dict[str, Any]:
+def rollback(
+    project: ProjectInPath, context: Ctx, body: Reason | None = None, actor: Caller = NOBODY
+) -> dict[str, Any]:
     """Bring back the champion of before. A second rollback undoes the first."""
     if project.previous is None:
         raise Problem(
@@ -63,7 +93,7 @@ def rollback(project: ProjectInPath, context: Ctx, body: Reason | None = None) -
             remedy=f"Choose a version: POST /v1/projects/{project.name}/models/{{version}}/promote.",
         )
     reason = (body or Reason()).reason
-    changed = _change(context, project, project.previous, PromotionKind.ROLLBACK, reason, None)
+    changed = _change(context, project, project.previous, PromotionKind.ROLLBACK, reason, None, actor)
     context.metrics.rollbacks.labels(project.name).inc()
     return changed
 
@@ -90,6 +120,7 @@ def champion(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
         "served": served_version(project, None if served is None else served.version),
         "compiled": None if served is None or served.compiled is None else served.compiled.description,
         "not_compiled": None if served is None else served.not_compiled,
+        "certainty": None if served is None or served.certainty is None else served.certainty.to_json(),
         "model": None if model is None else shown(model, project),
         "last_deployment": None
         if newest is None
@@ -97,10 +128,37 @@ def champion(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
     }
 
 
+def _allow(context: Context, project: Project, version: int, waiting: Approval | None) -> None:
+    """Raises a 409 problem where two people have to say so, and one alone would."""
+    policy = Policy.stored(project.policy)
+    asked = waiting.approvers if waiting is not None else policy.approval.approvers
+    if asked < 2 or (waiting is None and policy.promote_mode != "manual"):
+        return
+    reigned = context.registry.ledger.promotions(project.id, limit=10_000)
+    if waiting is None and any(version in (one.to_version, one.from_version) for one in reigned):
+        return
+    at = f"/v1/projects/{project.name}/approvals"
+    raise Problem(
+        409,
+        "approval_needed",
+        f"Version {version} of {project.name!r} has to be approved by {asked} different keys.",
+        remedy=f"POST {at}/{waiting.number}/approve with each of them."
+        if waiting is not None
+        else f"No approval of it is open (GET {at}). Start a run that asks for one: "
+        f"POST /v1/projects/{project.name}/runs.",
+    )
+
+
 def _change(
-    context: Context, project: Project, version: int, kind: PromotionKind, reason: str, run: int | None
+    context: Context,
+    project: Project,
+    version: int,
+    kind: PromotionKind,
+    reason: str,
+    run: int | None,
+    actor: Actor,
 ) -> dict[str, Any]:
-    new = NewPromotion(expected_epoch=project.epoch, kind=kind, reason=reason, actor="api")
+    new = NewPromotion(expected_epoch=project.epoch, kind=kind, reason=reason, actor=actor.name)
     data: Mapping[str, Any] = {
         "project": project.name,
         "from": project.champion,

@@ -12,7 +12,9 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from registry.records import Run, TrialRecord
-from service.api.context import Context, Ctx, ProjectInPath, require
+from service.actors import NOBODY
+from service.api.approvals import shown
+from service.api.context import Caller, Context, Ctx, ProjectInPath, require
 from service.api.schemas import NewRun
 from service.conclusion import ended
 from service.problems import Problem
@@ -25,7 +27,11 @@ _KEEP_ALIVE_SECONDS = 15.0
 
 @router.post("/{project}/runs", status_code=202, dependencies=[Depends(require("admin"))])
 def start(
-    project: ProjectInPath, context: Ctx, response: Response, body: NewRun | None = None
+    project: ProjectInPath,
+    context: Ctx,
+    response: Response,
+    body: NewRun | None = None,
+    actor: Caller = NOBODY,
 ) -> dict[str, Any]:
     """Queue a run now, whatever the triggers say. 409 while one is active."""
     asked = body or NewRun()
@@ -37,7 +43,11 @@ def start(
             remedy=f"POST labelled rows to /v1/projects/{project.name}/data first.",
         )
     run = context.scheduler.request_run(
-        project, reason=asked.reason, budget_seconds=asked.budget_seconds, engines=asked.shares
+        project,
+        reason=asked.reason,
+        budget_seconds=asked.budget_seconds,
+        engines=asked.shares,
+        by=actor.name,
     )
     response.headers["Location"] = f"/v1/projects/{project.name}/runs/{run.number}"
     return {"run": run.number, "status": run.status.value}
@@ -58,7 +68,12 @@ def list_runs(
 def get(project: ProjectInPath, run: int, context: Ctx) -> dict[str, Any]:
     found = context.registry.runs.get(project.id, run)
     trials = context.registry.runs.trials(found.id)
-    return {**summary(found), "trials": [_trial(trial) for trial in trials]}
+    approval = context.registry.approvals.of_run(project.id, found.number)
+    return {
+        **summary(found),
+        "approval": approval and shown(context, project, approval),
+        "trials": [_trial(trial) for trial in trials],
+    }
 
 
 @router.post("/{project}/runs/{run}/cancel", status_code=202, dependencies=[Depends(require("admin"))])

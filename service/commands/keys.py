@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="API keys, made on the server's own home folder.", no_args_is_help=True)
 
-SCOPES = ("predict", "data", "admin")
+SCOPES = ("predict", "data", "approve", "admin")
 
 
 @app.command("create")
 def create(
-    scope: Annotated[list[str], typer.Option(help="predict, data or admin; may be repeated.")],
+    scope: Annotated[list[str], typer.Option(help="predict, data, approve or admin; may be repeated.")],
     label: Annotated[str, typer.Option(help="What the key is for.")] = "",
     home: Home = None,
     as_json: AsJson = False,

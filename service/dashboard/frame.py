@@ -156,6 +156,7 @@ def environment() -> jinja2.Environment:
         bars=pictures.bars,
         interval=pictures.interval,
         lower_is_better=words.lower_is_better,
+        gate_state=words.gate_state,
     )
     return made
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from registry.approval_records import ApprovalStatus
 from registry.records import (
     DatasetFacts,
     Decision,
@@ -116,6 +117,7 @@ def _gathered(context: Context, project: Project) -> Glance:
         rolled_back=since is not None and since.kind is PromotionKind.ROLLBACK,
         looked_run=_looked(runs, realised),
         **_of_runs(project, runs),
+        **_waiting(context, project, runs),
     )
     return Glance(
         project=project,
@@ -203,14 +205,27 @@ def _looked(runs: Sequence[Run], realised: QualityRecord | None) -> int | None:
 
 
 def _of_runs(project: Project, runs: Sequence[Run]) -> dict[str, Any]:
-    """The run that waits for approval and the one that failed last, while they still matter."""
+    """The run that failed last, while it still matters."""
     found: dict[str, Any] = {}
     newest = next((run for run in runs if not run.status.is_active), None)
     if newest is None:
         return found
     if newest.status is RunStatus.FAILED and not may_retry(newest) and not runs[0].status.is_active:
         found.update(failed_run=newest.number, failure=newest.error)
-    waits = (newest.verdict or {}).get("outcome") == "awaiting_approval"
-    if waits and newest.challenger is not None and (project.champion or 0) < newest.challenger:
-        found.update(approval_run=newest.number, challenger=newest.challenger)
     return found
+
+
+def _waiting(context: Context, project: Project, runs: Sequence[Run]) -> dict[str, Any]:
+    """The newest challenger that waits for approval; also one from before approvals were kept."""
+    now = context.clock()
+    for one in reversed(context.registry.approvals.open(project.id)):
+        if one.standing(project.epoch, now) is ApprovalStatus.OPEN:
+            return {"approval_run": one.run, "challenger": one.version}
+    newest = next((run for run in runs if not run.status.is_active), None)
+    if newest is None or (newest.verdict or {}).get("outcome") != "awaiting_approval":
+        return {}
+    if newest.challenger is None or (project.champion or 0) >= newest.challenger:
+        return {}
+    if context.registry.approvals.of_run(project.id, newest.number) is not None:
+        return {}
+    return {"approval_run": newest.number, "challenger": newest.challenger}

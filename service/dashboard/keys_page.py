@@ -25,10 +25,11 @@ def make(
     context: Ctx,
     viewer: Admin,
     label: Annotated[str, Form(min_length=1, max_length=100)],
-    scope: Annotated[Literal["predict", "data", "admin"], Form()],
+    scope: Annotated[Literal["predict", "data", "approve", "admin"], Form()],
 ) -> Response:
     """The secret is in this answer alone; it is kept nowhere."""
-    _, secret = context.registry.keys.create([scope], label=label, at=context.clock())
+    scopes = ["data", scope] if scope == "approve" else [scope]  # who approves looks first
+    _, secret = context.registry.keys.create(scopes, label=label, at=context.clock())
     return _page(request, context, viewer, secret)
 
 

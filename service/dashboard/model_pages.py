@@ -16,9 +16,11 @@ from service.dashboard import words
 from service.dashboard.access import Admin, Looks, Why
 from service.dashboard.frame import PageRoute, page_of, to
 from service.dashboard.sessions import say
+from service.dashboard.trust import panels
 from service.forecasts.kind import served_version
 from service.problems import Problem
 from service.quality_windows import WINDOW
+from service.trust_reports import trust_report
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -112,6 +114,7 @@ def model_page(
 ) -> Response:
     model = api.get(project, version, context)
     live, rows = _live(context, project, version)
+    report = trust_report(context.registry, context.registry.models.get(project.id, version))
     return page_of(
         request,
         viewer,
@@ -123,12 +126,13 @@ def model_page(
         settings=flattened(model["config"]),
         live=live,
         live_rows=rows,
+        trust=panels(report),
     )
 
 
 @router.post("/projects/{project}/models/{version}/promote")
 def promote(context: Ctx, viewer: Admin, project: ProjectInPath, version: int, reason: Why) -> Response:
-    api.promote(project, version, context, Reason(reason=reason))
+    api.promote(project, version, context, Reason(reason=reason), viewer.actor)
     response = to(f"/projects/{project.name}/models/{version}")
     say(context, response, f"v{version} is champion now; it answers as soon as it is loaded.")
     return response
@@ -136,7 +140,7 @@ def promote(context: Ctx, viewer: Admin, project: ProjectInPath, version: int, r
 
 @router.post("/projects/{project}/rollback")
 def rollback(context: Ctx, viewer: Admin, project: ProjectInPath, reason: Why) -> Response:
-    changed = api.rollback(project, context, Reason(reason=reason))
+    changed = api.rollback(project, context, Reason(reason=reason), viewer.actor)
     response = to(f"/projects/{project.name}")
     say(context, response, f"Rolled back to v{changed['to']}; it answers as soon as it is loaded.")
     return response

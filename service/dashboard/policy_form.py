@@ -183,6 +183,20 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
                 choices=(("managed", "is promoted by itself"), ("manual", "waits for a person")),
             ),
             Setting(
+                path="approval.approvers",
+                label="Who has to approve",
+                hint="two show different keys",
+                after="people",
+            ),
+            Setting(
+                path="approval.expires_after",
+                label="An approval waits",
+                hint="",
+                kind="span",
+                unit=_DAY,
+                after="days",
+            ),
+            Setting(
                 path="probation",
                 label="Probation",
                 hint="the old champion answers unseen beside the new one",

@@ -10,12 +10,15 @@ from fastapi import APIRouter, Query, Request, Response
 
 from registry.records import Decision, Promotion, Run, TrialRecord
 from service.api import runs as api
+from service.api.approvals import shown as approval_shown
 from service.api.context import Ctx, ProjectInPath
 from service.api.schemas import NewRun
 from service.dashboard import charts, words
 from service.dashboard.access import Admin, Looks, Why
 from service.dashboard.frame import PageRoute, page_of, to
 from service.dashboard.sessions import say
+from service.dashboard.trust import panels
+from service.trust_reports import trust_report
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -62,7 +65,7 @@ def grouped(decisions: Sequence[Decision]) -> list[list[Decision]]:
 
 @router.post("/projects/{project}/runs")
 def start(context: Ctx, viewer: Admin, project: ProjectInPath, reason: Why) -> Response:
-    started = api.start(project, context, Response(), NewRun(reason=reason))
+    started = api.start(project, context, Response(), NewRun(reason=reason), viewer.actor)
     response = to(f"/projects/{project.name}/runs/{started['run']}")
     say(context, response, f"Run {started['run']} is queued.")
     return response
@@ -84,8 +87,10 @@ def run_page(request: Request, context: Ctx, viewer: Looks, project: ProjectInPa
     promotions = registry.ledger.promotions(project.id, limit=200)
     metric = str((run.verdict or {}).get("metric") or project.task["metric"])
     lower = words.lower_is_better(metric)
+    approval = registry.approvals.of_run(project.id, number)
     gates = (run.verdict or {}).get("gates", ())
     began = run.started_at or run.created_at
+    challenger = None if run.challenger is None else registry.models.get(project.id, run.challenger)
     until = began + timedelta(seconds=float(run.plan["budget_seconds"]))
     return page_of(
         request,
@@ -99,11 +104,14 @@ def run_page(request: Request, context: Ctx, viewer: Looks, project: ProjectInPa
         search=charts.search(trials, run.started_at, lower_is_better=lower),
         engines=engines(run, trials, lower_is_better=lower),
         gates_passed=sum(1 for gate in gates if gate["passed"]),
+        gates_failed=sum(1 for gate in gates if words.gate_state(gate)[0] == "no"),
         champion_then=champion_then(run, promotions),
         reigns=any(one.run == number and one.to_version == project.champion for one in promotions[:1]),
+        approval=approval and approval_shown(context, project, approval),
         evidence=evidence(run.trigger.get("evidence") or {}),
         pseudo=pseudo(run),
         slices=slices(gates, lower_is_better=lower),
+        trust=panels(None if challenger is None else trust_report(registry, challenger)),
         phase=phase(run, trials),
         until=until,
         spent=max(0.0, (context.clock() - began).total_seconds()) if run.started_at else 0,

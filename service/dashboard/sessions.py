@@ -14,6 +14,7 @@ from functools import lru_cache
 from fastapi import Request, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from service.actors import Actor
 from service.api.context import Context, context_of
 from service.problems import Problem
 
@@ -38,6 +39,11 @@ class Viewer:
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes or "admin" in self.scopes
+
+    @property
+    def actor(self) -> Actor:
+        """Who this is to the ledgers."""
+        return Actor(key=self.key, via="dashboard")
 
 
 def viewer_of(request: Request) -> Viewer:

@@ -10,6 +10,8 @@ from fastapi.staticfiles import StaticFiles
 
 from service.dashboard import (
     alerts_page,
+    approval_pages,
+    card_page,
     changes,
     data_pages,
     entrance,
@@ -60,7 +62,9 @@ def install(app: FastAPI) -> None:
         overview,
         changes,
         run_pages,
+        approval_pages,
         model_pages,
+        card_page,
         data_pages,
         schema_page,
         predict_page,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from registry.approval_records import Approval, ApprovalStatus
 from registry.probations import Probation, ProbationStatus
 from registry.records import (
     Batch,
@@ -66,6 +67,11 @@ def story(
     told += [
         _ran(name, one) for one in registry.runs.list(project.id, limit=_EACH) if one.number not in promoting
     ]
+    told += [
+        _answered(name, one)
+        for one in registry.approvals.list(project.id, limit=_EACH)
+        if one.ended_at and one.status is not ApprovalStatus.APPROVED
+    ]
     told += [_tried(name, one) for one in registry.probations.list(project.id, limit=_EACH) if one.ended_at]
     told += [
         _moved(name, one) for one in registry.drift.list(project.id, limit=_EACH) if one.report["drifted"]
@@ -111,6 +117,18 @@ def _ran(project: str, run: Run) -> Happening:
     tone, ending = _ENDINGS[run.status, was_interrupted(run)]
     title = f"Run {run.number} {ending}"
     return Happening(at=at, project=project, tone=tone, title=title, why=run.error or run.reason, page=page)
+
+
+def _answered(project: str, one: Approval) -> Happening:
+    """One that was approved is told by its promotion."""
+    said = {
+        ApprovalStatus.REFUSED: f"v{one.version} was refused",
+        ApprovalStatus.EXPIRED: f"v{one.version} was not approved in time",
+        ApprovalStatus.STALE: f"v{one.version} is no longer asked about",
+    }
+    page = "/monitoring" if one.run is None else f"/runs/{one.run}"
+    at, title = one.ended_at or one.asked_at, said[one.status]
+    return Happening(at=at, project=project, tone="plain", title=title, why=one.reason, page=page)
 
 
 def _tried(project: str, one: Probation) -> Happening:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,24 @@ METRICS = {
 }
 _LOSSES = frozenset({"log_loss", "rmse", "mae", "mase"})
 _STEPS = ((60, "s"), (3600, "min"), (86_400, "h"), (math.inf, "d"))
+
+
+def gate_state(gate: Mapping[str, Any]) -> tuple[str, str]:
+    """How a gate stands and the word for it. One that only reports is noted, whatever it found against the model.
+
+    >>> gate_state({"name": "size", "passed": None, "evidence": {}})
+    ('open', 'no demand')
+    >>> gate_state({"name": "fairness", "passed": False, "evidence": {"blocks": False}})
+    ('open', 'noted')
+    """
+    evidence = gate["evidence"]
+    if gate["passed"]:
+        return "yes", "passed"
+    if evidence.get("failed"):
+        return "no" if evidence.get("blocks") else "open", "not examined"
+    if gate["passed"] is False:
+        return ("open", "noted") if evidence.get("blocks") is False else ("no", "failed")
+    return "open", "not decided" if gate["name"] == "improvement" else "no demand"
 
 
 def metric_name(name: str | None) -> str:

@@ -9,6 +9,7 @@ from automl.search import Plan, SearchResult
 from registry.records import NewModel, RunStatus
 from service.bench import Bench
 from service.conclusion import Challenger, Interruption, Judgement
+from service.environment import environment
 from service.registration import Refit
 from service.stages.names import FORECAST_FILE
 
@@ -82,6 +83,7 @@ class ForecastBench(Bench):
             "partial": False,
             "outcome": judgement.outcome,
             "judged_against": self._project.champion,
+            "environment": environment(),
             "interval_coverage": verdict["interval_coverage"],
             "spread": verdict["spread"],
             "not_estimated": "forecasts are scored as their actual values come",

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from sklearn.pipeline import Pipeline
 
 from automl.arms import Arm, Arms, three_arms
+from automl.conformal import Conformal
 from automl.judge import Rules, Scored, naive_baseline, spent_alpha
 from automl.live_losses import LiveLoss
 from automl.schema import Schema, frame
@@ -22,6 +23,7 @@ from automl.scoring import aligned, latency_ms, predictions
 from automl.shift import prediction_shift
 from automl.slices import Slice, slices
 from automl.task import Label, Task
+from automl.trust.vector import guarded
 from automl.verdict import Gate
 from service.desk import Desk
 from service.kept_forms import FORM_FILE
@@ -31,6 +33,8 @@ from service.stages.expectation import write_expectation
 from service.stages.golden import golden, golden_gap, write_golden
 from service.stages.reference import write_oddness, write_reference
 from service.stages.rows import encoded_labels, entities, is_truth
+from service.stages.trust import Seen, write_trust
+from service.trust_reports import CERTAINTY_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +61,9 @@ class _Entrant:
 def run(desk: Desk, detail: str) -> None:
     """Judge the challengers that ``arms`` of the specification names, one or two.
 
-    Leaves ``verdict.json`` and, of the one that stands, ``golden.json``, ``reference.parquet``, ``oddness.npz``,
-    ``expectation.json`` and, beside a champion, ``rivalry.json``; its compiled form in ``compiled.form`` where it has one.
+    Leaves ``verdict.json``, ``trust.json`` and, of the one that stands, ``golden.json``, ``reference.parquet``,
+    ``oddness.npz``, ``certainty.json``, ``expectation.json`` and, beside a champion, ``rivalry.json``; its compiled form in
+    ``compiled.form`` where it has one.
     """
     spec = desk.spec
     task, schema = Task.from_json(spec["task"]), Schema.from_json(spec["schema"])
@@ -81,13 +86,15 @@ def run(desk: Desk, detail: str) -> None:
     write_golden(desk.folder, chosen.golden)
     write_reference(desk, train, schema)
     write_oddness(desk, train, schema, task)
+    _write_certainty(desk, y, chosen.scored)
     write_expectation(desk, chosen.pipeline, rows, chosen.scored.predictions, y, task)
-    verdict = replace(arms.verdict, gates=(*arms.verdict.gates, _compiled(court, chosen)))
+    told = replace(arms.verdict, gates=(*arms.verdict.gates, _compiled(court, chosen)))
+    verdict = guarded(told, _trusted(court, train, champion, reigning, chosen))
     report = {**verdict.to_json(), "alpha_spent": alpha, "look": spec["look"]}
     if spec["pseudo"] is not None:
         report["arms"] = _told(arms)
     (desk.folder / "verdict.json").write_text(json.dumps(report, default=str))
-    desk.tell("verdict", outcome=arms.verdict.outcome.value, reason=arms.verdict.reason)
+    desk.tell("verdict", outcome=verdict.outcome.value, reason=verdict.reason)
 
 
 def _judged(
@@ -144,6 +151,28 @@ def _entrant(court: _Court, file: str, pipeline: Pipeline) -> _Entrant:
     return _Entrant(pipeline=pipeline, scored=scored, golden=questions)
 
 
+def _trusted(
+    court: _Court, train: pa.Table, champion: Pipeline | None, reigning: Scored | None, chosen: _Entrant
+) -> tuple[Gate, ...]:
+    """The gate vector of the challenger that stands."""
+    seen = Seen(
+        task=court.task,
+        schema=court.schema,
+        holdout=court.holdout,
+        rows=court.rows,
+        y=court.y,
+        train=train,
+        train_y=encoded_labels(train, court.schema, court.task),
+    )
+    known = tuple(court.task.classes)
+    reigns = None
+    if champion is not None and reigning is not None:
+        reigns = seen.standing(champion, reigning.predictions, tuple(court.desk.spec["champion"]["classes"]))
+    return write_trust(
+        court.desk, seen, reigns, seen.standing(chosen.pipeline, chosen.scored.predictions, known)
+    )
+
+
 def _compiled(court: _Court, chosen: _Entrant) -> Gate:
     answers = chosen.scored.predictions
     return compiled_gate(
@@ -179,6 +208,15 @@ def _champion(champion: Pipeline, rows: pd.DataFrame, task: Task, known: list[La
     if task.is_classification:
         scores = aligned(scores, known, task.classes)
     return Scored(predictions=scores, latency_ms=None, size_bytes=None)
+
+
+def _write_certainty(desk: Desk, y: npt.NDArray[Any], scored: Scored) -> None:
+    """The errors that a prediction's set or interval is made of later."""
+    try:
+        found = Conformal.fit(scored.predictions, y)
+    except ValueError:  # predictions that no metric takes: the verdict says so
+        return
+    (desk.folder / CERTAINTY_FILE).write_text(json.dumps(found.to_json()))
 
 
 def _write_rivalry(desk: Desk, y: npt.NDArray[Any], challenged: Scored, reigning: Scored) -> None:

@@ -24,8 +24,10 @@ from automl.schema import check, infer
 from automl.task import Task, TaskKind
 from registry.records import BatchKind, Project, Run
 from registry.store import Registry
+from service.actors import NOBODY
 from service.api import label_sources, models, runs
 from service.api.schemas import Reason
+from service.approving import Approving
 from service.children import End, Ended
 from service.metrics import Metrics
 from service.policy import Policy
@@ -218,6 +220,7 @@ class House:
             on_promotion=lambda: None,
             on_end=lambda: None,
         )
+        self.approving = Approving(self.registry, clock=clock, metrics=self.metrics, on_change=lambda: None)
         self.scheduler = Scheduler(
             self.registry,
             self.settings,
@@ -230,6 +233,8 @@ class House:
             estimate_watch=cast(Any, Idle()),
             forecast_watch=cast(Any, Idle()),
             outlier_watch=cast(Any, Idle()),
+            fairness_watch=cast(Any, Idle()),
+            approving=self.approving,
             maintain=lambda: None,
         )
         self.context = cast(
@@ -239,6 +244,7 @@ class House:
                 clock=clock,
                 metrics=self.metrics,
                 scheduler=self.scheduler,
+                approving=self.approving,
                 serving=SimpleNamespace(nudge=lambda: None),
             ),
         )
@@ -277,6 +283,17 @@ class House:
 
     def promote(self, version: int) -> None:
         models.promote(self.project, version, self.context, Reason(reason="by hand"))
+
+    def approve(self, number: int, version: int) -> None:
+        self.approving.approve(self.project, number, NOBODY, "by hand", version=version)
+
+    def refuse(self, number: int) -> None:
+        self.approving.refuse(self.project, number, NOBODY, "not this one")
+
+    def approval_of(self, version: int) -> int | None:
+        """The number of the open approval that is about this version."""
+        waiting = self.approving.waiting(self.project, version)
+        return None if waiting is None else waiting.number
 
     def roll_back(self) -> None:
         models.rollback(self.project, self.context, Reason(reason="by hand"))

@@ -1,7 +1,8 @@
 """Processes that do one step of a decision's life, and die by SIGKILL before the write they are told.
 
 Reads ``[home, what, writes]`` from lines of JSON, forks for each, and prints the exit code. WHAT: ``conclude``
-carries the queued run to its promotion, ``roll back`` ends the champion's probation for its failures.
+carries the queued run to its promotion, ``roll back`` ends the champion's probation for its failures, ``approve`` takes
+a person's word on what waits.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ def main(home: Path, what: str, writes: int) -> None:
     with told(house.registry, strike):
         if what == "conclude":
             house.work(Play())
+        elif what == "approve":
+            (waiting,) = house.registry.approvals.open(house.project.id)
+            house.approve(waiting.number, waiting.version)
         else:
             house.fail_calls()
             house.watch.evaluate(house.project.id)

@@ -161,8 +161,10 @@ class Life(RuleBasedStateMachine):
             ended = ended.with_run("completed", "promoted").crowned("promotion", ended.models, number)
         elif wins:
             ended = ended.with_run("completed", "inconclusive")
+        elif outcome == "promoted":
+            ended = ended.with_run("completed", "awaiting_approval").asked(running.epoch)
         else:
-            ended = ended.with_run("completed", "awaiting_approval" if outcome == "promoted" else outcome)
+            ended = ended.with_run("completed", outcome)
         self.step(lambda: self.house.work(play), death, [*steps, ended])
 
     def maker_of(self, version: int) -> int | None:
@@ -199,11 +201,25 @@ class Life(RuleBasedStateMachine):
         steps = [self.tale]
         if self.lost:
             steps.append(steps[-1].with_run("failed"))
+        steps += self._approval_steps(steps[-1])
         steps += self._probation_steps(steps[-1])
         attempt = self._due(steps[-1])
         if attempt:
             steps.append(steps[-1].queued(attempt))
         self.step(self.house.scheduler.tick, death, steps)
+
+    def _approval_steps(self, tale: Tale) -> list[Tale]:
+        """Those that are over are written down one by one, oldest first."""
+        steps = [tale]
+        kept = self.house.registry.approvals.list(self.house.project.id, 10_000)[::-1]
+        for place, (epoch, _, status) in enumerate(tale.approvals):
+            if status != "open":
+                continue
+            if epoch != tale.epoch:
+                steps.append(steps[-1].with_approval(place, "stale"))
+            elif kept[place].expires_at <= self.clock.now:
+                steps.append(steps[-1].with_approval(place, "expired"))
+        return steps[1:]
 
     def _probation_steps(self, tale: Tale) -> list[Tale]:
         steps = [tale]
@@ -268,7 +284,26 @@ class Life(RuleBasedStateMachine):
         others = [version for version in range(1, tale.models + 1) if version != tale.champion]
         version = data.draw(st.sampled_from(others))
         after = tale.crowned("manual", version, self.maker_of(version))
+        number = self.house.approval_of(version)
+        if number is not None:  # promoting what waits is approving it
+            after = after.with_approval(number - 1, "approved")
         self.step(lambda: self.house.promote(version), death, [after])
+
+    @precondition(lambda self: self.tale.waiting)
+    @rule(data=st.data(), approved=st.booleans(), as_judged=st.booleans(), death=deaths(10))
+    def answer(self, data: st.DataObject, approved: bool, as_judged: bool, death: int | None) -> None:
+        tale = self.tale
+        place = data.draw(st.sampled_from(tale.waiting))
+        asked = self.house.registry.approvals.get(self.house.project.id, place + 1)
+        if asked.expires_at <= self.clock.now + timedelta(minutes=1):
+            return
+        if not approved:
+            after = tale.with_approval(place, "refused")
+            self.step(lambda: self.house.refuse(place + 1), death, [after])
+            return
+        version = asked.judged if as_judged else asked.version
+        after = tale.with_approval(place, "approved").crowned("manual", version, asked.run)
+        self.step(lambda: self.house.approve(place + 1, version), death, [after])
 
     @precondition(lambda self: self.told + 3 <= UNLABELLED)
     @rule(revoked=st.booleans(), death=deaths(20))

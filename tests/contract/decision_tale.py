@@ -18,6 +18,8 @@ class Tale:
     """Kind, from, to, run."""
     probations: tuple[tuple[int, str], ...] = ()
     """Epoch, status."""
+    approvals: tuple[tuple[int, int, str], ...] = ()
+    """Epoch, version, status."""
     models: int = 0
     pseudo_batches: int = 0
     revocations: int = 0
@@ -34,6 +36,7 @@ class Tale:
                 for entry in story.promotions
             ),
             probations=tuple((one.epoch, one.status.value) for one in story.probations),
+            approvals=tuple((one.epoch, one.version, one.status.value) for one in story.approvals),
             models=len(story.models),
             pseudo_batches=len(story.pseudo_batches),
             revocations=len(house.registry.labels.revocations(story.project.id)),
@@ -69,6 +72,24 @@ class Tale:
 
     def crowned(self, kind: str, version: int, run: int | None) -> Tale:
         return replace(self, promotions=(*self.promotions, (kind, self.champion, version, run)))
+
+    def asked(self, epoch: int) -> Tale:
+        """The newest model waits for approval, in the place of the champion of ``epoch``."""
+        return replace(self, approvals=(*self.approvals, (epoch, self.models, "open")))
+
+    def with_approval(self, place: int, status: str) -> Tale:
+        epoch, version, _ = self.approvals[place]
+        ended = (epoch, version, status)
+        return replace(self, approvals=(*self.approvals[:place], ended, *self.approvals[place + 1 :]))
+
+    @property
+    def waiting(self) -> list[int]:
+        """The places of the approvals that can still be given."""
+        return [
+            place
+            for place, (epoch, _, status) in enumerate(self.approvals)
+            if status == "open" and epoch == self.epoch
+        ]
 
     def with_probation(self, status: str) -> Tale:
         return replace(self, probations=(*self.probations[:-1], (self.probations[-1][0], status)))

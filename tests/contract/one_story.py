@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from registry.approval_records import Approval, ApprovalStatus
 from registry.probations import Probation, ProbationStatus
 from registry.records import (
     BatchKind,
@@ -38,6 +39,7 @@ class Story:
     promotions: tuple[Promotion, ...]
     decisions: tuple[Decision, ...]
     probations: tuple[Probation, ...]
+    approvals: tuple[Approval, ...]
     models: tuple[Model, ...]
     events: tuple[EventRecord, ...]
     pseudo_batches: tuple[Any, ...]
@@ -53,6 +55,7 @@ def read_story(registry: Registry, name: str) -> Story:
         promotions=registry.ledger.promotions(project.id, MANY)[::-1],
         decisions=registry.ledger.decisions(project.id, MANY)[::-1],
         probations=registry.probations.list(project.id, MANY)[::-1],
+        approvals=registry.approvals.list(project.id, MANY)[::-1],
         models=registry.models.list(project.id)[::-1],
         events=registry.ledger.events(limit=MANY),
         pseudo_batches=tuple(batch for batch in batches if batch.kind is BatchKind.PSEUDO_LABELS),
@@ -63,6 +66,7 @@ def read_story(registry: Registry, name: str) -> Story:
     _models_are_whole(story, registry)
     _decisions_and_runs_name_each_other(story)
     _probations_belong_to_reigns(story)
+    _approvals_end_with_their_deed(story)
     _facts_are_told_once(story)
     _looks_are_counted(story, registry)
     _labels_of_models_have_their_run(story)
@@ -167,6 +171,34 @@ def _probations_belong_to_reigns(story: Story) -> None:
     assert not rollbacks
 
 
+def _approvals_end_with_their_deed(story: Story) -> None:
+    waited = {run.number: run for run in story.runs if _outcome(run) == "awaiting_approval"}
+    assert [one.run for one in story.approvals] == list(waited), "each run that waits asks once"
+    made = {model.version: model for model in story.models}
+    by_time = {entry.at: entry for entry in story.promotions}
+    for one in story.approvals:
+        assert one.run is not None
+        assert one.judged == waited[one.run].challenger, one
+        assert one.version == one.judged or made[one.version].details["refit_of"] == one.judged
+        assert (one.status is ApprovalStatus.OPEN) == (one.ended_at is None), one
+        assert one.reason
+        entry = by_time.get(one.ended_at) if one.ended_at is not None else None
+        if one.status is ApprovalStatus.APPROVED:
+            assert entry is not None, f"{one} changed nothing"
+            assert (entry.kind, entry.epoch, entry.run) == (PromotionKind.MANUAL, one.epoch + 1, one.run)
+            assert entry.to_version == one.approved_by[-1].version
+            assert len({word.who for word in one.approved_by}) >= one.approvers
+        else:
+            assert len(one.approved_by) < one.approvers or one.status is not ApprovalStatus.OPEN
+        if one.status is ApprovalStatus.REFUSED:
+            assert one.said[-1].word.value == "refuse"
+
+
+def _outcome(run: Run) -> str | None:
+    outcome: str | None = (run.verdict or {}).get("outcome")
+    return outcome
+
+
 def _facts_are_told_once(story: Story) -> None:
     told = Counter((event.type, _fact(event)) for event in story.events)
     assert all(count == 1 for count in told.values()), told
@@ -189,6 +221,10 @@ def _facts_are_told_once(story: Story) -> None:
     assert created == [model.version for model in story.models]
     began = [event.at for event in by_type.get("incumbent.probation.began", [])]
     assert began == [one.began_at for one in story.probations]
+    answered = {event.data["approval"]: event for event in by_type.get("incumbent.approval.ended", [])}
+    assert {number: (event.data["status"], event.at) for number, event in answered.items()} == {
+        one.number: (one.status.value, one.ended_at) for one in story.approvals if one.ended_at is not None
+    }
     over = {event.data["probation"]: event for event in by_type.get("incumbent.probation.ended", [])}
     assert {number: event.data["status"] for number, event in over.items()} == {
         one.number: one.status.value for one in story.probations if one.ended_at is not None
@@ -202,6 +238,8 @@ def _fact(event: EventRecord) -> object:
         return event.at
     if event.type.startswith("incumbent.probation.began"):
         return (data["champion"], data["other"], event.at)
+    if event.type.startswith("incumbent.approval"):
+        return (data["approval"], tuple(data["by"]))
     return data.get("version", data.get("probation", data.get("run")))
 
 

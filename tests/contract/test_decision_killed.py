@@ -62,7 +62,7 @@ def folder() -> Iterator[Path]:
 
 
 def _lived_until(home: Path, what: str) -> None:
-    """Everything that comes before ``what``: two champions, a run in the queue; for a rollback a probation."""
+    """Everything that comes before ``what``: two champions, then a run in the queue, a probation or a question."""
     house = House(home, decision_killer.clock_of(0))
     house.set_policy(**decision_killer.POLICY)
     for _ in range(2):
@@ -70,12 +70,16 @@ def _lived_until(home: Path, what: str) -> None:
         house.work(Play())
     if what == "roll back":
         house.scheduler.tick()
+    elif what == "approve":
+        house.set_policy(refit=False, promote_mode="manual")
+        house.ask_for_run()
+        house.work(Play())
     else:
         house.ask_for_run()
     house.close()
 
 
-@pytest.mark.parametrize("what", ["conclude", "roll back"])
+@pytest.mark.parametrize("what", ["conclude", "roll back", "approve"])
 def test_a_process_killed_before_any_write_of_a_decision_leaves_one_story(
     killers: Killers, furnished: Path, folder: Path, what: str
 ) -> None:
@@ -99,6 +103,6 @@ def test_a_process_killed_before_any_write_of_a_decision_leaves_one_story(
         if code == 0:
             break
     kinds = list(dict.fromkeys(found))
-    assert len(kinds) == {"conclude": 4, "roll back": 2}[what], kinds
+    assert len(kinds) == {"conclude": 4, "roll back": 2, "approve": 2}[what], kinds
     assert (len(kinds[-1].promotions), len(kinds[0].promotions)) == (3, 2)
-    assert len(found) > {"conclude": 25, "roll back": 5}[what]
+    assert len(found) > {"conclude": 25, "roll back": 5, "approve": 5}[what]

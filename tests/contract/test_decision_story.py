@@ -68,6 +68,31 @@ def rolling_back(life: Life, death: int | None) -> None:
     life.step(life.house.roll_back, death, [after])
 
 
+def asking(life: Life) -> None:
+    """Two versions wait for a person's word, in the place of a champion that serves."""
+    turn(life)
+    life.change_policy(promote_mode="manual", refit=True, taught=False)
+    turn(life)
+    assert life.tale.waiting == [0]
+
+
+def approving(life: Life, death: int | None) -> None:
+    asked = life.house.registry.approvals.get(life.house.project.id, 1)
+    after = life.tale.with_approval(0, "approved").crowned("manual", asked.version, asked.run)
+    life.step(lambda: life.house.approve(1, asked.version), death, [after])
+
+
+def refusing(life: Life, death: int | None) -> None:
+    life.step(lambda: life.house.refuse(1), death, [life.tale.with_approval(0, "refused")])
+
+
+def overtaken(life: Life) -> None:
+    turn(life)
+    asking(life)
+    crowning(life, None)
+    assert life.tale.waiting == []
+
+
 STEPS: dict[str, tuple[Callable[[Life], None], Step]] = {
     "a run is asked for": (turn, lambda life, death: life.ask(cancelled=False, death=death)),
     "a queued run is cancelled": (
@@ -85,6 +110,14 @@ STEPS: dict[str, tuple[Callable[[Life], None], Step]] = {
     "a probation is over": (on_probation, passing(timedelta(days=31))),
     "a person promotes": (on_probation, crowning),
     "a person rolls back": (on_probation, rolling_back),
+    "a run asks people": (
+        lambda life: life.change_policy(promote_mode="manual", refit=True, taught=False),
+        judging(late=True),
+    ),
+    "a person approves": (asking, approving),
+    "a person refuses": (asking, refusing),
+    "nobody decides in time": (asking, passing(timedelta(days=8))),
+    "the champion changes while people are asked": (overtaken, passing(timedelta(seconds=20))),
     "labels come": (turn, lambda life, death: life.label(revoked=False, death=death)),
     "labels are revoked": (turn, lambda life, death: life.label(revoked=True, death=death)),
 }

@@ -12,6 +12,9 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import IntegrityError
 
 from registry import tables as t
+from registry.approval_records import NewApproval
+from registry.approval_tables import approval_words
+from registry.approvals import ask_locked
 from registry.database import Database
 from registry.errors import RegistryError
 from registry.label_tables import revocations
@@ -81,6 +84,11 @@ def entries(db: Database, project: Project, new_model: NewModel) -> None:
     ledger.emit("incumbent.champion.changed", {}, project_id=project.id, at=NOW)
     with db.write() as connection:
         append_judgement(connection, project.id, ("epoch", 1, 0.03), run=1, at=NOW)
+        asked = {"judged": version, "version": version, "run": 1}
+        question = NewApproval(epoch=1, champion=1, approvers=1, reason="better", expires_at=NOW)
+        ask_locked(connection, project.id, question, **asked, at=NOW)
+        word = {"word": "refuse", "who": "api", "reason": "no", "at": NOW}
+        connection.execute(approval_words.insert().values(approval_id=1, **word))
         told = {"source": "pseudo", "revoked": 1, "reason": "wrong", "actor": "ann", "at": NOW}
         connection.execute(revocations.insert().values(project_id=project.id, batch=1, **told))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi.testclient import TestClient
+from hostile_trust import hostile_reports
 from small_house import NOW, make_champion, make_model, make_project, open_registry
 
 from automl.schema import Schema
@@ -114,7 +116,10 @@ def hostile_home(registry: Registry) -> None:
         estimator=HOSTILE[:200],
         config={HOSTILE: LONG, "nested": [{"a": HOSTILE}]},
         dataset_version=1,
-        attachments=model.attachments,
+        attachments={
+            **model.attachments,
+            "trust": registry.blobs.put(json.dumps(hostile_reports(HOSTILE, LONG)).encode(), at=NOW),
+        },
         details={
             **model.details,
             "score": 0.89,

@@ -275,6 +275,16 @@ def test_where_a_person_promotes_a_proven_challenger_waits_for_approval(registry
     assert house.probation.status is ProbationStatus.ANNOTATED
     assert house.probation.reason.startswith("Awaiting approval")
     assert house.project.champion == 1
+    (asked,) = registry.approvals.open(house.project.id)
+    assert (asked.probation, asked.champion, asked.version) == (
+        house.probation.number,
+        1,
+        house.probation.other,
+    )
+    assert (asked.run, asked.reason) == (
+        registry.models.get(house.project.id, asked.version).run,
+        house.probation.reason,
+    )
 
 
 def test_a_shadow_beyond_the_limit_of_the_process_is_left_out_and_named(registry: Registry) -> None:

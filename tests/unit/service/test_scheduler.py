@@ -11,6 +11,7 @@ from small_house import NOW, make_champion, make_model, make_project, open_regis
 from registry.errors import Conflict
 from registry.records import Project, RunStatus
 from registry.store import Registry
+from service.approving import Approving
 from service.metrics import Metrics
 from service.scheduler import Scheduler
 from service.settings import Settings
@@ -52,6 +53,8 @@ def scheduler(registry: Registry, clock: Clock) -> Scheduler:
         estimate_watch=cast(Any, Idle()),
         forecast_watch=cast(Any, Idle()),
         outlier_watch=cast(Any, Idle()),
+        fairness_watch=cast(Any, Idle()),
+        approving=Approving(registry, clock=clock, metrics=Metrics(), on_change=lambda: None),
         maintain=lambda: None,
     )
 
