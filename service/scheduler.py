@@ -21,6 +21,7 @@ from registry.leases import DueMove
 from registry.records import Project, Run
 from registry.store import Registry
 from service.approving import Approving
+from service.attribution_watch import AttributionWatch
 from service.clock import Clock
 from service.conclusion import ended, queued
 from service.drift_watch import DriftWatch
@@ -72,6 +73,7 @@ class Scheduler:
         estimate_watch: EstimateWatch,
         forecast_watch: ForecastWatch,
         outlier_watch: OutlierWatch,
+        attribution_watch: AttributionWatch,
         approving: Approving,
         maintain: Callable[[], None],
     ) -> None:
@@ -81,7 +83,14 @@ class Scheduler:
         self._metrics = metrics
         self._workshop = workshop
         self._forecast_watch = forecast_watch
-        self._row_watches = (drift_watch, quality_watch, probation_watch, estimate_watch, outlier_watch)
+        self._row_watches = (
+            drift_watch,
+            quality_watch,
+            probation_watch,
+            estimate_watch,
+            outlier_watch,
+            attribution_watch,
+        )
         self._approving = approving
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}

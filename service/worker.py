@@ -25,6 +25,7 @@ STAGES = {
     "judge": "service.stages.judge",
     "refit": "service.stages.refit",
     "drift": "service.stages.drift",
+    "attribution": "service.stages.attribution",
     "replay": "service.stages.replay",
     "series": "service.stages.series",
     "forecast_search": "service.stages.forecast_search",
