@@ -16,8 +16,10 @@ from service.commands import (
     labels,
     models,
     monitoring,
+    outside,
     projects,
     replay,
+    reproduce,
     rows,
     stored,
     watching,
@@ -118,6 +120,8 @@ app.command()(models.runs)
 app.command()(models.decisions)
 app.command()(models.models)
 app.command()(cards.card)
+app.command()(reproduce.reproduce)
+app.command()(outside.export)
 app.command()(models.promote)
 app.command()(models.rollback)
 app.command()(approvals.approvals)
