@@ -27,6 +27,7 @@ from service.conclusion import ended, queued
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.facts import gather
+from service.fairness_watch import FairnessWatch
 from service.forecasts.kind import is_forecasting
 from service.forecasts.watch import ForecastWatch
 from service.metrics import Metrics
@@ -74,6 +75,7 @@ class Scheduler:
         forecast_watch: ForecastWatch,
         outlier_watch: OutlierWatch,
         attribution_watch: AttributionWatch,
+        fairness_watch: FairnessWatch,
         approving: Approving,
         maintain: Callable[[], None],
     ) -> None:
@@ -90,6 +92,7 @@ class Scheduler:
             estimate_watch,
             outlier_watch,
             attribution_watch,
+            fairness_watch,
         )
         self._approving = approving
         self._maintain = maintain

@@ -234,6 +234,7 @@ class House:
             forecast_watch=cast(Any, Idle()),
             outlier_watch=cast(Any, Idle()),
             attribution_watch=cast(Any, Idle()),
+            fairness_watch=cast(Any, Idle()),
             approving=self.approving,
             maintain=lambda: None,
         )
