@@ -21,7 +21,7 @@ from automl.engines.protocol import Start
 from automl.engines.rebuilding import built, described, kind
 from automl.engines.trials import Allowance, SearchOver, Trials, Tried
 
-SHARE = 0.27
+SHARE = 0.3
 """What was found before is begun within so much of the time for trials."""
 ZERO_SHOT = "portfolio"
 _OTHER_KINDS = ("lightgbm", "linear", "xgboost")
