@@ -15,15 +15,13 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from automl.candidate import Candidate
+from automl.engines.allowance import Allowance
 from automl.engines.evaluation import Floats, Fold, Prepared, Sample
 from automl.engines.plain import plain, requirements
 from automl.engines.protocol import Start, Trial
 from automl.engines.rebuilding import described
 from automl.errors import AutoMLError, SearchFailed
 
-_OVERTIME = 0.33
-"""Share of the budget by which the final training may overrun; the caller ends a search at 0.5."""
-_LEAST_SECONDS = 0.005
 _CAUTION = 1.25
 """Training on all rows is expected to take so much longer than its rows alone would say."""
 
@@ -34,52 +32,6 @@ class Hopeless(AutoMLError):
 
 class SearchOver(AutoMLError):
     """The time, or the trials, are used up. Ends an engine's own loop and never leaves ``automl.engines``."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Allowance:
-    """How long the next trial may take, so that the best can still be trained on all rows in the budget.
-
-    Seconds count from when the allowance is made. ``refit_ratio`` is how much longer training on all rows
-    takes than a trial's training, ``refit_seconds`` what it is expected to take for the best so far.
-    """
-
-    budget_seconds: float
-    refit_ratio: float = 1.0
-    refit_seconds: float = 0.0
-    clock: Callable[[], float] = time.perf_counter
-    started: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.started = self.clock()
-
-    @property
-    def used(self) -> float:
-        return self.clock() - self.started
-
-    @property
-    def left(self) -> float:
-        return self.budget_seconds - self.used
-
-    def trial_seconds(self) -> float:
-        """Seconds of training for the next trial, over all folds; 0 when the search should end.
-
-        Never more than half of the budget (a sixth once something has a score), and never so long that
-        training the trial's own winner, or the best so far, on all rows would not fit in what is left. As
-        long as nothing has a score the overtime may be used too: one late model is better than none.
-        """
-        first = not self.refit_seconds
-        left = self.left + (_OVERTIME * self.budget_seconds if first else 0.0)
-        seconds = min(
-            left / (1.0 + self.refit_ratio),
-            left - self.refit_seconds,
-            self.budget_seconds / (2 if first else 6),
-        )
-        return seconds if seconds > max(0.02 * self.budget_seconds, _LEAST_SECONDS) else 0.0
-
-    def refit_limit(self) -> float:
-        """Seconds the final training may take: what is left, and in need a third of the budget beyond it."""
-        return max(self.left + _OVERTIME * self.budget_seconds, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +79,8 @@ class Trials:
     """Runs, reports and remembers the trials of one engine's search.
 
     Where several search at once, ``turns`` says who may try, ``hear`` is told of each trial with a score, and
-    ``behind`` says of a trial's scores on its first folds whether to give it up. ``model`` describes what is tried where
+    ``behind`` says of a trial's scores on its first folds whether to give it up, ``promising`` of its score at a glance
+    whether to go on to the folds. ``model`` describes what is tried where
     that is one of the past; ``done`` are configurations of this engine that were tried in this search before it began.
     """
 
@@ -140,12 +93,15 @@ class Trials:
     turns: Turns = field(default_factory=Alone)
     hear: Callable[[Tried], None] = lambda tried: None
     behind: Callable[[list[float]], bool] = lambda scores: False
+    promising: Callable[[str, float], bool] = lambda estimator, score: True
     model: Mapping[str, Any] | None = None
     done: Sequence[Mapping[str, Any]] = ()
     tried: list[Tried] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     count: int = 0
     seconds: float = 0.0
+    at_a_glance: bool = False
+    _trying: str = ""
     _fitted: tuple[Fold, Any] | None = None
     _answers: list[npt.NDArray[np.float32]] = field(default_factory=list)
     _scores: list[float] = field(default_factory=list)
@@ -180,7 +136,7 @@ class Trials:
     ) -> float | None:
         began = time.perf_counter()
         score, error, training, whole = None, None, 0.0, True
-        self._answers, self._scores = [], []
+        self._answers, self._scores, self._trying = [], [], estimator
         try:
             score, training = attempt()
         except Hopeless:
@@ -239,6 +195,20 @@ class Trials:
         began = time.perf_counter()
         ask(fold.X[:1])
         return time.perf_counter() - began
+
+    def cross_validate(self, fit: Callable[[Fold], Any]) -> tuple[float, float]:
+        """Score and seconds of training of what ``fit`` makes of each fold; at a glance first, where there is one.
+        Raises Hopeless when the trial is given up."""
+        glance, began = self.prepared.glance, time.perf_counter()
+        if glance is not None and self.at_a_glance:
+            answers = self.prepared.answers(glance, fit(glance))
+            score = float(self.prepared.metric.score(glance.y, answers, glance.weights))
+            if not self.promising(self._trying, score):
+                self._scores = [score]
+                raise Hopeless(
+                    f"not among the better half of what was looked at, after {time.perf_counter() - began:.2g} s"
+                )
+        return self.prepared.cross_validate(fit, self.keep)
 
     def keep(self, fold: Fold, model: Any, answers: Floats, score: float) -> None:
         """Remember what the trial under way gave on a fold. Raises Hopeless when it is given up."""
