@@ -46,8 +46,7 @@ def once(client: httpx.Client, project: str, file: Path, row: dict[str, Any]) ->
         told = client.post(f"/v1/projects/{project}/predict", json={"rows": [row]})
         if told.status_code == 200:
             seconds = time.perf_counter() - answered
-            champion = client.get(f"/v1/projects/{project}/champion").json()
-            return {"upload": answered - began, "model": seconds, "version": champion.get("version")}
+            return {"upload": answered - began, "model": seconds, "version": told.json()["model_version"]}
         time.sleep(POLL_SECONDS)
     raise SystemExit(f"no model answered within {waited:.0f} s: {told.status_code} {told.text[:300]}")
 

@@ -26,9 +26,6 @@ TRIAL_ROWS = 60_000
 """A trial trains on at most this many rows of a fold, drawn at random; the winner on all rows."""
 VALIDATION_ROWS = 20_000
 """A trial is scored on at most this many rows of a fold, drawn at random."""
-GLANCE_SHARE = 0.2
-"""Of the last fold's training rows."""
-GLANCE_VALIDATION_ROWS = 5_000
 _FEW_ROWS, _MANY_ROWS = 20_000, 100_000
 
 Floats = npt.NDArray[np.float64]
@@ -64,17 +61,13 @@ class Fold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A problem made ready: the folds in use, all rows, and the preprocessing that was fitted on all rows.
-
-    Of many rows a ``glance`` is a part of the last fold: what is bad on that need not be tried on all.
-    """
+    """A problem made ready: the folds in use, all rows, and the preprocessing that was fitted on all rows."""
 
     folds: tuple[Fold, ...]
     full: Sample
     preprocessing: Pipeline
     metric: Metric
     n_classes: int
-    glance: Fold | None = None
 
     @property
     def fold_rows(self) -> int:
@@ -154,29 +147,6 @@ def prepare(problem: Problem, *, seed: int) -> Prepared:
         preprocessing=preprocessing,
         metric=metric(problem.task.metric),
         n_classes=len(problem.task.classes) if problem.task.is_classification else 0,
-        glance=None if len(problem.y) <= _FEW_ROWS else _glance(folds[-1], rng),
-    )
-
-
-def _glance(fold: Fold, rng: np.random.Generator) -> Fold | None:
-    """A part of the fold's rows as they were prepared; None where that lacks one of its classes."""
-    train = fold.train
-    rows = _at_most(np.arange(len(train.y)), round(GLANCE_SHARE * len(train.y)), rng)
-    valid = _at_most(np.arange(len(fold.y)), GLANCE_VALIDATION_ROWS, rng)
-    if len(np.unique(train.y[rows])) < len(train.present):
-        return None
-    part = Sample(
-        X=train.X[rows],
-        y=train.y[rows],
-        present=train.present,
-        weights=None if train.weights is None else train.weights[rows],
-    )
-    return Fold(
-        train=part,
-        X=fold.X[valid],
-        y=fold.y[valid],
-        weights=None if fold.weights is None else fold.weights[valid],
-        preprocessing=fold.preprocessing,
     )
 
 

@@ -159,11 +159,10 @@ def _attempt(estimator: Any, trials: Trials, seconds: float) -> tuple[float, flo
         estimator.cleanup()
         share = seconds * len(fold.train.y) / trials.prepared.fold_rows
         estimator.fit(fold.train.X, fold.train.y, budget=share, **fold.train.fit_params)
-        if fold is not trials.prepared.glance:
-            rounds.append(_rounds(estimator.model))
+        rounds.append(_rounds(estimator.model))
         return estimator.model
 
-    result = trials.cross_validate(fit)
+    result = trials.prepared.cross_validate(fit, trials.keep)
     if all(rounds):
         # What had a score was a model of so many rounds: FLAML, the report and the refit must know.
         estimator.params["n_estimators"] = max(1, round(float(np.mean(rounds))))

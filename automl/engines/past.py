@@ -174,7 +174,7 @@ def _attempt(trials: Trials, seed: int, seconds: float) -> tuple[float, float]:
         made = built(description)
         return made.fit(fold.train.X, fold.train.y, **weighed(made, fold.train.weights))
 
-    score: tuple[float, float] = within(1.5 * seconds, trials.cross_validate, fit)
+    score: tuple[float, float] = within(1.5 * seconds, prepared.cross_validate, fit, trials.keep)
     return score
 
 

@@ -50,7 +50,6 @@ class Pool:
     _offered: float | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _heard: int = 0
-    _glances: list[float] = field(default_factory=list)
 
     def hear(self, tried: Tried) -> None:
         with self._lock:
@@ -105,15 +104,6 @@ class Pool:
         )
         reach = self.prepared.loss(middle.score) - self.prepared.loss(best.score)
         return gap > max(float(np.std(best.fold_scores)), 2.0 * reach) * (1.0 + _FAR)
-
-    def promising(self, estimator: str, score: float) -> bool:
-        """Whether a trial's score at a glance is among the better half of all of them so far. The first few are, and the
-        first of each kind of model, because a blend lives on what differs."""
-        with self._lock:
-            loss = self.prepared.loss(score)
-            self._glances.append(loss)
-            known = any(one.estimator == estimator for one in self.kept)
-            return not known or len(self._glances) <= _FEW or loss <= float(np.median(self._glances))
 
     def let_go(self) -> None:
         """Hold no fitted model any longer; what they answered stays."""

@@ -191,8 +191,6 @@ def _runner(
         turns=pool.turns,
         hear=pool.hear,
         behind=pool.behind,
-        promising=pool.promising,
-        at_a_glance=True,
         done=[start.config for start, _ in past.tried if start.engine == name],
     )
     return _Runner(

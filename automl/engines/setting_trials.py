@@ -59,7 +59,7 @@ def attempt(
     def fit(fold: Fold) -> Any:
         made = portfolio.model(setting, n_classes=prepared.n_classes, seed=seed)
         fitted, stopped = _early(made, setting, fold, seconds * len(fold.train.y) / prepared.fold_rows, about)
-        if stopped and fold is not prepared.glance:
+        if stopped:
             rounds.append(stopped)
             mean = max(1, round(float(np.mean(rounds))))
             used.append({"kind": setting.kind, "params": {**setting.params, "n_estimators": mean}})
@@ -67,7 +67,7 @@ def attempt(
 
     with unheard_timeouts():
         # Boosting ends by itself when its share is used up; scoring takes time too.
-        result: tuple[float, float] = within(1.5 * seconds, trials.cross_validate, fit)
+        result: tuple[float, float] = within(1.5 * seconds, prepared.cross_validate, fit, trials.keep)
     return result
 
 

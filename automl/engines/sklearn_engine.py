@@ -119,7 +119,7 @@ def _attempt(setting: Setting, trials: Trials, seed: int, seconds: float) -> tup
         made = settings.model(setting, n_classes=n_classes, seed=seed)
         return made.fit(fold.train.X, fold.train.y, **fold.train.fit_params)
 
-    score: tuple[float, float] = _within(seconds, trials.cross_validate, fit)
+    score: tuple[float, float] = _within(seconds, trials.prepared.cross_validate, fit, trials.keep)
     return score
 
 

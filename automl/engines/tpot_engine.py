@@ -142,7 +142,7 @@ def _attempt(recipe: Recipe, trials: Trials, seconds: float) -> tuple[float, flo
     def fit(fold: Fold) -> Any:
         return recipes.fit(recipe, fold.train.X, fold.train.y, fold.train.weights)
 
-    score: tuple[float, float] = within(seconds, trials.cross_validate, fit)
+    score: tuple[float, float] = within(seconds, trials.prepared.cross_validate, fit, trials.keep)
     return score
 
 

@@ -79,8 +79,7 @@ class Trials:
     """Runs, reports and remembers the trials of one engine's search.
 
     Where several search at once, ``turns`` says who may try, ``hear`` is told of each trial with a score, and
-    ``behind`` says of a trial's scores on its first folds whether to give it up, ``promising`` of its score at a glance
-    whether to go on to the folds. ``model`` describes what is tried where
+    ``behind`` says of a trial's scores on its first folds whether to give it up. ``model`` describes what is tried where
     that is one of the past; ``done`` are configurations of this engine that were tried in this search before it began.
     """
 
@@ -93,15 +92,12 @@ class Trials:
     turns: Turns = field(default_factory=Alone)
     hear: Callable[[Tried], None] = lambda tried: None
     behind: Callable[[list[float]], bool] = lambda scores: False
-    promising: Callable[[str, float], bool] = lambda estimator, score: True
     model: Mapping[str, Any] | None = None
     done: Sequence[Mapping[str, Any]] = ()
     tried: list[Tried] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     count: int = 0
     seconds: float = 0.0
-    at_a_glance: bool = False
-    _trying: str = ""
     _fitted: tuple[Fold, Any] | None = None
     _answers: list[npt.NDArray[np.float32]] = field(default_factory=list)
     _scores: list[float] = field(default_factory=list)
@@ -136,7 +132,7 @@ class Trials:
     ) -> float | None:
         began = time.perf_counter()
         score, error, training, whole = None, None, 0.0, True
-        self._answers, self._scores, self._trying = [], [], estimator
+        self._answers, self._scores = [], []
         try:
             score, training = attempt()
         except Hopeless:
@@ -195,20 +191,6 @@ class Trials:
         began = time.perf_counter()
         ask(fold.X[:1])
         return time.perf_counter() - began
-
-    def cross_validate(self, fit: Callable[[Fold], Any]) -> tuple[float, float]:
-        """Score and seconds of training of what ``fit`` makes of each fold; at a glance first, where there is one.
-        Raises Hopeless when the trial is given up."""
-        glance, began = self.prepared.glance, time.perf_counter()
-        if glance is not None and self.at_a_glance:
-            answers = self.prepared.answers(glance, fit(glance))
-            score = float(self.prepared.metric.score(glance.y, answers, glance.weights))
-            if not self.promising(self._trying, score):
-                self._scores = [score]
-                raise Hopeless(
-                    f"not among the better half of what was looked at, after {time.perf_counter() - began:.2g} s"
-                )
-        return self.prepared.cross_validate(fit, self.keep)
 
     def keep(self, fold: Fold, model: Any, answers: Floats, score: float) -> None:
         """Remember what the trial under way gave on a fold. Raises Hopeless when it is given up."""
