@@ -11,13 +11,16 @@ from service.commands import (
     alerts,
     approvals,
     cards,
+    fairness,
     forecasts,
     keys,
     labels,
     models,
     monitoring,
+    outside,
     projects,
     replay,
+    reproduce,
     rows,
     stored,
     watching,
@@ -118,6 +121,8 @@ app.command()(models.runs)
 app.command()(models.decisions)
 app.command()(models.models)
 app.command()(cards.card)
+app.command()(reproduce.reproduce)
+app.command()(outside.export)
 app.command()(models.promote)
 app.command()(models.rollback)
 app.command()(approvals.approvals)
@@ -128,6 +133,7 @@ app.command()(watching.status)
 app.command()(watching.drift)
 app.command()(watching.outliers)
 app.command()(watching.performance)
+app.command()(fairness.fairness)
 app.command()(replay.replay)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(monitoring.app, name="monitoring")

@@ -107,6 +107,14 @@ class Settings(BaseSettings):
     )
     smtp_password: SecretStr | None = Field(default=None, description="password of smtp_user; stored nowhere")
     smtp_from: str | None = Field(default=None, description="sender of alerts by e-mail")
+    openlineage_url: str | None = Field(
+        default=None,
+        pattern=r"^(https?|file)://[^\s]+$",
+        description="where OpenLineage events of runs go: an http(s) address, or a file (file:///…), one a line",
+    )
+    openlineage_key: SecretStr | None = Field(
+        default=None, description="sent to openlineage_url as bearer token"
+    )
     min_free_bytes: int = Field(
         default=1024 * MIB,
         ge=0,
