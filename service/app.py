@@ -24,6 +24,7 @@ from service.api import (
     cards,
     data,
     docs,
+    energy,
     engines,
     forecasts,
     health,
@@ -48,6 +49,7 @@ from service.dashboard import site as dashboard
 from service.dashboard.turns import breathe
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
+from service.energy.serving import serving_wh
 from service.estimate_watch import EstimateWatch
 from service.explaining import Explaining
 from service.forecasts.asking import Forecasting
@@ -164,6 +166,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         runs,
         models,
         approvals,
+        energy,
         cards,
         monitoring,
         outliers,
@@ -261,6 +264,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         clock=clock,
         log_bytes=lambda: observation.waiting_bytes,
         most_log_bytes=settings.max_journal_bytes,
+        serving_wh=lambda: serving_wh(settings),
     )
     metrics.registry.register(standing)
     metrics.refresh = standing.read

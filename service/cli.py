@@ -11,6 +11,7 @@ from service.commands import (
     alerts,
     approvals,
     cards,
+    energy,
     forecasts,
     keys,
     labels,
@@ -128,6 +129,7 @@ app.command()(watching.status)
 app.command()(watching.drift)
 app.command()(watching.outliers)
 app.command()(watching.performance)
+app.command()(energy.energy)
 app.command()(replay.replay)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(monitoring.app, name="monitoring")
