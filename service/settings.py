@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     country: str | None = Field(
         default=None,
         pattern=r"^[A-Z]{3}$",
-        description="where this runs, as a three-letter code (ISO 3166): its grid turns energy into CO2; the world's when unset",
+        description="three-letter code (ISO 3166) of where this runs, for the CO2 of its grid; the world's when unset",
     )
     grid_g_per_kwh: float | None = Field(
         default=None,
