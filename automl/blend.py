@@ -85,17 +85,43 @@ def select(
     return Choice(weights=weights, score=pick.score(weights, list(folds)), gain=float(np.mean(finite)))
 
 
+def given(
+    models: Sequence[Answers], truths: Sequence[Truth], measure: Metric, weights: dict[int, float]
+) -> Choice | None:
+    """A blend whose weights were known before: it was chosen by none of these rows, the single model that it is
+    compared with by all folds but the one that is asked. None where there are fewer than two folds, or none tells.
+
+    >>> from automl.metrics import metric
+    >>> y = np.arange(8.0); halves = lambda a: (a[:4], a[4:])
+    >>> asked = [Truth(y=part) for part in halves(y)]
+    >>> given([halves(y + 1), halves(y - 1)], asked, metric("rmse"), {0: 0.5, 1: 0.5}).gain
+    1.0
+    """
+    folds = range(len(truths))
+    if len(folds) < 2:
+        return None
+    pick = _Picker(models, truths, measure)
+    gains = []
+    for held in folds:
+        single = pick.single([fold for fold in folds if fold != held])
+        gains.append(measure.gain(pick.score(weights, [held]), pick.score({single: 1.0}, [held])))
+    finite = [gain for gain in gains if math.isfinite(gain)]
+    if not finite:
+        return None
+    return Choice(weights=weights, score=pick.score(weights, list(folds)), gain=float(np.mean(finite)))
+
+
 class _Picker:
     def __init__(
         self,
         models: Sequence[Answers],
         truths: Sequence[Truth],
         measure: Metric,
-        rounds: int,
-        members: int,
-        costs: Sequence[float],
-        allowed: float,
-        expired: Callable[[], bool],
+        rounds: int = 0,
+        members: int = 0,
+        costs: Sequence[float] = (),
+        allowed: float = math.inf,
+        expired: Callable[[], bool] = lambda: False,
     ) -> None:
         self._models = models
         self._truths = truths
@@ -105,6 +131,7 @@ class _Picker:
         self._costs = costs
         self._allowed = allowed
         self._expired = expired
+        self._known: dict[tuple[int, tuple[tuple[int, int], ...]], float] = {}
 
     def single(self, folds: Sequence[int]) -> int:
         scores = [self._loss([model[fold] for fold in folds], folds) for model in self._models]
@@ -117,33 +144,36 @@ class _Picker:
     def weights(self, folds: Sequence[int]) -> dict[int, float]:
         """Greedily, and as they were when they were best."""
         first = self.single(folds)
-        counts, sums = {first: 1}, [np.asarray(self._models[first][fold], dtype=np.float64) for fold in folds]
-        best, kept = self._loss(sums, folds), dict(counts)
+        counts = {first: 1}
+        best, kept = self._mixed(counts, folds), dict(counts)
         for step in range(2, self._rounds + 1):
             tried = [
-                (
-                    self._loss(
-                        [
-                            (total + self._models[at][fold]) / step
-                            for total, fold in zip(sums, folds, strict=True)
-                        ],
-                        folds,
-                    ),
-                    at,
-                )
+                (self._mixed({**counts, at: counts.get(at, 0) + 1}, folds), at)
                 for at in self._affordable(counts)
             ]
             if not tried or self._expired():
                 break
             loss, at = min(tried)
             counts[at] = counts.get(at, 0) + 1
-            sums = [total + self._models[at][fold] for total, fold in zip(sums, folds, strict=True)]
             if loss < best:
                 best, kept = loss, dict(counts)
             elif step > 2 + sum(kept.values()):
                 break
         whole = sum(kept.values())
         return {at: count / whole for at, count in sorted(kept.items())}
+
+    def _mixed(self, counts: dict[int, int], folds: Sequence[int]) -> float:
+        """The loss of the mean of so many of each model. Selections that leave out another fold go the same way for
+        long: what one of them measured on a fold is not measured again for the next."""
+        key, whole = tuple(sorted(counts.items())), sum(counts.values())
+        losses = []
+        for fold in folds:
+            if (fold, key) not in self._known:
+                total = sum(count * self._models[at][fold] for at, count in key)
+                self._known[fold, key] = self._loss([total / whole], [fold])
+            losses.append(self._known[fold, key])
+        finite = [loss for loss in losses if math.isfinite(loss)]
+        return float(np.mean(finite)) if finite else math.inf
 
     def _affordable(self, counts: dict[int, int]) -> list[int]:
         spent = sum(self._costs[at] for at in counts)

@@ -17,7 +17,8 @@ class Candidate:
     engine can start from. ``requirements`` maps distribution names to the versions the pipeline was made
     with and needs to be read again. ``partial``: trained on the rows of one fold only, because training on all
     did not end in time. ``recipe`` says of each model in it (``engine``, ``estimator``, ``config``, ``weight``,
-    ``model``) what a later search needs to begin with it.
+    ``seconds`` of training, ``model``) what a later search needs to begin with it; parts of weight 0 are in no model, but
+    were good.
     """
 
     engine: str

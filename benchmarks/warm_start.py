@@ -2,10 +2,10 @@
 
     python benchmarks/warm_start.py [--quick] [--only STREAM ...] [--snapshots N] [--budget SECONDS] [--work FOLDER]
 
-Each stream's snapshots are searched cold, one after the other; each later one is searched again with what the cold
-searches before it found. The table says what each had after a third of the cold one's seconds, when the warm one first
-had the cold one's final score, and which share of the cold one's seconds that is. Results are kept in the work folder,
-so a long comparison goes on where it was.
+Each stream's first snapshot is searched cold. Each later one is searched twice: cold, and warm, with what the warm
+searches before it found, as a project's runs follow one another. The table says what each had after a third of the
+cold one's seconds, when the warm one first had the cold one's final score, and which share of the cold one's seconds
+that is. Results are kept in the work folder, so a long comparison goes on where it was.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def compare(asked: argparse.Namespace, name: str, kept: dict[str, Any], file: Pa
             warm = kept[f"{name}/{at}/warm/{asked.budget:g}/{asked.seed}"]
             lines.append({"snapshot": f"{name} {at}", **line(name, cold, warm)})
             print(json.dumps(lines[-1]), file=sys.stderr, flush=True)
-        past.insert(0, cold["winner"])
+        past.insert(0, (warm if at else cold)["winner"])
     return lines
 
 

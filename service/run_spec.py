@@ -13,7 +13,7 @@ from service.demands import embargo_seconds, holdout_rule, rules
 from service.policy import Policy
 
 _PAST_MODELS = 6
-_MOST_STARTS = 12
+_MOST_STARTS = 16
 
 
 def specification(
@@ -72,22 +72,24 @@ def recipes(champion: Model | None, models: Sequence[Model]) -> list[list[Mappin
 def past_starts(recipes: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """What past models were made of, the likeliest model first, as starts.
 
-    The first of each kind come before the second of any: time may do for a few, and models that differ blend best.
-    Within a kind the likelier model comes first, of one model the weightier part.
+    All parts of the first model come first, so that its blend can stand soon. Of the others the first of each kind come
+    before the second of any: time may do for a few, and models that differ blend best. Within a kind the likelier
+    model comes first, of one model the weightier part; what was part of no model (weight 0) comes last, the quick first.
     """
     known: list[dict[str, Any]] = []
-    rounds: list[int] = []
+    order: list[tuple[int, float, int]] = []
     of_kind: Counter[str] = Counter()
-    for recipe in recipes:
+    for at, recipe in enumerate(recipes):
         for one in sorted(recipe, key=lambda part: -part["weight"]):
             start = {name: one[name] for name in ("engine", "estimator", "config", "model")}
-            if start in known:
+            if start in [{name: each[name] for name in start} for each in known]:
                 continue
-            known.append(start)
-            rounds.append(of_kind[one["estimator"]])
+            leads = not at and one["weight"] > 0
+            known.append({**start, "share": one["weight"] if leads else 0.0})
+            slow = 0.0 if one["weight"] > 0 else 1e-3 + one.get("seconds", 0.0)
+            order.append((-1 if leads else of_kind[one["estimator"]], slow, len(order)))
             of_kind[one["estimator"]] += 1
-    order = sorted(range(len(known)), key=lambda at: (rounds[at], at))
-    return [known[at] for at in order[:_MOST_STARTS]]
+    return [known[at] for _, _, at in sorted(order)[:_MOST_STARTS]]
 
 
 def _recipe(model: Model) -> list[Mapping[str, Any]]:

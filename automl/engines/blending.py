@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.pipeline import Pipeline
 
-from automl.blend import Choice, Truth, select
 from automl.calibration import chosen
 from automl.candidate import Candidate
 from automl.engines.blended import BlendClassifier, BlendRegressor
+from automl.engines.choosing import BlendRule, Chosen, Limits, best_choice
 from automl.engines.evaluation import Prepared
 from automl.engines.plain import plain, requirements
-from automl.engines.rebuilding import described
+from automl.engines.protocol import Start
+from automl.engines.rebuilding import described, kind
 from automl.engines.trials import Allowance, Tried
 from automl.metrics import metric
 
 ENGINE = "blend"
 IN_CONFIG = ("engine", "estimator", "config", "weight")
 """What a blend's configuration says of each member."""
-_CANDIDATES = 24
-_ROWS = 6_000
-_SELECTING = 0.06
-_BLOCKS = 4
+_KINDS, _OTHERS = 5, 3
+"""Of each as many reserves at most."""
 
 Refit = Callable[[Tried, float], Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlendRule:
-    """A blend stands where it beats the best single model by more than ``margin`` (the metric's unit) on folds that took
-    no part in choosing it. It has at most ``members`` models, which answer one row within ``row_seconds`` together."""
-
-    margin: float = 0.0
-    members: int = 6
-    row_seconds: float | None = None
-    calibrate: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,40 +43,27 @@ def finish(
     prepared: Prepared,
     rule: BlendRule | None,
     refit: Refit,
+    limits: Limits,
     *,
-    allowance: Allowance,
-    at_once: int,
-    seed: int,
+    starts: Sequence[Start] = (),
+    standing: Chosen | None = None,
 ) -> Finish:
-    """The candidate of a search whose trials are ``kept``, best first."""
-    report: dict[str, Any] = {"used": False, "reason": "no blend is asked for, or there was nothing to blend"}
+    """The candidate of a search whose trials are ``kept``, best first, which began with ``starts`` and has a blend
+    ``standing`` from then."""
+    report: Mapping[str, Any] = {
+        "used": False,
+        "reason": "no blend is asked for, or there was nothing to blend",
+    }
     if rule is not None:
-        choice, pool, report = _best_choice(kept, prepared, rule, allowance, at_once, seed)
-        if report["used"] and choice is not None:
-            made = _blend(choice, pool, prepared, rule, refit, allowance, at_once, seed)
+        choice = best_choice(kept, prepared, rule, limits, starts=starts, standing=standing)
+        report = choice.report
+        if choice.used:
+            made = _blend(choice, kept, prepared, rule, refit, limits)
             if made is not None:
                 return Finish(candidate=made, report={**report, "calibration": _way(made)})
-            report = {
-                **report,
-                "used": False,
-                "reason": "its members could not be trained on all rows in time",
-            }
-    return Finish(candidate=_single(kept, prepared, refit, allowance), report=report)
-
-
-def _best_choice(
-    kept: Sequence[Tried], prepared: Prepared, rule: BlendRule, allowance: Allowance, at_once: int, seed: int
-) -> tuple[Choice | None, Sequence[Tried], dict[str, Any]]:
-    """Of all that is kept, or where that is no better than a single model, of what past runs were made of alone."""
-    choice, pool = choose(kept, prepared, rule, allowance, at_once, seed)
-    report = told(choice, pool, rule, prepared)
-    past = [tried for tried in kept if tried.model is not None]
-    if report["used"] or len(past) < 2:
-        return choice, pool, report
-    other, others = choose(past, prepared, rule, allowance, at_once, seed)
-    again = told(other, others, rule, prepared)
-    beaten = other is None or prepared.loss(other.score) >= prepared.loss(kept[0].score)
-    return (choice, pool, report) if beaten or not again["used"] else (other, others, again)
+            reason = "its members could not be trained on all rows in time"
+            report = {**report, "used": False, "reason": reason}
+    return Finish(candidate=_single(kept, prepared, refit, limits.allowance), report=report)
 
 
 def _single(
@@ -102,7 +75,7 @@ def _single(
             continue
         try:
             model = refit(tried, limit)
-            recipe = [ingredient(tried, 1.0, model)]
+            recipe = [ingredient(tried, 1.0, model), *reserves(kept, [tried], [model])]
             return _candidate(
                 tried.engine, tried.estimator, tried.config, tried.score, model, prepared, recipe
             )
@@ -111,107 +84,15 @@ def _single(
     return None
 
 
-def choose(
+def _blend(
+    choice: Chosen,
     kept: Sequence[Tried],
     prepared: Prepared,
     rule: BlendRule,
-    allowance: Allowance,
-    at_once: int,
-    seed: int,
-    *,
-    rounds: int = 20,
-) -> tuple[Choice | None, Sequence[Tried]]:
-    """How to blend what is kept, and the trials that the choice's positions are of."""
-    # Members train side by side, so together they may take what is left as often as there are cores.
-    time_left = max(allowance.left, 0.0) * at_once * 0.7
-    pool = [tried for at, tried in enumerate(kept) if at == 0 or tried.refit_seconds <= time_left]
-    pool = _varied(pool)[:_CANDIDATES]
-    most = np.inf if rule.row_seconds is None else rule.row_seconds
-    costs = [max(tried.refit_seconds / max(time_left, 1e-9), tried.row_seconds / most) for tried in pool]
-    rows, truths = _rows(prepared, seed)
-    models = [_parts(tried.answers, rows) for tried in pool]
-    until = time.perf_counter() + max(_SELECTING * allowance.budget_seconds, 1.0)
-    choice = select(
-        models,
-        truths,
-        prepared.metric,
-        rounds=rounds,
-        members=rule.members,
-        costs=costs,
-        allowed=1.0,
-        expired=lambda: time.perf_counter() > until,
-    )
-    return choice, pool
-
-
-def _varied(pool: Sequence[Tried]) -> list[Tried]:
-    """The best of each kind of model before the second of any: many of one kind must not crowd the others out."""
-    first: dict[tuple[str, str], Tried] = {}
-    for tried in pool:
-        first.setdefault((tried.engine, tried.estimator), tried)
-    spared = set(map(id, first.values()))
-    return [*first.values(), *(tried for tried in pool if id(tried) not in spared)]
-
-
-Where = tuple[tuple[int, npt.NDArray[np.intp]], ...]
-
-
-def _rows(prepared: Prepared, seed: int) -> tuple[Where, list[Truth]]:
-    """The validation rows to select by, a sample where they are many; a single fold is cut into blocks."""
-    rng = np.random.default_rng(seed)
-    whole = sum(len(fold.y) for fold in prepared.folds)
-    where: list[tuple[int, npt.NDArray[np.intp]]] = []
-    for at, fold in enumerate(prepared.folds):
-        share = min(1.0, _ROWS / whole)
-        rows = np.sort(rng.permutation(len(fold.y))[: max(1, round(share * len(fold.y)))])
-        parts = [rows] if len(prepared.folds) > 1 else np.array_split(rows, _BLOCKS)
-        where.extend((at, np.asarray(part, dtype=np.intp)) for part in parts if len(part))
-    truths = [
-        Truth(
-            y=prepared.folds[at].y[rows],
-            weights=None if (given := prepared.folds[at].weights) is None else given[rows],
-        )
-        for at, rows in where
-    ]
-    return tuple(where), truths
-
-
-def _parts(answers: Sequence[npt.NDArray[Any]], where: Where) -> list[npt.NDArray[np.float64]]:
-    return [np.asarray(answers[at][rows], dtype=np.float64) for at, rows in where]
-
-
-def told(choice: Choice | None, pool: Sequence[Tried], rule: BlendRule, prepared: Prepared) -> dict[str, Any]:
-    """What is said of a choice, and whether it is ``used``: where its gain is above the rule's margin."""
-    if choice is None:
-        return {"used": False, "reason": "there was not time, or not enough, to choose a blend"}
-    names = ", ".join(
-        f"{share:.0%} {pool[at].engine}'s {pool[at].estimator}" for at, share in choice.weights.items()
-    )
-    facts = {"gain": choice.gain, "score": choice.score, "members": names}
-    if len(choice.weights) < 2:
-        return {**facts, "used": False, "reason": "the best single model is best alone"}
-    unit = prepared.metric.name
-    if not choice.gain > rule.margin:
-        gained = (
-            f"gains {choice.gain:.3g} {unit} on folds that did not choose it, not more than {rule.margin:g}"
-        )
-        return {**facts, "used": False, "reason": f"the blend ({names}) {gained}"}
-    reason = f"{names}: better than the best single model by {choice.gain:.3g} {unit} on folds that did not choose it"
-    return {**facts, "used": True, "reason": reason}
-
-
-def _blend(
-    choice: Choice,
-    pool: Sequence[Tried],
-    prepared: Prepared,
-    rule: BlendRule,
     refit: Refit,
-    allowance: Allowance,
-    at_once: int,
-    seed: int,
+    limits: Limits,
 ) -> Candidate | None:
-    chosen_ones = [(pool[at], share) for at, share in choice.weights.items()]
-    limit = allowance.refit_limit()
+    limit = limits.allowance.refit_limit()
 
     def trained(tried: Tried) -> Any:
         try:
@@ -219,26 +100,27 @@ def _blend(
         except Exception:  # a member less
             return None
 
-    with ThreadPoolExecutor(at_once) as threads:
-        longest = sorted(chosen_ones, key=lambda one: -one[0].refit_seconds)
+    with ThreadPoolExecutor(limits.at_once) as threads:
+        longest = sorted(choice.parts, key=lambda one: -one[0].refit_seconds)
         models = list(threads.map(lambda one: trained(one[0]), longest))
     made = [
         (tried, share, model)
         for (tried, share), model in zip(longest, models, strict=True)
         if model is not None
     ]
-    if len(made) < len(chosen_ones) or len(made) < 2:
+    if len(made) < len(choice.parts) or len(made) < 2:
         return None
     shares = [float(share) for _, share, _ in made]
     members = [model for _, _, model in made]
     if prepared.n_classes:
-        calibration = _calibration(made, prepared, seed) if rule.calibrate else None
+        calibration = _calibration(made, prepared, limits.seed) if rule.calibrate else None
         model: Any = BlendClassifier(members=members, weights=shares, calibration=calibration)
     else:
         model = BlendRegressor(members=members, weights=shares)
     estimator = " + ".join(dict.fromkeys(tried.estimator for tried, _, _ in made))
-    recipe = [ingredient(tried, share, model) for tried, share, model in made]
-    config = {"members": [{name: one[name] for name in IN_CONFIG} for one in recipe]}
+    parts = [ingredient(tried, share, model) for tried, share, model in made]
+    config = {"members": [{name: one[name] for name in IN_CONFIG} for one in parts]}
+    recipe = [*parts, *reserves(kept, [tried for tried, _, _ in made], members)]
     return _candidate(ENGINE, estimator, config, choice.score, model, prepared, recipe)
 
 
@@ -266,6 +148,25 @@ def _way(candidate: Candidate) -> str | None:
     return None if calibration is None else str(calibration["way"])
 
 
+def reserves(kept: Sequence[Tried], members: Sequence[Tried], models: Sequence[Any]) -> list[dict[str, Any]]:
+    """What a later search may begin with besides the members, as parts of no weight: the best trial of each kind of model
+    that is no member (``models`` are the members as they were trained), then the best of the others."""
+    had = {kind(one) for model in models if (one := described(model)) is not None}
+    inside = set(map(id, members))
+    rest = [tried for tried in kept if tried.likeness is not None and id(tried) not in inside]
+    kinds: list[Tried] = []
+    others: list[Tried] = []
+    for tried in rest:
+        assert tried.likeness is not None
+        what = kind(tried.likeness)
+        (others if what in had else kinds).append(tried)
+        had.add(what)
+    return [
+        {**ingredient(tried, 0.0, None), "model": tried.likeness}
+        for tried in (*kinds[:_KINDS], *others[:_OTHERS])
+    ]
+
+
 def ingredient(tried: Tried, share: float, model: Any) -> dict[str, Any]:
     """What a candidate's recipe says of one model in it."""
     return {
@@ -273,7 +174,8 @@ def ingredient(tried: Tried, share: float, model: Any) -> dict[str, Any]:
         "estimator": tried.estimator,
         "config": dict(tried.config),
         "weight": share,
-        "model": described(model),
+        "seconds": round(tried.refit_seconds, 3),
+        "model": None if model is None else described(model),
     }
 
 

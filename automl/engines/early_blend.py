@@ -7,36 +7,31 @@ from typing import Any
 
 from automl.candidate import Candidate
 from automl.engines.blended import BlendClassifier, BlendRegressor
-from automl.engines.blending import ENGINE, IN_CONFIG, BlendRule, choose, ingredient, told
+from automl.engines.blending import ENGINE, IN_CONFIG, ingredient
+from automl.engines.choosing import BlendRule, Chosen, Limits, best_choice
 from automl.engines.evaluation import Fold, Prepared
 from automl.engines.plain import plain, requirements
-from automl.engines.trials import Allowance, Tried
+from automl.engines.protocol import Start
+from automl.engines.trials import Tried
 
-_ROUNDS = 10
 
-
-def early_blend(
-    kept: Sequence[Tried],
-    prepared: Prepared,
-    rule: BlendRule,
-    *,
-    allowance: Allowance,
-    at_once: int,
-    seed: int,
-) -> Candidate | None:
-    """Of what is ``kept``, those that still have their model of the last fold, blended where that is better by the rule.
-
-    What is left if the search is ended early; its members are trained on that fold's rows only.
-    """
+def early_choice(
+    kept: Sequence[Tried], prepared: Prepared, rule: BlendRule, limits: Limits, *, starts: Sequence[Start]
+) -> Chosen | None:
+    """Of what is ``kept``, those that still have their model of the last fold, blended where that is better by the rule."""
     again = [tried for tried in kept if tried.fitted is not None]
-    choice, pool = choose(again, prepared, rule, allowance, at_once, seed, rounds=_ROUNDS)
-    if choice is None or not told(choice, pool, rule, prepared)["used"]:
+    if len(again) < 2:
         return None
+    choice = best_choice(again, prepared, rule, limits, starts=starts)
+    return choice if choice.used else None
+
+
+def early_blend(choice: Chosen, prepared: Prepared) -> Candidate:
+    """What is left if the search is ended early; its members are trained on the last fold's rows only."""
     made: list[tuple[Tried, float, Fold, Any]] = []
-    for at, share in choice.weights.items():
-        fitted = pool[at].fitted
-        assert fitted is not None
-        made.append((pool[at], share, *fitted))
+    for tried, share in choice.parts:
+        assert tried.fitted is not None
+        made.append((tried, share, *tried.fitted))
     members, weights = [model for *_, model in made], [share for _, share, *_ in made]
     blended = BlendClassifier if prepared.n_classes else BlendRegressor
     fold = made[0][2]

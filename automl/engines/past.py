@@ -6,8 +6,8 @@ where the last one ended, and a blend of them can stand.
 
 from __future__ import annotations
 
+import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from automl.engines.evaluation import Fold, Prepared
 from automl.engines.limits import unheard_timeouts, within
 from automl.engines.portfolio import Setting
 from automl.engines.protocol import Start
-from automl.engines.rebuilding import built, described
+from automl.engines.rebuilding import built, described, kind
 from automl.engines.trials import Allowance, SearchOver, Trials, Tried
 
 SHARE = 0.27
@@ -61,22 +61,26 @@ class Again:
         self._trials_of = trials_of
         self._seed = seed
         self.done: list[tuple[Start, Trials]] = []
-        self._threads = [
-            threading.Thread(target=self._work, name=f"past-{at}", daemon=True)
-            for at in range(at_once if self._waiting else 0)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._ended: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._working = at_once if self._waiting else 0
+        for at in range(self._working):
+            threading.Thread(target=self._work, name=f"past-{at}", daemon=True).start()
 
-    def wait(self, seconds: float | None = None) -> bool:
-        """Until all are tried, or the seconds are over; whether any came to an end meanwhile."""
-        before = len(self.done)
-        until = None if seconds is None else time.perf_counter() + seconds
-        for thread in self._threads:
-            thread.join(None if until is None else max(until - time.perf_counter(), 0.0))
-        return len(self.done) > before
+    def another(self) -> bool:
+        """Waits until another one is tried; False when all are, or the time for them is over."""
+        while self._working:
+            if self._ended.get():
+                return True
+            self._working -= 1
+        return False
 
     def _work(self) -> None:
+        try:
+            self._try()
+        finally:
+            self._ended.put(False)
+
+    def _try(self) -> None:
         with unheard_timeouts():
             while True:
                 try:
@@ -93,32 +97,43 @@ class Again:
                 except SearchOver:
                     return
                 self.done.append((start, trials))
+                self._ended.put(True)
 
 
 def with_other_kinds(starts: Sequence[Start], prepared: Prepared, *, seed: int) -> list[Start]:
-    """The starts, and before those that only vary a kind the portfolio's first settings of quick kinds they lack:
-    a blend lives on what differs. As they are where none has a model."""
-    kinds = {_kind(start.model) for start in starts if start.model is not None}
+    """The starts without doubles, and after what the champion is made of the portfolio's first settings of quick kinds
+    they lack: a blend lives on what differs. As they are where none has a model."""
+    starts = _distinct(starts)
+    kinds = {kind(start.model) for start in starts if start.model is not None}
     if not kinds:
-        return list(starts)
+        return starts
     more = []
     for setting in portfolio.settings_for(prepared):
         if setting.kind not in _OTHER_KINDS:
             continue
         description = described(portfolio.model(setting, n_classes=prepared.n_classes, seed=seed))
-        if description is not None and _kind(description) not in kinds:
-            kinds.add(_kind(description))
+        if description is not None and kind(description) not in kinds:
+            kinds.add(kind(description))
             config = setting.to_config()
             more.append(Start(engine=ZERO_SHOT, estimator=setting.kind, config=config, model=description))
-    distinct = len({start.estimator for start in starts})
-    return [*starts[:distinct], *more, *starts[distinct:]]
+    champions = [start for start in starts if start.share > 0]
+    others = [start for start in starts if not start.share > 0]
+    return [*champions, *more, *others]
 
 
-def _kind(description: Mapping[str, Any]) -> str:
-    if "steps" in description:
-        return _kind(description["steps"][-1])
-    inside = description.get("params", {}).get("regressor")
-    return _kind(inside["model"]) if inside else str(description.get("class"))
+def _distinct(starts: Sequence[Start]) -> list[Start]:
+    """Each model once: boosting that differs in its rounds only would find the same rounds anew."""
+    seen: list[object] = []
+    kept = []
+    for start in starts:
+        setting = None if start.model is None else boosting(start.model)
+        what = (
+            setting.to_config() if setting is not None else start.model or (start.engine, dict(start.config))
+        )
+        if what not in seen:
+            seen.append(what)
+            kept.append(start)
+    return kept
 
 
 def to_begin_with(starts: Sequence[Start], past: Sequence[tuple[Start, Trials]]) -> list[Start]:
@@ -148,7 +163,7 @@ def _attempt(trials: Trials, seed: int, seconds: float) -> tuple[float, float]:
     setting = boosting(description)
     if setting is not None:
         used: list[dict[str, Any]] = []
-        result = setting_trials.attempt(setting, trials, seed, used, seconds)
+        result = setting_trials.attempt(setting, trials, seed, used, seconds, about=_rounds(description))
         stopped = portfolio.from_config(used[-1]) if used else None
         if stopped is not None:
             trials.model = described(portfolio.model(stopped, n_classes=prepared.n_classes, seed=seed))
@@ -160,6 +175,16 @@ def _attempt(trials: Trials, seed: int, seconds: float) -> tuple[float, float]:
 
     score: tuple[float, float] = within(1.5 * seconds, prepared.cross_validate, fit, trials.keep)
     return score
+
+
+def _rounds(description: Mapping[str, Any]) -> int | None:
+    """What boosting stopped at before; None where that is not known."""
+    params = description.get("params", {})
+    inside = params.get("regressor")
+    if inside:
+        return _rounds(inside["model"])
+    rounds = params.get("n_estimators")
+    return None if rounds is None or rounds >= portfolio.MOST_ROUNDS else int(rounds)
 
 
 def boosting(description: Mapping[str, Any]) -> Setting | None:

@@ -73,12 +73,16 @@ class Pool:
         seconds = time.perf_counter() - self.started
         self.progress.append(Milestone(seconds=seconds, score=score, engine=engine, estimator=estimator))
 
+    def better(self, score: float) -> bool:
+        """Whether a candidate of this score would be taken."""
+        with self._lock:
+            return self._offered is None or self.prepared.loss(score) < self._offered
+
     def take(self, candidate: Candidate) -> bool:
         """Offer an engine's best so far where it is the best of all; whether it is."""
         with self._lock:
-            loss = self.prepared.loss(candidate.score)
-            if self._offered is None or loss < self._offered:
-                self._offered = loss
+            if self.better(candidate.score):
+                self._offered = self.prepared.loss(candidate.score)
                 self.offer(candidate)
                 return True
             return False

@@ -49,13 +49,15 @@ class Trial:
 class Start:
     """Where a search may begin: an earlier winner of the same engine (its estimator and configuration).
 
-    ``model`` describes the model itself (:mod:`automl.engines.rebuilding`), where that is known.
+    ``model`` describes the model itself (:mod:`automl.engines.rebuilding`), where that is known; ``share`` is what it
+    counts for in the champion, 0 for what is no part of that.
     """
 
     engine: str
     estimator: str
     config: Mapping[str, Any]
     model: Mapping[str, Any] | None = None
+    share: float = 0.0
 
 
 class Engine(Protocol):

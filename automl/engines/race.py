@@ -14,10 +14,11 @@ from typing import Any
 
 from automl.candidate import Candidate
 from automl.engines import engine
-from automl.engines.blending import BlendRule, Finish, finish
-from automl.engines.early_blend import early_blend
+from automl.engines.blending import Finish, finish
+from automl.engines.choosing import BlendRule, Chosen, Limits
 from automl.engines.evaluation import Prepared, prepare
-from automl.engines.past import SHARE, ZERO_SHOT, Again, Phase, to_begin_with, trained, with_other_kinds
+from automl.engines.past import ZERO_SHOT, to_begin_with, trained
+from automl.engines.past_phase import Past, try_the_past
 from automl.engines.pool import Milestone, Pool
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
@@ -27,6 +28,8 @@ from automl.errors import BrokenEngine, NoSuchEngine, SearchFailed
 FIRST = "portfolio"
 _FOR_THE_END = 0.18
 """Share of the budget that is kept for choosing a blend and training its members on all rows."""
+_FOR_A_BLEND_THAT_STANDS = 0.3
+"""Where past models make a blend that stands, so much at most is kept for training that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,15 +103,15 @@ def race(
         )
         patience = None if rule.patience is None else rule.patience * budget_seconds
         pool = Pool(prepared=prepared, turns=turns, offer=offer, give_up=patience, started=allowance.started)
-        runners = _run(prepared, rule, allowance, pool, report, seed=seed, starts=starts)
+        runners, standing = _run(prepared, rule, allowance, pool, report, seed=seed, starts=starts)
         ended = finish(
             pool.kept,
             prepared,
             None if len(pool.kept) < 2 else rule.blend,
             lambda tried, seconds: _refit(runners, tried, prepared, seconds, seed),
-            allowance=allowance,
-            at_once=rule.at_once,
-            seed=seed,
+            Limits(allowance=allowance, at_once=rule.at_once, seed=seed),
+            starts=starts,
+            standing=standing,
         )
         return _raced(ended, runners, pool)
 
@@ -128,7 +131,7 @@ def _run(
     *,
     seed: int,
     starts: Sequence[Start],
-) -> dict[str, _Runner]:
+) -> tuple[dict[str, _Runner], Chosen | None]:
     heard = threading.Lock()
     broken: list[BaseException] = []
 
@@ -142,31 +145,21 @@ def _run(
                 broken.append(error)
                 raise SearchOver("the search was ended") from error
 
-    kept_back = _FOR_THE_END if rule.blend is not None else 0.0
-    trying = _Trying(allowance=allowance, pool=pool, kept_back=kept_back * allowance.budget_seconds)
-    past = _past(prepared, rule, trying, pool, tell, seed=seed, starts=starts)
+    kept_back = _FOR_THE_END * allowance.budget_seconds if rule.blend is not None else 0.0
+    trying = _Trying(allowance=allowance, pool=pool, kept_back=kept_back)
+    most = _FOR_A_BLEND_THAT_STANDS * allowance.budget_seconds
+    limits = Limits(allowance=trying, at_once=rule.at_once, seed=seed, training=most)
+    past = try_the_past(starts, prepared, rule.blend, limits, pool, tell, kinds=ZERO_SHOT in rule.shares)
     if broken:
         raise broken[0]
+    if past.standing is not None:
+        trying.keep_back(limits.kept_back(past.standing) - kept_back)
     runners = {
-        name: _Runner(
-            name=name,
-            trials=Trials(
-                engine=name,
-                prepared=prepared,
-                allowance=trying,
-                report=tell,
-                offer=pool.take,
-                turns=pool.turns,
-                hear=pool.hear,
-                behind=pool.behind,
-                done=[start.config for start, _ in past if start.engine == name],
-            ),
-            past=[trials for start, trials in past if start.engine == name],
-        )
+        name: _runner(name, prepared, trying, pool, tell, past)
         for name, share in rule.shares.items()
         if share > 0
     }
-    starts = to_begin_with(starts, past)
+    starts = to_begin_with(starts, past.tried)
     threads = [
         threading.Thread(target=_search, args=(runner, seed, starts), name=runner.name, daemon=True)
         for runner in runners.values()
@@ -177,52 +170,31 @@ def _run(
         thread.join()
     if broken:
         raise broken[0]
-    return runners
+    return runners, past.standing
 
 
-def _past(
+def _runner(
+    name: str,
     prepared: Prepared,
-    rule: RaceRule,
     allowance: Allowance,
     pool: Pool,
     report: Callable[[Trial], None],
-    *,
-    seed: int,
-    starts: Sequence[Start],
-) -> list[tuple[Start, Trials]]:
-    """The models of past runs, tried again before any engine is imported, and blended where that is better."""
-    pool.keeping = rule.blend is not None and any(start.model is not None for start in starts)
-    phase = Phase(allowance, SHARE)
-
-    def trials_of(start: Start) -> Trials:
-        return Trials(
-            engine=start.engine,
-            prepared=prepared,
-            allowance=phase,
-            report=report,
-            offer=pool.take,
-            hear=pool.hear,
-            model=start.model,
-        )
-
-    if ZERO_SHOT in rule.shares:
-        starts = with_other_kinds(starts, prepared, seed=seed)
-    past = Again(starts, trials_of, at_once=rule.at_once, seed=seed)
-    past.wait(phase.left)
-    _blend_early(prepared, rule, allowance, pool, seed=seed)
-    if past.wait():
-        _blend_early(prepared, rule, allowance, pool, seed=seed)
-    pool.let_go()
-    return past.done
-
-
-def _blend_early(prepared: Prepared, rule: RaceRule, allowance: Allowance, pool: Pool, *, seed: int) -> None:
-    if rule.blend is None or len(pool.kept) < 2:
-        return
-    kept = list(pool.kept)
-    found = early_blend(kept, prepared, rule.blend, allowance=allowance, at_once=rule.at_once, seed=seed)
-    if found is not None and pool.take(found):
-        pool.passed(found.engine, found.estimator, found.score)
+    past: Past,
+) -> _Runner:
+    trials = Trials(
+        engine=name,
+        prepared=prepared,
+        allowance=allowance,
+        report=report,
+        offer=pool.take,
+        turns=pool.turns,
+        hear=pool.hear,
+        behind=pool.behind,
+        done=[start.config for start, _ in past.tried if start.engine == name],
+    )
+    return _Runner(
+        name=name, trials=trials, past=[again for start, again in past.tried if start.engine == name]
+    )
 
 
 class _Trying(Allowance):
@@ -232,6 +204,10 @@ class _Trying(Allowance):
         super().__init__(budget_seconds=allowance.budget_seconds - kept_back)
         self.started = allowance.started
         self._pool = pool
+
+    def keep_back(self, seconds: float) -> None:
+        """Leave so many seconds more to what comes after the trials."""
+        self.budget_seconds -= max(seconds, 0.0)
 
     def trial_seconds(self) -> float:
         return 0.0 if self._pool.settled else super().trial_seconds()

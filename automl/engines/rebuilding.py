@@ -41,6 +41,15 @@ def described(model: Any) -> dict[str, Any] | None:
     return {"class": f"{cls.__module__}.{cls.__name__}", "params": params}
 
 
+def kind(description: Mapping[str, Any]) -> str:
+    """The class that does the work: the last step's; one that learns a transformed target errs in another way, and is
+    another kind than the regressor inside of it."""
+    if "steps" in description:
+        return kind(description["steps"][-1])
+    inside = description.get("params", {}).get("regressor")
+    return f"transformed {kind(inside['model'])}" if inside else str(description.get("class"))
+
+
 def built(description: Mapping[str, Any]) -> Any:
     """The model, not trained. Raises ValueError for what is no description, or names a class that no server has."""
     try:

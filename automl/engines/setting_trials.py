@@ -44,14 +44,21 @@ def trained(chosen: Tried, prepared: Prepared, seconds: float, *, seed: int) -> 
 
 
 def attempt(
-    setting: Setting, trials: Trials, seed: int, used: list[dict[str, Any]], seconds: float
+    setting: Setting,
+    trials: Trials,
+    seed: int,
+    used: list[dict[str, Any]],
+    seconds: float,
+    *,
+    about: int | None = None,
 ) -> tuple[float, float]:
-    """Score and seconds of training; ``used`` gets the setting with the rounds that boosting stopped at."""
+    """Score and seconds of training; ``used`` gets the setting with the rounds that boosting stopped at, which are
+    ``about`` so many where it was tried before: it waits no longer than a quarter of those for a better one."""
     prepared, rounds = trials.prepared, list[int]()
 
     def fit(fold: Fold) -> Any:
         made = portfolio.model(setting, n_classes=prepared.n_classes, seed=seed)
-        fitted, stopped = _early(made, setting, fold, seconds * len(fold.train.y) / prepared.fold_rows)
+        fitted, stopped = _early(made, setting, fold, seconds * len(fold.train.y) / prepared.fold_rows, about)
         if stopped:
             rounds.append(stopped)
             mean = max(1, round(float(np.mean(rounds))))
@@ -64,7 +71,7 @@ def attempt(
     return result
 
 
-def _early(made: Any, setting: Setting, fold: Fold, seconds: float) -> tuple[Any, int]:
+def _early(made: Any, setting: Setting, fold: Fold, seconds: float, about: int | None) -> tuple[Any, int]:
     """The model fitted on the fold, and the rounds that boosting stopped at (0 where there are none).
 
     It stops by the fold's own validation rows, or after ``seconds``; rounds that a setting names are kept.
@@ -75,7 +82,8 @@ def _early(made: Any, setting: Setting, fold: Fold, seconds: float) -> tuple[Any
         return made.fit(fold.train.X, fold.train.y, **weights), int(setting.params.get("n_estimators", 0))
     X, y = valid
     free = "n_estimators" not in setting.params
-    patience = max(15, round(3.0 / float(setting.params["learning_rate"]))) if free else portfolio.MOST_ROUNDS
+    wait = 3.0 / float(setting.params["learning_rate"]) if free else portfolio.MOST_ROUNDS
+    patience = max(15, round(wait if about is None else min(wait, about / 4)))
     shaped = np.log1p(np.maximum(y, 0.0)) if isinstance(made, LogTarget) else y
     given: dict[str, Any] = {"eval_set": [(X, shaped)], **weights}
     if setting.kind == "lightgbm":

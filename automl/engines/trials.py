@@ -17,7 +17,8 @@ from threadpoolctl import threadpool_limits
 from automl.candidate import Candidate
 from automl.engines.evaluation import Floats, Fold, Prepared, Sample
 from automl.engines.plain import plain, requirements
-from automl.engines.protocol import Trial
+from automl.engines.protocol import Start, Trial
+from automl.engines.rebuilding import described
 from automl.errors import AutoMLError, SearchFailed
 
 _OVERTIME = 0.33
@@ -87,7 +88,8 @@ class Tried:
 
     ``answers`` are those to the validation rows of each fold, of a model that was not trained on them,
     ``fold_scores`` their scores; ``row_seconds`` is what one row takes to be answered. ``model`` describes one of the
-    past that was built again, ``fitted`` is the model of the last fold, as long as it may be needed.
+    past that was built again, ``fitted`` is the model of the last fold, as long as it may be needed, and ``likeness``
+    what describes the model, of the past or not, where that can be said.
     """
 
     engine: str
@@ -100,6 +102,11 @@ class Tried:
     row_seconds: float = 0.0
     model: Mapping[str, Any] | None = None
     fitted: tuple[Fold, Any] | None = field(default=None, repr=False, compare=False)
+    likeness: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    def is_again(self, start: Start) -> bool:
+        """Whether this is the trial of a model of the past."""
+        return self.model is not None and self.engine == start.engine and self.config == start.config
 
 
 class Turns(Protocol):
@@ -212,6 +219,7 @@ class Trials:
             row_seconds=self._row_seconds(),
             model=self.model,
             fitted=self._fitted,
+            likeness=None if self._fitted is None else described(self._fitted[1]),
         )
         self.hear(tried)
         # Answers are the listener's to keep: those of hundreds of trials would fill the memory.
@@ -237,7 +245,8 @@ class Trials:
         self._fitted = (fold, model)
         self._answers.append(answers.astype(np.float32))
         self._scores.append(score)
-        if len(self._scores) < len(self.prepared.folds) and self.behind(self._scores):
+        more = len(self._scores) < len(self.prepared.folds)
+        if more and self.tried and self.behind(self._scores):  # an engine's first score is a whole one
             raise Hopeless("far behind on its first folds")
 
     def ranked(self) -> list[Tried]:

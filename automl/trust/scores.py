@@ -26,6 +26,9 @@ class Loss:
     lower: float | None
     upper: float | None
 
+    def to_json(self) -> dict[str, Any]:
+        return {"estimate": self.estimate, "lower": self.lower, "upper": self.upper}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:

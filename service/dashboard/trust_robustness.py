@@ -17,6 +17,7 @@ _NAMES = {
     "time": "Later in time",
 }
 _PARTS = ("champion", "challenger")
+_MOST_COLUMNS = 8
 
 
 def robustness_panel(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,6 +36,37 @@ def robustness_panel(report: Mapping[str, Any]) -> dict[str, Any]:
         "metric": report["metric"],
         "parts": [part for part in _PARTS if part in clean],
         "curves": [_drawn(curve, clean, up) for curve in report["curves"]],
+        "columns": _columns(report["columns"]),
+        "unit_errors": report["unit_errors"],
+        "label_noise": _label_noise(report["label_noise"]),
+        "slices": report["worst_slices"],
+    }
+
+
+def _columns(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The columns whose absence costs the challenger most, each with what another unit in it costs."""
+    units = {one["column"]: one for one in found["units"]}
+    return [
+        {
+            "column": one["column"],
+            "missing": {part: one[part]["estimate"] for part in _PARTS if part in one},
+            "units": {part: units[one["column"]][part]["estimate"] for part in _PARTS if part in one}
+            if one["column"] in units
+            else None,
+        }
+        for one in found["missing"][:_MOST_COLUMNS]
+    ]
+
+
+def _label_noise(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What is told of training on flipped labels; None where the policy didn't ask."""
+    if found is None:
+        return None
+    pairs = zip(found["levels"], found["scores"], strict=True)
+    return {
+        "rows": found["rows"],
+        "not_measured": found["not_measured"],
+        "scores": [{"level": f"{level:.0%}", "score": score} for level, score in pairs],
     }
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from automl.candidate import Candidate
-from automl.engines.blending import BlendRule
+from automl.engines.choosing import BlendRule
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.race import RaceRule, race
 from automl.pseudo_training import with_pseudo_labels

@@ -17,7 +17,7 @@ import pytest
 from installed_plugins import install
 
 from automl.candidate import Candidate
-from automl.engines.blending import BlendRule
+from automl.engines.choosing import BlendRule
 from automl.engines.contract import problems
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.race import Raced, RaceRule, race
@@ -107,7 +107,10 @@ def test_starts_are_tried_first_by_their_own_engine() -> None:
 def starts_of(candidate: Candidate) -> tuple[Start, ...]:
     stored = json.loads(json.dumps([dict(part) for part in candidate.recipe]))
     return tuple(
-        Start(**{name: part[name] for name in ("engine", "estimator", "config", "model")}) for part in stored
+        Start(
+            **{name: part[name] for name in ("engine", "estimator", "config", "model")}, share=part["weight"]
+        )
+        for part in stored
     )
 
 
@@ -128,7 +131,7 @@ def test_what_past_models_were_made_of_is_tried_before_anything_else_and_blended
     assert {name: part.trials for name, part in found.parts.items()} == {
         name: sum(trial.engine == name for trial in trials) for name in ALL
     }
-    if len(starts) > 1:
+    if sum(start.share > 0 for start in starts) > 1:
         blends = [one.seconds for one in found.progress if one.engine == "blend"]
         early = [offer for offer in offers if offer.engine == "blend"]
         assert blends[0] < 0.5 * 12

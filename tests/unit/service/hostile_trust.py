@@ -6,10 +6,11 @@ from typing import Any
 
 
 def hostile_reports(attack: str, long: str) -> dict[str, Any]:
-    """What ``explanation`` and ``data_health`` leave, with ``attack`` and ``long`` for every column, class and label."""
+    """What the checks leave, with ``attack`` and ``long`` for every column, class and label."""
     share = {"share": 0.5, "moved": 0.1, "worth": None}
     line = {"mean": [0.1, 0.9], "rows": [[0.0, 1.0]]}
     return {
+        "robustness": hostile_robustness(attack, long),
         "explanation": {
             "method": attack,
             "rows": 50,
@@ -64,4 +65,59 @@ def hostile_reports(attack: str, long: str) -> dict[str, Any]:
         },
         "gates": [],
         "seconds": {},
+    }
+
+
+def hostile_robustness(attack: str, long: str) -> dict[str, Any]:
+    """What ``robustness`` leaves."""
+    loss = {"estimate": 0.1, "lower": 0.05, "upper": 0.15}
+    return {
+        "metric": "roc_auc",
+        "rows": 200,
+        "clean": {"champion": 0.9, "challenger": 0.89},
+        "curves": [
+            {
+                "kind": "noise",
+                "said": "noise",
+                "judged": 0.1,
+                "levels": [0.05, 0.1],
+                "champion": [0.9, 0.8],
+                "challenger": [0.9, None],
+            }
+        ],
+        "columns": {
+            "rows": 200,
+            "skipped": 0,
+            "missing": [{"column": attack, "fault": "missing", "champion": loss, "challenger": loss}],
+            "units": [{"column": attack, "fault": "units", "champion": loss, "challenger": loss}],
+        },
+        "unit_errors": [
+            {
+                "column": attack,
+                "values": 9,
+                "of": 200,
+                "factor": 1000.0,
+                "usual": [1.0, 2.0],
+                "example": 1500.0,
+                "share": 0.045,
+            }
+        ],
+        "label_noise": {"rows": 200, "levels": [], "scores": [], "not_measured": attack},
+        "worst_slices": {
+            "loss": "log_loss",
+            "rows": 100,
+            "not_measured": None,
+            "slices": [
+                {
+                    "slice": f"{attack} is {long}",
+                    "support": 40,
+                    "loss": 0.9,
+                    "elsewhere": 0.3,
+                    "lower": 0.4,
+                    "upper": 0.8,
+                    "sure": True,
+                    "champion": 0.5,
+                }
+            ],
+        },
     }

@@ -211,3 +211,23 @@ def test_an_empty_home_says_how_to_begin(tmp_path: pytest.TempPathFactory) -> No
         page = http.get("/projects", headers={"accept": "text/html"}).text
         assert "Upload rows that hold churned" in page
         assert "The project is made." in page
+
+
+def test_the_curves_of_robustness_stand_on_the_run_and_on_its_model(house: Site) -> None:
+    for path in ("/projects/fruit/runs/1", "/projects/fruit/models/2"):
+        page = house.get(path).text
+        assert page.count('<figure class="wear">') == 1
+        assert 'class="challenger" points="0.0,' in page
+        assert "What a column&#39;s failing costs" in page or "What a column's failing costs" in page
+        assert "9 of 200 values seem to be in another unit, 1500 among them where 1 to 2 is usual" in page
+    assert "Robustness" not in house.get("/projects/fruit/models/1").text
+
+
+def test_what_was_found_of_a_model_is_told_as_json_or_said_to_be_missing(house: Site) -> None:
+    told = house.http.get("/v1/projects/fruit/models/2/trust").json()
+    assert told["version"] == 2
+    assert told["robustness"]["rows"] == 200
+    missing = house.http.get("/v1/projects/fruit/models/1/trust")
+    assert missing.status_code == 404
+    assert missing.json()["code"] == "not_examined"
+    assert "gates.trust" in missing.json()["remedy"]

@@ -1,0 +1,116 @@
+"""Which blend stands, and what a recipe keeps for later searches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsRegressor
+
+from automl.engines.blending import reserves
+from automl.engines.choosing import BlendRule, Limits, best_choice
+from automl.engines.contract import problems
+from automl.engines.evaluation import Prepared, prepare
+from automl.engines.past import with_other_kinds
+from automl.engines.protocol import Start
+from automl.engines.rebuilding import described
+from automl.engines.trials import Allowance, Tried
+
+RULE = BlendRule()
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    return prepare(problems.regression(), seed=0)
+
+
+def limits(**more: Any) -> Limits:
+    return Limits(allowance=Allowance(budget_seconds=60.0), at_once=2, seed=0, **more)
+
+
+def tried(prepared: Prepared, name: str, off: float, *, refit: float = 0.1, past: bool = False) -> Tried:
+    """A trial whose answers are ``off`` the truth by so much on every row."""
+    answers = tuple((fold.y + off).astype(np.float32) for fold in prepared.folds)
+    return Tried(
+        engine="gone",
+        estimator=name,
+        config={"name": name},
+        score=abs(off),
+        refit_seconds=refit,
+        answers=answers,
+        fold_scores=tuple(abs(off) for _ in prepared.folds),
+        model=described(Ridge()) if past else None,
+    )
+
+
+def start(name: str, share: float) -> Start:
+    return Start(engine="gone", estimator=name, config={"name": name}, model=described(Ridge()), share=share)
+
+
+def test_a_blend_stands_where_it_is_better_on_rows_that_did_not_choose_it(prepared: Prepared) -> None:
+    found = best_choice([tried(prepared, "up", 1.0), tried(prepared, "down", -1.0)], prepared, RULE, limits())
+    assert found.used
+    assert {one.estimator: share for one, share in found.parts} == {"up": 0.5, "down": 0.5}
+    assert found.score == pytest.approx(0.0, abs=1e-3)
+
+
+def test_the_champions_blend_is_asked_for_as_it_was(prepared: Prepared) -> None:
+    kept = [tried(prepared, "up", 1.0, past=True), tried(prepared, "down", -3.0, past=True)]
+    starts = [start("up", 0.75), start("down", 0.25)]
+    found = best_choice(
+        kept, prepared, RULE, limits(rounds=2), starts=starts
+    )  # two rounds can't find three to one
+    assert found.used
+    assert {one.estimator: share for one, share in found.parts} == {"up": 0.75, "down": 0.25}
+    half = best_choice(kept[:1], prepared, RULE, limits(), starts=starts)
+    assert not half.used  # a part of it is missing
+
+
+def test_a_blend_that_stands_is_not_lost_by_more_to_choose_from(prepared: Prepared) -> None:
+    early = best_choice([tried(prepared, "up", 1.0), tried(prepared, "down", -1.0)], prepared, RULE, limits())
+    later = [tried(prepared, "late", 0.5), tried(prepared, "other", 0.6)]
+    found = best_choice(later, prepared, RULE, limits(), standing=early)
+    assert {one.estimator for one, _ in found.parts} == {"up", "down"}
+    too_long = replace(
+        early, parts=tuple((replace(one, refit_seconds=1e3), share) for one, share in early.parts)
+    )
+    assert not best_choice(later, prepared, RULE, limits(), standing=too_long).used
+
+
+def test_a_blend_that_takes_too_long_to_train_is_not_chosen(prepared: Prepared) -> None:
+    kept = [tried(prepared, "up", 1.0), tried(prepared, "down", -1.0, refit=10.0)]
+    assert best_choice(kept, prepared, RULE, limits()).used
+    assert not best_choice(kept, prepared, RULE, limits(training=1.0)).used
+
+
+def test_a_recipe_keeps_the_best_of_other_kinds_first_and_says_that_they_are_no_part(
+    prepared: Prepared,
+) -> None:
+    ridge, near = described(Ridge()), described(KNeighborsRegressor())
+    kept = [
+        replace(tried(prepared, name, 1.0), likeness=likeness)
+        for name, likeness in (("best", ridge), ("again", ridge), ("near", near), ("unsaid", None))
+    ]
+    found = reserves(kept, kept[:1], [Ridge()])
+    assert [(part["estimator"], part["weight"]) for part in found] == [("near", 0.0), ("again", 0.0)]
+    assert found[0]["model"] == near
+
+
+def test_the_champions_parts_are_tried_first_and_no_model_twice(prepared: Prepared) -> None:
+    def boosted(rounds: int) -> dict[str, Any]:
+        return {
+            "class": "lightgbm.sklearn.LGBMRegressor",
+            "params": {"n_estimators": rounds, "num_leaves": 7},
+        }
+
+    starts = [
+        Start(engine="flaml", estimator="lgbm", config={"rounds": rounds}, model=boosted(rounds), share=share)
+        for rounds, share in ((40, 1.0), (80, 0.0))
+    ]
+    found = with_other_kinds(starts, prepared, seed=0)
+    assert found[0] is starts[0]
+    assert starts[1] not in found  # it differs in its rounds alone, which are found anew
+    assert {each.estimator for each in found[1:]} == {"linear", "xgboost"}
