@@ -13,7 +13,7 @@ from codecarbon.core.util import count_cpus, is_linux_os
 from codecarbon.output_methods.base_output import BaseOutput
 from codecarbon.output_methods.emissions_data import EmissionsData
 
-from service.energy.meter import WORLD_G_PER_KWH, Told
+from service.energy.tracker import WORLD_G_PER_KWH, Told
 
 _MEASURE_SECONDS = 2.0
 # Its remarks would be the last words of a child that is ended by force, in the place of the child's own.

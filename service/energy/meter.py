@@ -11,27 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
+
+from service.energy.tracker import Told, Tracker
 
 EVENT = "energy"
 EVERY_SECONDS = 5.0
 STOP_SECONDS = 2.0
-WORLD_G_PER_KWH = 475.0
-"""Grams of CO2 equivalent a kilowatt-hour, of the world in 2019 (IEA): what is taken where no country is given."""
-
-Told = dict[str, Any]
 Tell = Callable[..., None]
-
-
-class Tracker(Protocol):
-    """Adds up what this process and its children use from ``start`` on."""
-
-    def start(self) -> None: ...
-
-    def read(self) -> Told | None:
-        """What was used so far; None where nothing is known."""
-
-    def stop(self) -> Told | None: ...
 
 
 @contextmanager

@@ -77,12 +77,11 @@ def _source(sources: set[EnergySource]) -> EnergySource:
 
 
 def _part(one: EnergyReading | NewReading) -> dict[str, Any]:
-    why = one.details.get("why")
     return {
         "part": one.part,
         "source": one.source.value,
         "wh": one.wh,
         "gco2e": one.gco2e,
         "seconds": one.seconds,
-        **({} if why is None else {"why": why}),
+        "why": one.details.get("why"),
     }

@@ -18,8 +18,9 @@ import pytest
 import service
 from registry.energy import EnergyReading, EnergySource
 from service.energy import meter
-from service.energy.meter import EVENT, STOP_SECONDS, Told, metered
+from service.energy.meter import EVENT, STOP_SECONDS, metered
 from service.energy.reading import Ears, new_reading, of_run, summed
+from service.energy.tracker import Told
 
 RULE = {"country": None, "g_per_kwh": None, "watts_per_core": None}
 
