@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +12,7 @@ from registry import tables as t
 from registry.alert_tables import alert_deliveries
 from registry.database import Database
 from registry.energy_tables import energy_readings
-from registry.records import RunStatus
+from registry.records import Json, RunStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +37,19 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The whole of the newest report of a kind on a project's champion."""
+
+    project: str
+    model_version: int
+    kind: str
+    report: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
     """``crowned`` is since when each champion reigns, ``drifted`` the share of columns of its newest drift report;
-    ``told_since`` is since when the oldest alert waits."""
+    ``told_since`` is since when the oldest alert waits. ``reports`` are those of the kinds that were asked for."""
 
     crowned: dict[str, datetime]
     scores: tuple[Score, ...]
@@ -47,6 +58,7 @@ class Numbers:
     replays: dict[RunStatus, int]
     alerts: int
     told_since: datetime | None
+    reports: tuple[Report, ...]
     energy: tuple[Used, ...] = ()
 
 
@@ -60,7 +72,8 @@ class Standing:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def now(self) -> Numbers:
+    def now(self, whole: Collection[str] = ()) -> Numbers:
+        """``whole`` are the kinds of which the reports themselves are wanted."""
         with self._db.read() as connection:
             told = alert_deliveries.c
             waiting = select(func.count(), func.min(told.created_at)).where(told.status == "pending")
@@ -74,6 +87,7 @@ class Standing:
                 alerts=int(alerts),
                 told_since=since,
                 energy=_used(connection),
+                reports=_reports(connection, whole) if whole else (),
             )
 
 
@@ -96,6 +110,20 @@ def _scores(connection: Connection) -> tuple[Score, ...]:
     return tuple(
         Score(project=name, model_version=version, kind=kind, score=score, reference=reference)
         for name, version, kind, score, reference in connection.execute(query)
+    )
+
+
+def _reports(connection: Connection, kinds: Collection[str]) -> tuple[Report, ...]:
+    p, q = t.projects.c, t.quality_reports.c
+    mine = select(func.max(q.id)).where(q.kind.in_(kinds)).group_by(q.project_id, q.model_version, q.kind)
+    query = (
+        select(p.name, q.model_version, q.kind, q.report)
+        .join(t.quality_reports, (q.project_id == p.id) & (q.model_version == p.champion))
+        .where(_live, q.id.in_(mine))
+    )
+    return tuple(
+        Report(project=name, model_version=version, kind=kind, report=report)
+        for name, version, kind, report in connection.execute(query)
     )
 
 

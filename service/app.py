@@ -52,8 +52,10 @@ from service.drift_watch import DriftWatch
 from service.energy.serving import serving_wh
 from service.estimate_watch import EstimateWatch
 from service.explaining import Explaining
+from service.fairness_watch import FairnessWatch
 from service.forecasts.asking import Forecasting
 from service.forecasts.watch import ForecastWatch
+from service.lineage.followers import followers
 from service.maintenance import Maintenance
 from service.metrics import Metrics
 from service.observation import Observation
@@ -114,12 +116,16 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
             context.replays.start()
         if context.alerts is not None:
             context.alerts.start()
+        for follower in context.followers:
+            follower.start()
         try:
             yield
         finally:
             await looked
             if context.replays is not None:
                 await run_in_threadpool(context.replays.stop)
+            for follower in context.followers:
+                await run_in_threadpool(follower.stop)
             if context.alerts is not None:
                 await run_in_threadpool(context.alerts.stop)
             await run_in_threadpool(context.scheduler.stop)
@@ -225,6 +231,9 @@ def compose(settings: Settings, clock: Clock) -> Context:
     )
     measures = Measures(registry)
     outlier_watch = OutlierWatch(registry, measures, clock=clock, metrics=metrics)
+    fairness_watch = FairnessWatch(
+        registry, node=settings.node, clock=clock, on_report=lambda: scheduler.nudge()
+    )
     workshop = Workshop(
         registry,
         settings,
@@ -247,6 +256,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         estimate_watch=estimate_watch,
         forecast_watch=forecast_watch,
         outlier_watch=outlier_watch,
+        fairness_watch=fairness_watch,
         approving=approving,
         maintain=maintenance.run,
     )
@@ -292,4 +302,5 @@ def compose(settings: Settings, clock: Clock) -> Context:
         replays=ReplayRoom(registry, settings, clock=clock),
         forecasting=Forecasting(registry, settings, clock=clock),
         alerts=AlertRoom(registry, settings, clock=clock, metrics=metrics, storage=storage),
+        followers=followers(registry, settings, clock=clock),
     )

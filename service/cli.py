@@ -12,13 +12,16 @@ from service.commands import (
     approvals,
     cards,
     energy,
+    fairness,
     forecasts,
     keys,
     labels,
     models,
     monitoring,
+    outside,
     projects,
     replay,
+    reproduce,
     rows,
     stored,
     watching,
@@ -119,6 +122,8 @@ app.command()(models.runs)
 app.command()(models.decisions)
 app.command()(models.models)
 app.command()(cards.card)
+app.command()(reproduce.reproduce)
+app.command()(outside.export)
 app.command()(models.promote)
 app.command()(models.rollback)
 app.command()(approvals.approvals)
@@ -130,6 +135,7 @@ app.command()(watching.drift)
 app.command()(watching.outliers)
 app.command()(watching.performance)
 app.command()(energy.energy)
+app.command()(fairness.fairness)
 app.command()(replay.replay)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(monitoring.app, name="monitoring")

@@ -36,6 +36,7 @@ class Challenger:
     partial: bool
     file: str
     recipe: Sequence[Mapping[str, Any]] = ()
+    construction: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

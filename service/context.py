@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from service.alerts.room import AlertRoom
     from service.approving import Approving
     from service.forecasts.asking import Forecasting
+    from service.lineage.follower import Follower
     from service.observation import Observation
     from service.outliers import Measures
     from service.replay.room import ReplayRoom
@@ -41,6 +42,7 @@ class Context:
     forecasting: Forecasting | None = None
     measures: Measures | None = None
     alerts: AlertRoom | None = None
+    followers: tuple[Follower, ...] = ()
 
 
 def authorise(context: Context, authorization: str | None, x_api_key: str | None, scope: str) -> None:

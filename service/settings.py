@@ -125,6 +125,14 @@ class Settings(BaseSettings):
         le=1_000,
         description="power of a busy core, for estimates; what is known of the processor when unset, 3.5 for serving",
     )
+    openlineage_url: str | None = Field(
+        default=None,
+        pattern=r"^(https?|file)://[^\s]+$",
+        description="where OpenLineage events of runs go: an http(s) address, or a file (file:///…), one a line",
+    )
+    openlineage_key: SecretStr | None = Field(
+        default=None, description="sent to openlineage_url as bearer token"
+    )
     min_free_bytes: int = Field(
         default=1024 * MIB,
         ge=0,

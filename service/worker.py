@@ -25,6 +25,7 @@ STAGES = {
     "pseudo": "service.stages.pseudo",
     "judge": "service.stages.judge",
     "refit": "service.stages.refit",
+    "reproduce": "service.stages.reproduce",
     "drift": "service.stages.drift",
     "replay": "service.stages.replay",
     "series": "service.stages.series",

@@ -40,7 +40,7 @@ def run(desk: Desk, detail: str) -> None:
     desk.ready()
     holdout = pq.read_table(desk.folder / "holdout.parquet")
     true = pa.concat_tables([pq.read_table(desk.folder / "train.parquet"), holdout])
-    rows, weights = _to_train_on(desk, true)
+    rows, weights = to_train_on(desk, true)
     refitted = trained_anew(
         judged,
         frame(rows, schema),
@@ -88,7 +88,7 @@ def run(desk: Desk, detail: str) -> None:
     (desk.folder / "refit.json").write_text(json.dumps(report))
 
 
-def _to_train_on(desk: Desk, true: pa.Table) -> tuple[pa.Table, npt.NDArray[np.float64] | None]:
+def to_train_on(desk: Desk, true: pa.Table) -> tuple[pa.Table, npt.NDArray[np.float64] | None]:
     """The rows with their weights, as the search had them: by the source of the label, and pseudo-labelled ones."""
     rows, weights = weighed(true, desk.spec["label_sources"])
     if not desk.spec["refit_with_pseudo"]:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from automl.candidate import Candidate
 from automl.engines.choosing import BlendRule
+from automl.engines.construction import construction
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.race import RaceRule, race
 from automl.pseudo_training import with_pseudo_labels
@@ -36,9 +37,8 @@ def run(desk: Desk, detail: str) -> None:
     The first file is written anew for each best so far, so that a search that is ended early leaves something.
     """
     asked = desk.spec["searches"][detail]
-    problem = _problem(desk)
     found = race(
-        _with_pseudo_labels(desk, problem) if detail.endswith("-pseudo") else problem,
+        problem_of(desk, pseudo=detail.endswith("-pseudo")),
         _rule(asked),
         budget_seconds=asked["budget_seconds"],
         seed=desk.spec["seed"],
@@ -75,11 +75,18 @@ def _leave(desk: Desk, candidate: Candidate, detail: str) -> None:
         "size_bytes": len(data),
         "partial": candidate.partial,
         "recipe": [dict(part) for part in candidate.recipe],
+        "construction": construction(candidate.pipeline),
         "file": name,
     }
     draft = desk.folder / f"{detail}.draft"
     draft.write_text(json.dumps(facts, default=str))
     draft.rename(desk.folder / f"{detail}.json")
+
+
+def problem_of(desk: Desk, *, pseudo: bool) -> Problem:
+    """What is searched on: the snapshot's training rows, with ``pseudo`` those labelled by a model as well."""
+    problem = _problem(desk)
+    return _with_pseudo_labels(desk, problem) if pseudo else problem
 
 
 def _problem(desk: Desk) -> Problem:

@@ -10,6 +10,9 @@ import pytest
 from live_server import Server
 from problems_at_hand import FAST, csv
 from sklearn.datasets import make_moons
+from typer.testing import CliRunner
+
+from service.cli import app
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +77,7 @@ def test_what_the_champion_knows_trains_a_third_arm_and_is_kept_only_where_that_
     assert (batch["batch"], batch["rows"], batch["labelled"]) == (told["batch"], 0, 0)
     assert server.get("/v1/projects/moons/monitoring")["labelled"] == 1500 + 360
 
+    made_again(server, second["challenger"])
     # A model that learnt from a model's word does not teach; what its teacher said is still in force, but for
     # the rows whose truth has come.
     server.post(f"/v1/projects/moons/models/{second['challenger']}/promote", 200, json={"reason": "a test"})
@@ -90,6 +94,13 @@ def run(server: Server) -> Any:
     ended = server.ended_run("moons", number)
     assert ended["status"] == "completed", ended
     return ended
+
+
+def made_again(server: Server, version: int) -> None:
+    """What a model's word taught is taught again."""
+    words = ["reproduce", str(version), "--project", "moons", "--home", str(server.home)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
 
 
 def moons(rows: int, *, begin: str, seed: int) -> pd.DataFrame:

@@ -48,6 +48,7 @@ class LabellingHome:
             scheduler=cast(Any, None),
             metrics=cast(Any, None),
             keys_required=False,
+            approving=cast(Any, None),
         )
         self.http = TestClient(self.app, raise_server_exceptions=False)
 

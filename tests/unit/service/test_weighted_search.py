@@ -30,7 +30,7 @@ def desk(folder: Path, home: LabellingHome, rules: dict[str, Any]) -> Desk:
 
 
 def problem(folder: Path, home: LabellingHome, rules: dict[str, Any]) -> Any:
-    return search._problem(desk(folder, home, rules))
+    return search.problem_of(desk(folder, home, rules), pseudo=False)
 
 
 def test_rows_are_weighed_by_source_and_those_of_no_weight_are_left_out(tmp_path: Path) -> None:
@@ -57,8 +57,8 @@ def test_the_refit_weighs_rows_as_the_search_did_with_pseudo_labels_and_without(
     own = [name for name in true.column_names if name == "_row_id" or not name.startswith("_")]
     more = true.select([*own, "_label"]).slice(0, 5).append_column("_weight", pa.array([0.25] * 5))
     pq.write_table(more, tmp_path / "pseudo.parquet")
-    searched = search._with_pseudo_labels(place, search._problem(place))
-    rows, weights = refit._to_train_on(place, true)
+    searched = search.problem_of(place, pseudo=True)
+    rows, weights = refit.to_train_on(place, true)
     assert weights is not None
     assert weights.tolist() == searched.weights.tolist() == [1.0] * 120 + [0.5] * 10 + [0.25] * 5
     assert len(rows) == len(searched.y) == 135

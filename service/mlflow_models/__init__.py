@@ -1,0 +1,1 @@
+"""Models to and from MLflow, as files: nothing here imports MLflow."""
