@@ -223,11 +223,11 @@ def _resampled(
             weights = random.multinomial(rows, counts / rows, size=resamples).astype(np.float64)
             yield ours.scores(weights), theirs.scores(weights)
             return
-        for weights in _counts(random, rows, rows, resamples):
+        for weights in drawn_counts(random, rows, rows, resamples):
             yield pair[0].scores(weights), pair[1].scores(weights)
         return
     units = rows if codes is None else int(codes.max()) + 1
-    for weights in _counts(random, units, rows, resamples):
+    for weights in drawn_counts(random, units, rows, resamples):
         spread = weights if codes is None else np.take(weights, codes, axis=1)
         yield challenger.scores(spread), champion.scores(spread)
 
@@ -245,8 +245,9 @@ def _kinds(pair: tuple[Sums, Sums]) -> tuple[Positions, Values]:
     return first[order], counts[order].astype(np.float64)
 
 
-def _counts(random: np.random.Generator, units: int, width: int, resamples: int) -> Iterator[Values]:
-    """How often each unit was drawn, in blocks of resamples that bound the memory."""
+def drawn_counts(random: np.random.Generator, units: int, width: int, resamples: int) -> Iterator[Values]:
+    """How often each of ``units`` was drawn, in blocks of resamples that bound the memory; each weight is to be spread
+    over at most ``width`` rows."""
     size = max(1, min(resamples, _CELLS // max(units, width)))
     for start in range(0, resamples, size):
         block = min(size, resamples - start)

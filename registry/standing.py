@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, Table, func, select, tuple_
 from registry import tables as t
 from registry.alert_tables import alert_deliveries
 from registry.database import Database
-from registry.records import RunStatus
+from registry.records import Json, RunStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +26,19 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The whole of the newest report of a kind on a project's champion."""
+
+    project: str
+    model_version: int
+    kind: str
+    report: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
     """``crowned`` is since when each champion reigns, ``drifted`` the share of columns of its newest drift report;
-    ``told_since`` is since when the oldest alert waits."""
+    ``told_since`` is since when the oldest alert waits. ``reports`` are those of the kinds that were asked for."""
 
     crowned: dict[str, datetime]
     scores: tuple[Score, ...]
@@ -36,6 +47,7 @@ class Numbers:
     replays: dict[RunStatus, int]
     alerts: int
     told_since: datetime | None
+    reports: tuple[Report, ...]
 
 
 _ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
@@ -48,7 +60,8 @@ class Standing:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def now(self) -> Numbers:
+    def now(self, whole: Collection[str] = ()) -> Numbers:
+        """``whole`` are the kinds of which the reports themselves are wanted."""
         with self._db.read() as connection:
             told = alert_deliveries.c
             waiting = select(func.count(), func.min(told.created_at)).where(told.status == "pending")
@@ -61,6 +74,7 @@ class Standing:
                 replays=_active(connection, t.replays),
                 alerts=int(alerts),
                 told_since=since,
+                reports=_reports(connection, whole) if whole else (),
             )
 
 
@@ -83,6 +97,20 @@ def _scores(connection: Connection) -> tuple[Score, ...]:
     return tuple(
         Score(project=name, model_version=version, kind=kind, score=score, reference=reference)
         for name, version, kind, score, reference in connection.execute(query)
+    )
+
+
+def _reports(connection: Connection, kinds: Collection[str]) -> tuple[Report, ...]:
+    p, q = t.projects.c, t.quality_reports.c
+    mine = select(func.max(q.id)).where(q.kind.in_(kinds)).group_by(q.project_id, q.model_version, q.kind)
+    query = (
+        select(p.name, q.model_version, q.kind, q.report)
+        .join(t.quality_reports, (q.project_id == p.id) & (q.model_version == p.champion))
+        .where(_live, q.id.in_(mine))
+    )
+    return tuple(
+        Report(project=name, model_version=version, kind=kind, report=report)
+        for name, version, kind, report in connection.execute(query)
     )
 
 

@@ -51,6 +51,7 @@ from service.deployment import Deployment
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.explaining import Explaining
+from service.fairness_watch import FairnessWatch
 from service.forecasts.asking import Forecasting
 from service.forecasts.watch import ForecastWatch
 from service.lineage.followers import followers
@@ -229,6 +230,9 @@ def compose(settings: Settings, clock: Clock) -> Context:
     )
     measures = Measures(registry)
     outlier_watch = OutlierWatch(registry, measures, clock=clock, metrics=metrics)
+    fairness_watch = FairnessWatch(
+        registry, node=settings.node, clock=clock, on_report=lambda: scheduler.nudge()
+    )
     workshop = Workshop(
         registry,
         settings,
@@ -251,6 +255,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         estimate_watch=estimate_watch,
         forecast_watch=forecast_watch,
         outlier_watch=outlier_watch,
+        fairness_watch=fairness_watch,
         approving=approving,
         maintain=maintenance.run,
     )

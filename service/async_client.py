@@ -278,6 +278,9 @@ class AsyncIncumbent:
     async def performance(self, project: str) -> Json:
         return await self._send(calls.get(path(project, "performance")))
 
+    async def fairness(self, project: str) -> Json:
+        return await self._send(calls.get(path(project, "fairness")))
+
     async def monitoring(self, project: str) -> Json:
         return await self._send(calls.get(path(project, "monitoring")))
 

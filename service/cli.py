@@ -11,6 +11,7 @@ from service.commands import (
     alerts,
     approvals,
     cards,
+    fairness,
     forecasts,
     keys,
     labels,
@@ -148,6 +149,7 @@ app.command()(watching.status)
 app.command()(watching.drift)
 app.command()(watching.outliers)
 app.command()(watching.performance)
+app.command()(fairness.fairness)
 app.command()(replay.replay)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(monitoring.app, name="monitoring")

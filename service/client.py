@@ -333,6 +333,10 @@ class Incumbent:
     def performance(self, project: str) -> Json:
         return self._send(calls.get(path(project, "performance")))
 
+    def fairness(self, project: str) -> Json:
+        """The champion's rates and errors by group of the audited columns, as judged and live."""
+        return self._send(calls.get(path(project, "fairness")))
+
     def monitoring(self, project: str) -> Json:
         return self._send(calls.get(path(project, "monitoring")))
 

@@ -22,6 +22,7 @@ from automl.scoring import answer_gap, encoded
 from automl.task import Label, Task
 from registry.records import Model, Project
 from registry.store import Registry
+from service.certainty import Certainty, certainty_of
 from service.kept_forms import FORM
 from service.scores import Scores, class_scores
 from service.stored_pipeline import StoredPipeline
@@ -41,7 +42,7 @@ class Deployment:
 
     ``compiled`` is the model's compiled form where that was found to answer the same; else ``not_compiled`` says why
     the pipeline itself answers. Where the form was stored with the model, ``pipeline`` is a
-    :class:`~service.stored_pipeline.StoredPipeline`.
+    :class:`~service.stored_pipeline.StoredPipeline`. ``certainty`` is what each answer tells of itself, None for nothing.
     """
 
     project_id: int
@@ -55,6 +56,7 @@ class Deployment:
     pipeline: Any
     compiled: Compiled | None = None
     not_compiled: str | None = None
+    certainty: Certainty | None = None
 
     @property
     def unkeyed_task(self) -> Task:
@@ -102,6 +104,7 @@ def load(
     data = registry.blobs.open(model.blob.digest)
     rest()
     golden = json.loads(registry.blobs.open(model.attachments["golden"].digest))
+    classes = Task.from_json(model.details["task"]).classes
     deployment = Deployment(
         project_id=project.id,
         project=project.name,
@@ -110,8 +113,9 @@ def load(
         revision=project.revision,
         task=Task.from_json(project.task),
         schema=Schema.from_json(project.schema or {}),
-        classes=Task.from_json(model.details["task"]).classes,
+        classes=classes,
         pipeline=None,
+        certainty=certainty_of(registry, project, model, classes),
     )
     rest()
     questions = _golden_rows(deployment, golden)

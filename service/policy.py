@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from service.answers_policy import Answers
 from service.approval_policy import Approval
 from service.label_policy import Labelling, LabelSourceRule, PseudoLabels
 from service.policy_part import Part, Share
@@ -272,6 +273,7 @@ class Policy(Part):
     search: Search = Search()
     holdout: Holdout = Holdout()
     gates: Gates = Gates()
+    answers: Answers = Answers()
     promote_mode: Literal["managed", "manual"] = "managed"
     approval: Approval = Approval()
     probation: Probation | None = Probation()

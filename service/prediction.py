@@ -67,13 +67,15 @@ class Alone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one call is told: one id and one value a row, and the probabilities of each class."""
+    """What one call is told: one id and one value a row, the probabilities of each class, and where the policy asks for it
+    ``more`` of each row."""
 
     model_version: int
     ids: Sequence[str]
     values: Sequence[Any]
     probabilities: Sequence[Sequence[float]] | None
     classes: Sequence[str]
+    more: Sequence[Mapping[str, Any]] | None = None
 
 
 class Predictor:
@@ -159,12 +161,15 @@ class Predictor:
             self._beside.answered(
                 Answered(deployment=deployment, typed=lambda: table, ids=ids, scores=scores, seconds=seconds)
             )
+        shares = None if scores.probabilities is None else scores.probabilities.tolist()
+        certainty = deployment.certainty
         return Answer(
             model_version=deployment.version,
             ids=ids,
             values=scores.values,
-            probabilities=None if scores.probabilities is None else scores.probabilities.tolist(),
+            probabilities=shares,
             classes=[deployment.schema.target.text(label) for label in deployment.classes],
+            more=None if certainty is None else certainty.told(scores.values, shares, checked.table),
         )
 
 
@@ -183,6 +188,7 @@ def _part(answer: Answer, start: int, stop: int) -> Answer:
         values=answer.values[start:stop],
         probabilities=None if answer.probabilities is None else answer.probabilities[start:stop],
         classes=answer.classes,
+        more=None if answer.more is None else answer.more[start:stop],
     )
 
 

@@ -17,7 +17,7 @@ from service.outliers import ODDNESS
 from service.room import Room
 from service.run_log import RunLog
 from service.similar_projects import META
-from service.trust_reports import TRUST, TRUST_FILE
+from service.trust_reports import CERTAINTY, CERTAINTY_FILE, TRUST, TRUST_FILE
 
 _OF_SNAPSHOT = ("cut", "trained_until", "hash", "train_rows", "holdout_rows")
 
@@ -56,6 +56,8 @@ def models_of(
     }
     if room.has("oddness.npz"):
         attachments[ODDNESS] = put(room.raw("oddness.npz"))
+    if room.has(CERTAINTY_FILE):
+        attachments[CERTAINTY] = put(room.raw(CERTAINTY_FILE))
     if room.has(TRUST_FILE):
         attachments[TRUST] = put(room.raw(TRUST_FILE))
     if room.has("rivalry.json"):

@@ -26,6 +26,7 @@ from service.conclusion import ended, queued
 from service.drift_watch import DriftWatch
 from service.estimate_watch import EstimateWatch
 from service.facts import gather
+from service.fairness_watch import FairnessWatch
 from service.forecasts.kind import is_forecasting
 from service.forecasts.watch import ForecastWatch
 from service.metrics import Metrics
@@ -72,6 +73,7 @@ class Scheduler:
         estimate_watch: EstimateWatch,
         forecast_watch: ForecastWatch,
         outlier_watch: OutlierWatch,
+        fairness_watch: FairnessWatch,
         approving: Approving,
         maintain: Callable[[], None],
     ) -> None:
@@ -81,7 +83,14 @@ class Scheduler:
         self._metrics = metrics
         self._workshop = workshop
         self._forecast_watch = forecast_watch
-        self._row_watches = (drift_watch, quality_watch, probation_watch, estimate_watch, outlier_watch)
+        self._row_watches = (
+            drift_watch,
+            quality_watch,
+            probation_watch,
+            estimate_watch,
+            outlier_watch,
+            fairness_watch,
+        )
         self._approving = approving
         self._maintain = maintain
         self._told: dict[int, tuple[str, str]] = {}

@@ -15,6 +15,7 @@ from registry.records import RunStatus
 from registry.standing import Numbers
 from registry.store import Registry
 from service.clock import Clock
+from service.fairness_reports import FAIRNESS, gaps_of
 from service.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class StandingMetrics(Collector):
         """Ask the registry, and set the gauges that single watches set in the process which looked: so all processes
         tell the same, after a restart too."""
         try:
-            self._numbers = numbers = self._registry.standing.now()
+            self._numbers = numbers = self._registry.standing.now(whole=(FAIRNESS,))
         except RegistryError as error:
             self._numbers = None
             logger.warning("the registry does not tell how things stand: %s", error)
@@ -89,12 +90,26 @@ class StandingMetrics(Collector):
         running.add_metric(["replays"], numbers.replays[RunStatus.RUNNING])
         waited = 0.0 if numbers.told_since is None else (now - numbers.told_since).total_seconds()
         oldest.add_metric([], max(0.0, waited))
-        yield from (age, promised, queue, running, oldest)
+        yield from (age, promised, queue, running, oldest, *_groups(numbers))
+
+
+def _groups(numbers: Numbers) -> Iterator[GaugeMetricFamily]:
+    """The gaps between groups that have a limit: a few a column, whatever its values."""
+    gap, low, limit = (_family(name) for name in _GAPS)
+    for one in numbers.reports:
+        for each in gaps_of(one.report):
+            if each["limit"] is None:
+                continue
+            labels = [one.project, str(one.model_version), each["column"], each["measure"]]
+            gap.add_metric(labels, each["champion"]["value"])
+            low.add_metric(labels, each["champion"]["low"])
+            limit.add_metric(labels, each["limit"])
+    yield from (gap, low, limit)
 
 
 def families() -> Iterator[GaugeMetricFamily]:
     """The metrics without values: what their names mean."""
-    return map(_family, (*_OWN, *_SHARED))
+    return map(_family, (*_OWN, *_SHARED, *_GAPS))
 
 
 _OWN = {
@@ -113,8 +128,17 @@ _SHARED = {
     "incumbent_running": ("What runs: runs, replays; in the whole installation.", ("queue",)),
     "incumbent_alert_oldest_pending_seconds": ("How long the oldest alert that is to be told waits.", ()),
 }
+_GAP_LABELS = ("project", "model", "column", "measure")
+_GAPS = {
+    "incumbent_fairness_gap": (
+        "The largest difference between two groups of an audited column on the newest answers with truth.",
+        _GAP_LABELS,
+    ),
+    "incumbent_fairness_gap_low": ("What that difference is surely above.", _GAP_LABELS),
+    "incumbent_fairness_limit": ("The largest difference that the policy allows.", _GAP_LABELS),
+}
 
 
 def _family(name: str) -> GaugeMetricFamily:
-    text, labels = {**_OWN, **_SHARED}[name]
+    text, labels = {**_OWN, **_SHARED, **_GAPS}[name]
     return GaugeMetricFamily(name, text, labels=labels)

@@ -7,6 +7,7 @@ from typing import Any
 from service.policy_part import Part
 from service.trust_data_health import DataHealth
 from service.trust_explanation import Explanation
+from service.trust_fairness import Fairness
 from service.trust_robustness import Robustness
 
 
@@ -18,6 +19,7 @@ class Trust(Part):
     """
 
     robustness: Robustness | None = Robustness()
+    fairness: Fairness | None = Fairness()
     explanation: Explanation | None = Explanation()
     data_health: DataHealth | None = DataHealth()
 

@@ -23,6 +23,13 @@ def _robustness(exhibit: Exhibit, rule: Rule) -> Examined:
     return robustness_gates(exhibit, RobustnessRule.from_json(rule))
 
 
+def _fairness(exhibit: Exhibit, rule: Rule) -> Examined:
+    from automl.trust.audit import FairnessRule
+    from automl.trust.fairness import fairness_gates
+
+    return fairness_gates(exhibit, FairnessRule.from_json(rule))
+
+
 def _explanation(exhibit: Exhibit, rule: Rule) -> Examined:
     from automl.trust.explain import ExplanationRule, explanation_gates
 
@@ -38,6 +45,7 @@ def _data_health(exhibit: Exhibit, rule: Rule) -> Examined:
 # Each imports its check when it is asked for: a check may rest on a heavy library, which nobody else should wait for.
 CHECKS: Mapping[str, Check] = {
     "robustness": _robustness,
+    "fairness": _fairness,
     "explanation": _explanation,
     "data_health": _data_health,
 }

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from service.alerts.examples import CHANGE, GROUPS, PROBATION
+
 Data = Mapping[str, Any]
 
 TEST = "alerts.test"
@@ -50,32 +52,13 @@ def _of_decay(data: Data) -> bool:
     return bool({"decay", "estimated_decay"} & set(data.get("fired", ())))
 
 
-_CHANGE: Data = {
-    "project": "flights",
-    "run": 12,
-    "version": 5,
-    "from": 3,
-    "to": 5,
-    "kind": "promotion",
-    "reason": "Promoted: roc_auc 0.7412 against 0.7208 of the champion.",
-}
-_PROBATION: Data = {
-    "project": "flights",
-    "probation": 4,
-    "mode": "previous",
-    "champion": 5,
-    "other": 3,
-    "status": "annotated",
-    "reason": "Worse, and by policy only noted: version 5 loses 0.03 more a row than version 3.",
-}
-
 KINDS: tuple[Kind, ...] = (
     Kind(
         name="model.promoted",
         means="a challenger proved better, or somebody promoted a version: it serves now",
         type="incumbent.champion.changed",
         usual=True,
-        example=_CHANGE,
+        example=CHANGE,
         fits=_is("kind", "promotion", "manual"),
     ),
     Kind(
@@ -237,6 +220,13 @@ KINDS: tuple[Kind, ...] = (
         },
     ),
     Kind(
+        name="fairness.exceeded",
+        means="the champion's own answers treat two groups of a sensitive column surely further apart than allowed",
+        type="incumbent.fairness.exceeded",
+        usual=True,
+        example=GROUPS,
+    ),
+    Kind(
         name="probation.began",
         means="a new champion is watched on live rows beside the old one, or a challenger in the shadow",
         type="incumbent.probation.began",
@@ -254,7 +244,7 @@ KINDS: tuple[Kind, ...] = (
         means="live rows proved the new champion worse, whether it was rolled back for that or only noted",
         type="incumbent.probation.ended",
         usual=True,
-        example=_PROBATION,
+        example=PROBATION,
         fits=lambda data: (
             data.get("mode") != "challenger" and data.get("status") in ("rolled_back", "annotated")
         ),
@@ -264,7 +254,7 @@ KINDS: tuple[Kind, ...] = (
         means="a challenger proved better in the shadow and waits for somebody to promote it",
         type="incumbent.probation.ended",
         usual=True,
-        example={**_PROBATION, "mode": "challenger", "reason": "Awaiting approval: version 3 is better."},
+        example={**PROBATION, "mode": "challenger", "reason": "Awaiting approval: version 3 is better."},
         fits=lambda data: data.get("mode") == "challenger" and data.get("status") == "annotated",
     ),
     Kind(
@@ -272,7 +262,7 @@ KINDS: tuple[Kind, ...] = (
         means="a new champion is confirmed",
         type="incumbent.probation.ended",
         usual=False,
-        example={**_PROBATION, "status": "confirmed", "reason": "Confirmed: version 5 is not worse."},
+        example={**PROBATION, "status": "confirmed", "reason": "Confirmed: version 5 is not worse."},
         fits=_is("status", "confirmed"),
     ),
     Kind(

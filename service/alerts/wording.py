@@ -94,6 +94,12 @@ _SAID: Mapping[str, tuple[_Say, str]] = {
     "drift.detected": (lambda d: "the rows have moved", "/monitoring"),
     "decay.detected": (lambda d: f"live quality fell, run {d['run']} starts", "/runs/{run}"),
     "loss.rose": (lambda d: f"version {d['model_version']} errs more than before", "/monitoring"),
+    "fairness.exceeded": (
+        lambda d: (
+            f"version {d['model_version']} treats groups of {one_line(str(d['column']), 60)} too differently"
+        ),
+        "/monitoring",
+    ),
     "probation.began": (
         lambda d: f"version {d['champion']} is watched beside version {d['other']}",
         "/monitoring",

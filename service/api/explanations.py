@@ -90,6 +90,6 @@ def _model(registry: Registry, deployment: Deployment) -> Model:
 
 
 def _encode(answer: Answer, parts: Sequence[msgspec.Raw]) -> bytes:
-    told = told_predictions(answer.ids, answer.values, answer.probabilities, answer.classes)
+    told = told_predictions(answer.ids, answer.values, answer.probabilities, answer.classes, answer.more)
     predictions = [{**said, "explanation": part} for said, part in zip(told, parts, strict=True)]
     return msgspec.json.encode({"model_version": answer.model_version, "predictions": predictions})

@@ -120,6 +120,7 @@ def champion(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
         "served": served_version(project, None if served is None else served.version),
         "compiled": None if served is None or served.compiled is None else served.compiled.description,
         "not_compiled": None if served is None else served.not_compiled,
+        "certainty": None if served is None or served.certainty is None else served.certainty.to_json(),
         "model": None if model is None else shown(model, project),
         "last_deployment": None
         if newest is None

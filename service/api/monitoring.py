@@ -12,6 +12,7 @@ from registry.outliers import Look
 from registry.records import DriftRecord, QualityRecord
 from service.api.context import Ctx, ProjectInPath, require
 from service.facts import gather
+from service.fairness_reports import fairness
 from service.forecasts.kind import NOT_WATCHED, is_forecasting, served_version
 from service.forecasts.view import forecast_performance
 from service.outliers import newest_share
@@ -70,6 +71,15 @@ def live_quality(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
     if is_forecasting(project):
         return forecast_performance(context.registry, project)
     return performance(context.registry, project)
+
+
+@router.get("/{project}/fairness")
+def groups(
+    project: ProjectInPath, context: Ctx, limit: int = Query(default=20, ge=1, le=200)
+) -> dict[str, Any]:
+    """The champion's rates and errors by group of the audited columns: as it was judged, and on its own answers whose
+    truth has come (``live`` the newest look, ``looks`` the gaps of this and those before)."""
+    return fairness(context.registry, project, limit=limit)
 
 
 @router.get("/{project}/monitoring")

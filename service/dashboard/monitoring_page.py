@@ -17,7 +17,9 @@ from service.dashboard import pictures
 from service.dashboard.access import Looks
 from service.dashboard.frame import PageRoute, page_of
 from service.dashboard.latency import Latency, latency
+from service.dashboard.trust_fairness import fairness_panel
 from service.dashboard.turns import turn
+from service.fairness_reports import newest
 from service.forecasts.kind import is_forecasting
 from service.forecasts.view import forecast_performance
 from service.quality_windows import WINDOW
@@ -59,11 +61,20 @@ def monitoring_page(request: Request, context: Ctx, viewer: Looks, project: Proj
             latency=timed,
             buckets=buckets(timed),
             refused=refused(context, project.name),
+            trust=groups(registry, project),
             changes=registry.quality.list(project.id, "loss_change", limit=6),
             probation=probations.probation(project, context, limit=5),
             deployments=registry.ledger.deployments(project.id, limit=_DEPLOYMENTS),
             metric=str(project.task["metric"]),
         )
+
+
+def groups(registry: Registry, project: Project) -> dict[str, Any]:
+    """The panel of the newest look at the champion's groups, where there was one."""
+    look = newest(registry, project)
+    if look is None:
+        return {}
+    return {"fairness": fairness_panel(look.report, "of the newest answers whose truth has come")}
 
 
 def came_true(registry: Registry, project: Project) -> list[dict[str, Any]]:

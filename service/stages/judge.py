@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from sklearn.pipeline import Pipeline
 
 from automl.arms import Arm, Arms, three_arms
+from automl.conformal import Conformal
 from automl.judge import Rules, Scored, naive_baseline, spent_alpha
 from automl.live_losses import LiveLoss
 from automl.schema import Schema, frame
@@ -33,6 +34,7 @@ from service.stages.golden import golden, golden_gap, write_golden
 from service.stages.reference import write_oddness, write_reference
 from service.stages.rows import encoded_labels, entities, is_truth
 from service.stages.trust import Seen, write_trust
+from service.trust_reports import CERTAINTY_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +62,8 @@ def run(desk: Desk, detail: str) -> None:
     """Judge the challengers that ``arms`` of the specification names, one or two.
 
     Leaves ``verdict.json``, ``trust.json`` and, of the one that stands, ``golden.json``, ``reference.parquet``,
-    ``oddness.npz``, ``expectation.json`` and, beside a champion, ``rivalry.json``; its compiled form in ``compiled.form``
-    where it has one.
+    ``oddness.npz``, ``certainty.json``, ``expectation.json`` and, beside a champion, ``rivalry.json``; its compiled form in
+    ``compiled.form`` where it has one.
     """
     spec = desk.spec
     task, schema = Task.from_json(spec["task"]), Schema.from_json(spec["schema"])
@@ -84,6 +86,7 @@ def run(desk: Desk, detail: str) -> None:
     write_golden(desk.folder, chosen.golden)
     write_reference(desk, train, schema)
     write_oddness(desk, train, schema, task)
+    _write_certainty(desk, y, chosen.scored)
     write_expectation(desk, chosen.pipeline, rows, chosen.scored.predictions, y, task)
     told = replace(arms.verdict, gates=(*arms.verdict.gates, _compiled(court, chosen)))
     verdict = guarded(told, _trusted(court, train, champion, reigning, chosen))
@@ -205,6 +208,15 @@ def _champion(champion: Pipeline, rows: pd.DataFrame, task: Task, known: list[La
     if task.is_classification:
         scores = aligned(scores, known, task.classes)
     return Scored(predictions=scores, latency_ms=None, size_bytes=None)
+
+
+def _write_certainty(desk: Desk, y: npt.NDArray[Any], scored: Scored) -> None:
+    """The errors that a prediction's set or interval is made of later."""
+    try:
+        found = Conformal.fit(scored.predictions, y)
+    except ValueError:  # predictions that no metric takes: the verdict says so
+        return
+    (desk.folder / CERTAINTY_FILE).write_text(json.dumps(found.to_json()))
 
 
 def _write_rivalry(desk: Desk, y: npt.NDArray[Any], challenged: Scored, reigning: Scored) -> None:

@@ -50,7 +50,8 @@ _ID_TYPES: Mapping[ColumnKind, Any] = {
 class Form:
     """Reads and writes for one deployment.
 
-    ``readable`` is False where every call has to go the long way. ``light`` says that the model is compiled to its
+    ``readable`` is False where every call has to go the long way for its rows can't be read here; ``long_way`` is True where
+    the policy asks for something that only the long way tells. ``light`` says that the model is compiled to its
     end, so that one row takes microseconds and may be answered on the event loop; what is not light answers many
     calls at once for little more than one, in the thread.
     """
@@ -67,6 +68,7 @@ class Form:
         "head_record",
         "labels",
         "light",
+        "long_way",
         "named",
         "readable",
         "version",
@@ -77,7 +79,13 @@ class Form:
         self.version = deployment.version
         self.labels = deployment.classes
         self.classes = tuple(deployment.schema.target.text(label) for label in deployment.classes)
-        self._tell = teller(self.version, self.classes if deployment.task.is_classification else None)
+        certainty = deployment.certainty
+        self._tell = teller(
+            self.version,
+            self.classes if deployment.task.is_classification else None,
+            None if certainty is None else certainty.told,
+        )
+        self.long_way = certainty is not None and certainty.needs_rows
         self.readable = False
         named = deployment.schema.by_name.get(deployment.task.id_column or "")
         self.named = named is not None

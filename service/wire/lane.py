@@ -162,7 +162,7 @@ class Lane:
     def _quick(self, asks: Sequence[Ask]) -> Sequence[Any]:
         """One answer each, SLOW for those that only the long way settles."""
         form = self.form()
-        if form is None or not form.readable:
+        if form is None or not form.readable or form.long_way:
             return [SLOW] * len(asks)
         good = [ask for ask in asks if ask.form is form or fits(ask, form)]
         found = self._together(form, good) if good else []
@@ -279,7 +279,12 @@ class Lane:
             if isinstance(answer, Answer):
                 if asks[place].as_json:
                     answers[place] = encode_answer(
-                        answer.model_version, answer.ids, answer.values, answer.probabilities, answer.classes
+                        answer.model_version,
+                        answer.ids,
+                        answer.values,
+                        answer.probabilities,
+                        answer.classes,
+                        answer.more,
                     )
                 self._note(answer.model_version, [asks[place]], len(answer.ids))
         return answers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,9 +19,10 @@ def encode_answer(
     values: Sequence[Any],
     shares: Sequence[Sequence[float]] | None,
     classes: Sequence[str],
+    more: Sequence[Mapping[str, Any]] | None = None,
 ) -> bytes:
-    """``{"model_version", "predictions": [{"id", "value", "probabilities"?}]}``."""
-    predictions = told_predictions(ids, values, shares, classes)
+    """``{"model_version", "predictions": [{"id", "value", "probabilities"?}]}``; ``more`` is told of each row too."""
+    predictions = told_predictions(ids, values, shares, classes, more)
     return _encode({"model_version": version, "predictions": predictions})
 
 
@@ -30,14 +31,17 @@ def told_predictions(
     values: Sequence[Any],
     shares: Sequence[Sequence[float]] | None,
     classes: Sequence[str],
+    more: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[dict[str, Any]]:
-    """What a caller is told of each row."""
+    """What a caller is told of each row, with ``more`` of each."""
     if shares is None:
-        return [{"id": name, "value": value} for name, value in zip(ids, values, strict=True)]
-    return [
-        {"id": name, "value": value, "probabilities": dict(zip(classes, share, strict=True))}
-        for name, value, share in zip(ids, values, shares, strict=True)
-    ]
+        told = [{"id": name, "value": value} for name, value in zip(ids, values, strict=True)]
+    else:
+        told = [
+            {"id": name, "value": value, "probabilities": dict(zip(classes, share, strict=True))}
+            for name, value, share in zip(ids, values, shares, strict=True)
+        ]
+    return told if more is None else [{**one, **further} for one, further in zip(told, more, strict=True)]
 
 
 class _Answer(msgspec.Struct, gc=False):
@@ -54,20 +58,26 @@ class _Shared(_Value, gc=False):
     probabilities: Any
 
 
+More = Callable[[Sequence[Any], Sequence[Sequence[float]] | None], Sequence[Mapping[str, Any]]]
 Teller = Callable[[Sequence[str], Sequence[Any], Sequence[Sequence[float]] | None], bytes]
 
 
-def teller(version: int, classes: Sequence[str] | None) -> Teller:
-    """Writes answers as :func:`encode_answer` does, to the byte, in a third of the time. ``classes`` is None for
-    numbers."""
+def teller(version: int, classes: Sequence[str] | None, more: More | None = None) -> Teller:
+    """Writes answers as :func:`encode_answer` does, to the byte, in a third of the time where no ``more`` is to be told of
+    each. ``classes`` is None for numbers."""
+    if more is not None:
+        names = classes or ()
+        return lambda ids, values, shares: encode_answer(
+            version, ids, values, shares, names, more(values, shares)
+        )
     if classes is None:
         return lambda ids, values, _: _encode(
             _Answer(version, [_Value(name, value) for name, value in zip(ids, values, strict=True)])
         )
     if any(UNNAMEABLE.search(name) for name in classes):
         return lambda ids, values, shares: encode_answer(version, ids, values, shares, classes)
-    names = {f"c{place}": name for place, name in enumerate(classes)}
-    shared = msgspec.defstruct("Shares", [(name, float) for name in names], rename=names, gc=False)
+    renamed = {f"c{place}": name for place, name in enumerate(classes)}
+    shared = msgspec.defstruct("Shares", [(name, float) for name in renamed], rename=renamed, gc=False)
 
     def tell(ids: Sequence[str], values: Sequence[Any], shares: Sequence[Sequence[float]] | None) -> bytes:
         told = [

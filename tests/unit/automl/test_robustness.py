@@ -8,6 +8,7 @@ import pytest
 from trust_house import CLASSES, CLASSIFY, REGRESS, by_formula, by_learning, exhibit_of, schema_of
 
 from automl.frames import TEXT_DTYPE
+from automl.trust.exhibit import Exhibit
 from automl.trust.mode import Mode
 from automl.trust.perturbation import UNSEEN, Bad, Columns, applies, spoiled
 from automl.trust.robustness import LEVELS, RobustnessRule, robustness_gates
@@ -176,3 +177,44 @@ def test_a_slow_model_is_asked_about_fewer_rows() -> None:
     object.__setattr__(slow, "row_seconds", 1e-3)
     exhibit = exhibit_of(rows, (np.arange(1500) > 15).astype(int), slow, seconds=10.0)
     assert robustness_gates(exhibit, RobustnessRule()).report["rows"] == 291
+
+
+def planted(seed: int, *, broken: bool) -> Exhibit:
+    """Patients by weight and pressure, learnt by a logistic regression; where ``broken``, one weight in twenty is in
+    grams."""
+    random = RANDOM(seed)
+    n = 1_600
+    rows = pd.DataFrame({"weight": random.normal(70, 12, n), "pressure": random.normal(120, 15, n)})
+    y = (rows["weight"] + rows["pressure"] + random.normal(0, 12, n) > 190).to_numpy(dtype=int)
+    if broken:
+        rows["weight"] = rows["weight"].where(random.random(n) >= 0.05, rows["weight"] * 1000)
+    train, gate = rows.iloc[:1_000], rows.iloc[1_000:].reset_index(drop=True)
+    schema = schema_of(rows, CLASSES)
+    standing = by_learning(train, y[:1_000], gate, schema, CLASSIFY)
+    return exhibit_of(
+        gate,
+        y[1_000:],
+        standing,
+        champion=standing,
+        train=train,
+        train_y=y[:1_000],
+        schema=schema,
+        seed=seed,
+        seconds=60,
+    )
+
+
+@pytest.mark.slow
+def test_a_planted_unit_error_is_named_and_blocks_in_each_of_20_draws_and_its_clean_twin_never_does() -> None:
+    rule = RobustnessRule(mode=Mode.HARD, max_loss=0.1, unit_errors=Mode.HARD, label_noise=False)
+    false_alarms = 0
+    for seed in range(20):
+        found = robustness_gates(planted(seed, broken=True), rule).gates
+        units = next(gate for gate in found if gate.name == "units")
+        assert units.passed is False
+        assert units.evidence["blocks"] is True
+        assert "weight" in units.reason
+        assert "1,000 times" in units.reason
+        clean = robustness_gates(planted(seed, broken=False), rule).gates
+        false_alarms += any(gate.evidence["blocks"] for gate in clean)
+    assert false_alarms == 0

@@ -170,7 +170,7 @@ def test_what_the_registry_knows_is_told_by_every_process(tmp_path: Path) -> Non
 def test_a_registry_that_is_away_is_told_and_costs_no_other_metric(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(self: Standing) -> None:
+    def away(self: Standing, whole: object = ()) -> None:
         raise Unavailable("the database did not answer: test")
 
     with house(tmp_path) as one:
