@@ -1,58 +1,24 @@
-"""A model from elsewhere as the challenger of a run: the run judges it as it judges what a search finds."""
+"""A model from elsewhere is signed into the registry, and a run is queued that judges it."""
 
 from __future__ import annotations
 
-import math
 import pickle
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from automl.engines.plain import requirements
 from automl.imported import adopted
 from automl.schema import Schema, frame
-from automl.search import SearchResult
 from automl.task import Task
 from registry.decisions import NewDecision
 from registry.records import Project, Run
 from registry.store import Registry
-from service.bench import Bench
-from service.conclusion import Challenger, Judgement, queued
+from service.conclusion import queued
+from service.imported_bench import ENGINE
 from service.mlflow_models.opening import Source
 from service.policy import Policy
-from service.registration import Refit
 
-ENGINE = "imported"
 TRIED_ROWS = 200
-
-
-class ImportedBench(Bench):
-    """Nothing is searched; what was imported is neither trained again on all rows nor beside pseudo-labels."""
-
-    def search(self, *, arm: str = "") -> SearchResult[Challenger]:
-        told: Mapping[str, Any] = self._run.plan[ENGINE]
-        file = "imported.model"
-        self._room.bring_sealed(file, self._registry.blobs.open(told["blob"]))
-        challenger = Challenger(
-            engine=ENGINE,
-            estimator=told["estimator"],
-            score=math.nan,
-            config={},
-            requirements=told["requirements"],
-            size_bytes=told["size_bytes"],
-            partial=False,
-            file=file,
-        )
-        part = {"seconds": 0.0, "trials": 0, "peak_mib": 0, "score": None, "estimator": told["estimator"]}
-        self._outcomes = {ENGINE: {**part, "partial": False, "error": None}}
-        self._log.describe(engines=self._outcomes)
-        return SearchResult(outcomes=(), best=challenger, reason=f"imported from {told['source']}")
-
-    def search_with_pseudo_labels(self) -> Challenger | None:
-        return None
-
-    def refit(self, judgement: Judgement) -> Refit | None:
-        return None
 
 
 def challenge(registry: Registry, project: Project, estimator: Any, found: Source, *, at: datetime) -> Run:

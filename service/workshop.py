@@ -16,7 +16,7 @@ from service.conclusion import Conclusion, ended_event
 from service.cycle import turn
 from service.forecasts.bench import ForecastBench
 from service.forecasts.kind import is_forecasting
-from service.imported import ENGINE, ImportedBench
+from service.imported_bench import ENGINE, ImportedBench
 from service.metrics import Metrics
 from service.run_log import RunLog
 from service.settings import Settings

@@ -1,4 +1,4 @@
-"""Runs on a tracking server: each request is one that MLflow's own messages can be read from, and a run told twice is one."""
+"""Runs on a tracking server: what is sent are MLflow's own messages, and a run told twice is one."""
 
 from __future__ import annotations
 
