@@ -73,14 +73,13 @@ def test_a_foreign_model_is_judged_on_the_rows_of_the_project_and_serves_when_it
     told = import_model(server, file, "--trust", "--json")
     assert "its judgement flatters it" in told["note"]
     run = server.ended_run("tumours", told["run"])
-    assert run["status"] == "completed", run
+    assert (run["status"], run["verdict"]["outcome"]) == ("completed", "promoted"), run
     version = server.get("/v1/projects/tumours/models")["models"][0]
     assert (version["engine"], version["estimator"], version["cv_score"]) == ("imported", "Pipeline", None)
     assert version["refit_of"] is None
     card = server.get(f"/v1/projects/tumours/models/{version['version']}/card")
     assert card["model"]["imported"]["sha256"] == told["sha256"]
 
-    server.post(f"/v1/projects/tumours/models/{version['version']}/promote", 200, json={"reason": "a test"})
     server.wait_for(lambda: server.get("/v1/projects/tumours/champion")["served"] == version["version"])
     asked = frame[400:420].drop(columns="diagnosis")
     answered = server.post("/v1/projects/tumours/predict?explain=true", 200, json={"rows": rows(asked)})
