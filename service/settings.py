@@ -133,6 +133,14 @@ class Settings(BaseSettings):
     openlineage_key: SecretStr | None = Field(
         default=None, description="sent to openlineage_url as bearer token"
     )
+    mlflow_tracking_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s]+$",
+        description="an MLflow tracking server that is told of runs and their metrics",
+    )
+    mlflow_tracking_token: SecretStr | None = Field(
+        default=None, description="sent to mlflow_tracking_url as bearer token"
+    )
     min_free_bytes: int = Field(
         default=1024 * MIB,
         ge=0,

@@ -76,7 +76,7 @@ def groups(registry: Registry, project: Project) -> dict[str, Any]:
     look = newest(registry, project)
     if look is None:
         return {}
-    return {"fairness": fairness_panel(look.report, "of the newest answers whose truth has come")}
+    return {"fairness": fairness_panel(look.report, "newest answers whose truth has come")}
 
 
 def came_true(registry: Registry, project: Project) -> list[dict[str, Any]]:
