@@ -24,6 +24,7 @@ from service.api import (
     cards,
     data,
     docs,
+    energy,
     engines,
     forecasts,
     health,
@@ -31,6 +32,7 @@ from service.api import (
     label_sources,
     labeling,
     labels,
+    maturity,
     models,
     monitoring,
     open_inference,
@@ -48,6 +50,7 @@ from service.dashboard import site as dashboard
 from service.dashboard.turns import breathe
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
+from service.energy.serving import serving_wh
 from service.estimate_watch import EstimateWatch
 from service.explaining import Explaining
 from service.fairness_watch import FairnessWatch
@@ -170,7 +173,9 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         runs,
         models,
         approvals,
+        energy,
         cards,
+        maturity,
         monitoring,
         outliers,
         probation,
@@ -271,6 +276,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         clock=clock,
         log_bytes=lambda: observation.waiting_bytes,
         most_log_bytes=settings.max_journal_bytes,
+        serving_wh=lambda: serving_wh(settings),
     )
     metrics.registry.register(standing)
     metrics.refresh = standing.read
