@@ -25,6 +25,7 @@ from service.api import (
     cards,
     data,
     docs,
+    energy,
     engines,
     forecasts,
     health,
@@ -32,6 +33,7 @@ from service.api import (
     label_sources,
     labeling,
     labels,
+    maturity,
     models,
     monitoring,
     open_inference,
@@ -50,6 +52,7 @@ from service.dashboard import site as dashboard
 from service.dashboard.turns import breathe
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
+from service.energy.serving import serving_wh
 from service.estimate_watch import EstimateWatch
 from service.explaining import Explaining
 from service.fairness_watch import FairnessWatch
@@ -172,7 +175,9 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         runs,
         models,
         approvals,
+        energy,
         cards,
+        maturity,
         monitoring,
         attributions,
         outliers,
@@ -276,6 +281,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         clock=clock,
         log_bytes=lambda: observation.waiting_bytes,
         most_log_bytes=settings.max_journal_bytes,
+        serving_wh=lambda: serving_wh(settings),
     )
     metrics.registry.register(standing)
     metrics.refresh = standing.read

@@ -281,6 +281,9 @@ class Policy(Part):
     combine: Literal["any", "all"] | AtLeast = "any"
     cooldown: timedelta = timedelta(hours=1)
     daily_budget_seconds: float = Field(default=3600, gt=0)
+    daily_energy_wh: float | None = Field(
+        default=None, gt=0, description="watt-hours of searches in any 24 hours; null for no limit"
+    )
     min_fresh_labels: int = Field(default=100, ge=1)
     min_fresh_share: Annotated[float, Field(ge=0, le=1)] = 0.2
     lookback_window: timedelta | None = None

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from registry.records import DriftRecord, Project, QualityRecord
 from registry.store import Registry
+from service.api import energy
 from service.api import monitoring as api
 from service.api import probation as probations
 from service.api.context import Context, Ctx, ProjectInPath
@@ -67,6 +68,7 @@ def monitoring_page(request: Request, context: Ctx, viewer: Looks, project: Proj
             changes=registry.quality.list(project.id, "loss_change", limit=6),
             probation=probations.probation(project, context, limit=5),
             deployments=registry.ledger.deployments(project.id, limit=_DEPLOYMENTS),
+            energy=energy.shown(context, project, limit=1),
             metric=str(project.task["metric"]),
         )
 
