@@ -214,7 +214,8 @@ class Labeling:
 
     def checks(self, project_id: int, row_ids: Collection[str]) -> set[str]:
         """Which of these rows were handed out to have their label looked at, and have no answer in the labels ledger."""
-        ids, found = sorted(row_ids), set()
+        ids = sorted(row_ids)
+        found: set[str] = set()
         with self._db.read() as connection:
             for start in range(0, len(ids), _PIECE):
                 query = select(items.c.row_id).where(

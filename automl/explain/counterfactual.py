@@ -122,8 +122,8 @@ def _numbers(name: str, own: float | None, ordered: Floats) -> list[_Value]:
 
 
 def _nearest(changes: Sequence[tuple[_Value, ...]], answers: Floats, own: int) -> Counterfactual | None:
-    other = np.flatnonzero(answers.argmax(axis=1) != own)
-    if not len(other):
+    other = [int(place) for place in np.flatnonzero(answers.argmax(axis=1) != own)]
+    if not other:
         return None
     at = min(other, key=lambda place: (sum(one.distance for one in changes[place]), place))
     return Counterfactual(
