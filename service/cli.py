@@ -11,6 +11,7 @@ from service.commands import (
     alerts,
     approvals,
     cards,
+    energy,
     fairness,
     forecasts,
     keys,
@@ -91,8 +92,23 @@ def demo(
 
 
 @app.command()
-def doctor(url: Url = None, key: Key = None, home: Home = None, as_json: AsJson = False) -> None:
+def doctor(
+    maturity: Annotated[
+        bool,
+        typer.Option("--maturity", help="Instead: how far projects are by Google's and Microsoft's models."),
+    ] = False,
+    project: cards.Project = None,
+    url: Url = None,
+    key: Key = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
     """Check this machine, the home folder and the server; exits 1 when something is wrong."""
+    if maturity:
+        from service.commands.maturity import show_maturity
+
+        show_maturity(home, project, as_json=as_json)
+        return
     from service.commands.doctor import examine
 
     findings = examine(home, url, key)
@@ -123,6 +139,7 @@ app.command()(models.models)
 app.command()(cards.card)
 app.command()(reproduce.reproduce)
 app.command()(outside.export)
+app.command("import-model")(outside.import_model)
 app.command()(models.promote)
 app.command()(models.rollback)
 app.command()(approvals.approvals)
@@ -133,6 +150,7 @@ app.command()(watching.status)
 app.command()(watching.drift)
 app.command()(watching.outliers)
 app.command()(watching.performance)
+app.command()(energy.energy)
 app.command()(fairness.fairness)
 app.command()(replay.replay)
 app.add_typer(alerts.app, name="alerts")

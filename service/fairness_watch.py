@@ -17,7 +17,7 @@ from service.trust_fairness import Fairness
 
 logger = logging.getLogger(__name__)
 
-_PAUSE = timedelta(seconds=30)
+_PAUSE = timedelta(seconds=10)
 _LEASE_SECONDS = 300.0
 
 
@@ -36,7 +36,7 @@ class FairnessWatch:
 
     def look_at(self, project: Project, policy: Policy) -> None:
         """Start a look when a quarter of a window (at least ``min_rows``) of truths has come since the last one, and not
-        more often than twice a minute. Returns at once."""
+        more often than every ten seconds. Returns at once."""
         rule = policy.gates.trust.fairness
         busy = self._thread is not None and self._thread.is_alive()
         if rule is None or project.champion is None or busy or not _audits(project, rule):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,7 @@ def models_of(
             "schema": project.schema,
             "metric": judgement.verdict["metric"],
             "score": judgement.verdict["challenger_score"],
-            "cv_score": challenger.score,
+            "cv_score": challenger.score if math.isfinite(challenger.score) else None,
             "requirements": challenger.requirements,
             "size_bytes": challenger.size_bytes,
             "partial": challenger.partial,
@@ -87,6 +88,7 @@ def models_of(
             "environment": environment(),
             FORM: _gate(judgement.verdict),
             "not_estimated": room.read("expectation.json")["lacking"],
+            **({"imported": run.plan["imported"]} if "imported" in run.plan else {}),
             **({} if pseudo_labels is None else {"pseudo_labels": pseudo_labels}),
             META: snapshot.get(META),
             **{name: snapshot[name] for name in _OF_SNAPSHOT},

@@ -16,6 +16,7 @@ from service.conclusion import Conclusion, ended_event
 from service.cycle import turn
 from service.forecasts.bench import ForecastBench
 from service.forecasts.kind import is_forecasting
+from service.imported_bench import ENGINE, ImportedBench
 from service.metrics import Metrics
 from service.run_log import RunLog
 from service.settings import Settings
@@ -89,7 +90,9 @@ class Workshop:
             return Conclusion(status=RunStatus.CANCELLED, error="the project was deleted"), "?"
         folder = self._folder(run)
         try:
-            kind = ForecastBench if is_forecasting(project) else Bench
+            kind = (
+                ForecastBench if is_forecasting(project) else ImportedBench if ENGINE in run.plan else Bench
+            )
             bench = kind(
                 run=run,
                 project=project,

@@ -24,6 +24,9 @@ def fairness_gates(exhibit: Exhibit, rule: FairnessRule) -> Examined:
     names = rule.audited(exhibit.task)
     if not names:
         return Examined(gates=(), report={})
+    unknown = [name for name in names if name not in exhibit.schema.by_name]
+    if unknown:
+        raise ValueError(f"the schema has no column {unknown[0]!r}, which gates.trust.fairness.columns names")
     groups = groupings(exhibit.whole, exhibit.schema, names, bins=rule.bins, crossed=rule.intersections)
     models = {
         name: standing.whole for name, standing in reversed(exhibit.standings.items())

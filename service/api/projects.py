@@ -129,9 +129,28 @@ def show(project: Project) -> dict[str, Any]:
 def merged(project: Project, change: Mapping[str, Any]) -> Policy:
     """The project's policy with some parts changed. Raises a 422 problem that names what is wrong."""
     try:
-        return Policy.model_validate(_merge(project.policy, change))
+        policy = Policy.model_validate(_merge(project.policy, change))
     except ValidationError as error:
         raise _invalid_policy(error) from None
+    _only_known_columns(project, policy)
+    return policy
+
+
+def _only_known_columns(project: Project, policy: Policy) -> None:
+    """Raises a 422 problem where the policy audits a column that the schema doesn't have."""
+    rule = policy.gates.trust.fairness
+    if rule is None or project.schema is None:
+        return
+    known = [column["name"] for column in project.schema["columns"]]
+    for place, name in enumerate(rule.columns):
+        if name not in known:
+            raise Problem(
+                422,
+                "unknown_column",
+                f"The schema of {project.name!r} has no column {name!r} whose groups could be audited.",
+                field=f"policy.gates.trust.fairness.columns.{place}",
+                remedy=f"Name one of {', '.join(known[:12])}.",
+            )
 
 
 def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

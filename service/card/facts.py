@@ -67,7 +67,6 @@ def card_facts(registry: Registry, project: Project, version: int) -> Json:
         "live": _live(registry, project, model),
         "drift": _drift(registry, project, model),
         "trust": _attached(registry, model, "trust"),
-        "energy": None if run is None else (run.engines or {}).get("energy"),
         "promotions": _promotions(registry, project, model),
         "lineage": _lineage(registry, project, model),
         "environment": model.details.get("environment"),

@@ -30,7 +30,7 @@ _OF_NUMBERS = frozenset({"error", "bias"})
 Json = Mapping[str, Any]
 
 
-def fairness_panel(report: Json, where: str = "of the rows that judged") -> dict[str, Any]:
+def fairness_panel(report: Json, where: str = "rows that judged") -> dict[str, Any]:
     """Each audited column with a picture of every figure by group. Of several classes those are shown between which the
     widest gaps are."""
     parts = [part for part in _PARTS if any(part in one["groups"][0] for one in report["columns"])]

@@ -29,6 +29,7 @@ NOT_RUN = {
     "engines.md": 2,
     "how-to/go-to-production.md": 3,
     "labels.md": 2,
+    "mlflow.md": 1,
     "newcomer.md": 1,
     "replay.md": 1,
 }

@@ -11,6 +11,7 @@ def hostile_reports(attack: str, long: str) -> dict[str, Any]:
     line = {"mean": [0.1, 0.9], "rows": [[0.0, 1.0]]}
     return {
         "robustness": hostile_robustness(attack, long),
+        "fairness": hostile_fairness(attack, long),
         "explanation": {
             "method": attack,
             "rows": 50,
@@ -65,6 +66,62 @@ def hostile_reports(attack: str, long: str) -> dict[str, Any]:
         },
         "gates": [],
         "seconds": {},
+    }
+
+
+def hostile_fairness(attack: str, long: str) -> dict[str, Any]:
+    """What ``fairness`` leaves: a group that is judged, and one that has no positives and no interval."""
+    figure = {"figure": "selection_rate", "label": attack, "value": 0.5, "low": 0.4, "high": 0.6}
+    odds = {"figure": "true_positive_rate", "label": attack, "value": None, "low": None, "high": None}
+    figures = [
+        {**figure, "rests_on": 200, "judged": True},
+        {**odds, "rests_on": 0, "judged": False},
+        {**figure, "label": long, "rests_on": 200, "judged": True},
+    ]
+    pair = {"figure": "selection_rate", "label": attack, "groups": [attack, long], "value": 0.3, "low": 0.2}
+    gap = {"value": 0.3, "low": 0.2, "high": 0.4, "widest": pair, "surest": pair}
+    return {
+        "mode": "report",
+        "rows": 400,
+        "min_rows": 100,
+        "columns": [
+            {
+                "column": attack,
+                "columns": [attack],
+                "edges": None,
+                "binned": False,
+                "groups": [
+                    {
+                        "group": attack,
+                        "rows": 200,
+                        "judged": True,
+                        "challenger": figures,
+                        "champion": figures,
+                    },
+                    {"group": long, "rows": 9, "judged": False, "challenger": figures, "champion": figures},
+                ],
+                "gaps": [
+                    {
+                        "column": attack,
+                        "measure": "demographic_parity_difference",
+                        "challenger": gap,
+                        "champion": None,
+                        "limit": 0.1,
+                        "exceeds": True,
+                    }
+                ],
+            },
+            {
+                "column": long,
+                "columns": [long],
+                "edges": [1.0],
+                "binned": True,
+                "groups": [
+                    {"group": long, "rows": 9, "judged": False, "challenger": figures, "champion": figures}
+                ],
+                "gaps": [],
+            },
+        ],
     }
 
 

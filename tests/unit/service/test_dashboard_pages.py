@@ -37,6 +37,7 @@ PAGES = (
     "/projects/fruit/labeling/next",
     "/projects/fruit/monitoring",
     "/projects/fruit/settings",
+    "/projects/fruit/maturity",
     "/keys",
 )
 

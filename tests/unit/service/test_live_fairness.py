@@ -206,6 +206,15 @@ def test_a_project_without_an_audited_column_is_not_watched(registry: Registry) 
     assert "no column is audited" in str(fairness(registry, project)["because"])
 
 
+def test_a_policy_that_audits_a_column_which_is_not_there_is_refused(tmp_path: Path) -> None:
+    with house(tmp_path) as one:
+        policy = {"gates": {"trust": {"fairness": {"columns": ["colour", "sex"]}}}}
+        refused = one.http.patch("/v1/projects/fruit", json={"policy": policy})
+        assert (refused.status_code, refused.json()["code"]) == (422, "unknown_column")
+        assert refused.json()["field"] == "policy.gates.trust.fairness.columns.1"
+        assert refused.json()["remedy"] == "Name one of size, colour."
+
+
 def test_gaps_are_told_over_http_as_metrics_as_an_alert_and_on_the_monitoring_page(tmp_path: Path) -> None:
     with house(tmp_path) as one:
         registry: Registry = one.registry

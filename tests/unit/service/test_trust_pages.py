@@ -20,14 +20,19 @@ def test_what_was_found_stands_on_the_pages_of_run_and_model_and_its_names_are_o
     assert "What it leans on" in html
     assert "Data health" in html
     assert "Labels to look at" in html
+    assert "Demographic parity" in html
+    assert "surely beyond" in html
+    assert "No two groups have the 100 rows" in html
     assert SCRIPT not in html
     assert "<img src=x" not in html
 
 
 def test_a_check_that_failed_has_no_panel() -> None:
     reports = hostile_reports(HOSTILE, "x")
-    assert set(panels(reports)) == {"explanation", "data_health"}
-    assert set(panels({**reports, "explanation": {"failed": "MemoryError"}})) == {"data_health"}
+    every = {"robustness", "fairness", "explanation", "data_health"}
+    assert set(panels(reports)) == every
+    assert set(panels({**reports, "explanation": {"failed": "MemoryError"}})) == every - {"explanation"}
+    assert set(panels({**reports, "fairness": {}})) == every - {"fairness"}  # no column is audited
     assert panels(None) == {}
 
 
