@@ -79,9 +79,10 @@ def main() -> None:
     asked.add_argument("--check", action="append", choices=sorted(Trust.model_fields))
     given = asked.parse_args()
     off = {} if not given.check else {name: None for name in Trust.model_fields if name not in given.check}
+    trust = {"fairness": {"columns": ["origin", "carrier"]}, **off}  # else there would be nothing to audit
     policy = {
         "search": {"budget_seconds": given.budget, "first_seconds": given.budget},
-        "gates": {"trust": off},
+        "gates": {"trust": trust},
         "triggers": dict.fromkeys(("schedule", "new_labels", "drift", "decay")),
         "cooldown": "PT0S",
         "min_fresh_labels": 1,
