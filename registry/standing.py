@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, func, select, tuple_
 from registry import tables as t
 from registry.alert_tables import alert_deliveries
 from registry.database import Database
+from registry.energy_tables import energy_readings
 from registry.records import Json, RunStatus
 
 
@@ -23,6 +24,16 @@ class Score:
     kind: str
     score: float
     reference: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """Watt-hours of all searches, or all replays, of a project from one source of readings."""
+
+    project: str
+    kind: str
+    source: str
+    wh: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +59,7 @@ class Numbers:
     alerts: int
     told_since: datetime | None
     reports: tuple[Report, ...]
+    energy: tuple[Used, ...] = ()
 
 
 _ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
@@ -74,6 +86,7 @@ class Standing:
                 replays=_active(connection, t.replays),
                 alerts=int(alerts),
                 told_since=since,
+                energy=_used(connection),
                 reports=_reports(connection, whole) if whole else (),
             )
 
@@ -123,6 +136,21 @@ def _drifted(connection: Connection) -> dict[str, float]:
         .where(_live, tuple_(d.project_id, d.id).in_(newest))
     )
     return {row.name: row.share for row in connection.execute(query)}
+
+
+def _used(connection: Connection) -> tuple[Used, ...]:
+    p, e = t.projects.c, energy_readings.c
+    of_run = e.run.is_not(None)
+    query = (
+        select(p.name, of_run, e.source, func.sum(e.wh))
+        .join(energy_readings, e.project_id == p.id)
+        .where(_live, e.wh.is_not(None))
+        .group_by(p.name, of_run, e.source)
+    )
+    return tuple(
+        Used(project=name, kind="search" if searched else "replay", source=source, wh=float(wh))
+        for name, searched, source, wh in connection.execute(query)
+    )
 
 
 def _active(connection: Connection, table: Table) -> dict[RunStatus, int]:

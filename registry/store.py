@@ -15,6 +15,7 @@ from registry.blobs import BlobStore
 from registry.database import Database
 from registry.datasets import Datasets
 from registry.drift import DriftReports
+from registry.energy import Energy
 from registry.errors import Damaged
 from registry.forecasts import Forecasts
 from registry.keys import Keys
@@ -60,6 +61,7 @@ class Registry:
         self.outliers = Outliers(db)
         self.probations = Probations(db)
         self.approvals = Approvals(db)
+        self.energy = Energy(db)
         self.forecasts = Forecasts(db)
         self.replays = Replays(db)
         self.traffic = Traffic(db)

@@ -21,9 +21,11 @@ from service.alerts.storage_watch import StorageWatch
 from service.api import (
     alerts,
     approvals,
+    attributions,
     cards,
     data,
     docs,
+    energy,
     engines,
     forecasts,
     health,
@@ -44,11 +46,13 @@ from service.api import (
 )
 from service.api.context import Context, project_of
 from service.approving import Approving
+from service.attribution_watch import AttributionWatch
 from service.clock import Clock
 from service.dashboard import site as dashboard
 from service.dashboard.turns import breathe
 from service.deployment import Deployment
 from service.drift_watch import DriftWatch
+from service.energy.serving import serving_wh
 from service.estimate_watch import EstimateWatch
 from service.explaining import Explaining
 from service.fairness_watch import FairnessWatch
@@ -171,9 +175,11 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         runs,
         models,
         approvals,
+        energy,
         cards,
         maturity,
         monitoring,
+        attributions,
         outliers,
         probation,
         replays,
@@ -230,6 +236,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
     )
     measures = Measures(registry)
     outlier_watch = OutlierWatch(registry, measures, clock=clock, metrics=metrics)
+    attribution_watch = AttributionWatch(registry, settings, clock=clock, metrics=metrics)
     fairness_watch = FairnessWatch(
         registry, node=settings.node, clock=clock, on_report=lambda: scheduler.nudge()
     )
@@ -255,6 +262,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         estimate_watch=estimate_watch,
         forecast_watch=forecast_watch,
         outlier_watch=outlier_watch,
+        attribution_watch=attribution_watch,
         fairness_watch=fairness_watch,
         approving=approving,
         maintain=maintenance.run,
@@ -273,6 +281,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         clock=clock,
         log_bytes=lambda: observation.waiting_bytes,
         most_log_bytes=settings.max_journal_bytes,
+        serving_wh=lambda: serving_wh(settings),
     )
     metrics.registry.register(standing)
     metrics.refresh = standing.read

@@ -284,6 +284,10 @@ class AsyncIncumbent:
     async def monitoring(self, project: str) -> Json:
         return await self._send(calls.get(path(project, "monitoring")))
 
+    async def energy(self, project: str) -> Json:
+        """What searches, replays and predictions used, measured or estimated."""
+        return await self._send(calls.get(path(project, "energy")))
+
     async def health(self) -> Json:
         return await self._send(calls.get("/healthz"))
 

@@ -11,6 +11,7 @@ from service.commands import (
     alerts,
     approvals,
     cards,
+    energy,
     fairness,
     forecasts,
     keys,
@@ -149,6 +150,7 @@ app.command()(watching.status)
 app.command()(watching.drift)
 app.command()(watching.outliers)
 app.command()(watching.performance)
+app.command()(energy.energy)
 app.command()(fairness.fairness)
 app.command()(replay.replay)
 app.add_typer(alerts.app, name="alerts")

@@ -340,6 +340,10 @@ class Incumbent:
     def monitoring(self, project: str) -> Json:
         return self._send(calls.get(path(project, "monitoring")))
 
+    def energy(self, project: str) -> Json:
+        """What searches, replays and predictions used, measured or estimated."""
+        return self._send(calls.get(path(project, "energy")))
+
     def health(self) -> Json:
         """That the server answers, its version and its time."""
         return self._send(calls.get("/healthz"))

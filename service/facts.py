@@ -35,6 +35,7 @@ def gather(registry: Registry, project: Project, policy: Policy, now: datetime) 
         last_run_ended_at=None if last is None else last.finished_at,
         interrupted_run=newest.number if newest is not None and may_retry(newest) else None,
         spent_seconds=registry.runs.spent_seconds(project.id, now - timedelta(days=1)),
+        spent_wh=registry.energy.spent_wh(project.id, now - timedelta(days=1)),
         schedule_due_at=registry.due.get(project.id, "schedule"),
         drift=_drift(registry, project, last),
         decay=_decay(registry, project, last),

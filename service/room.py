@@ -6,6 +6,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from registry.records import RunStatus
 from registry.store import Registry
 from service.children import End, Ended, Event, Limits, run_child
 from service.conclusion import Interruption
+from service.energy.meter import EVENT as ENERGY
+from service.energy.reading import Ears
+from service.energy.rule import energy_rule
 from service.run_log import RunLog
 from service.sealed import seal, unseal
 from service.settings import Settings
@@ -43,7 +47,8 @@ class Room:
         """An empty folder with the specification that every stage reads."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
-        (self._folder / "spec.json").write_text(json.dumps(spec))
+        told = {**spec, "energy": energy_rule(self._settings)}
+        (self._folder / "spec.json").write_text(json.dumps(told))
 
     def clear(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -93,6 +98,7 @@ class Room:
                 why.append(reason)
             return reason is not None
 
+        ears = Ears()
         limits = Limits(
             deadline_seconds=seconds,
             startup_seconds=STARTUP_SECONDS,
@@ -107,15 +113,19 @@ class Room:
                 "home": str(self._settings.home.resolve()),
             },
             limits,
-            on_event=self._hear,
+            on_event=partial(self._hear, ears),
             cancelled=cancelled,
         )
         self._log.flush()
+        if ears.told is not None:
+            self._log.energy(stage, ears.told)
         if ended.end is End.CANCELLED:
             stopped = why[0].startswith("interrupted")
             raise Interruption(RunStatus.FAILED if stopped else RunStatus.CANCELLED, why[0])
         return ended
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, ears: Ears, event: Event) -> None:
         if event["event"] == "trial":
             self._log.trial(event)
+        elif event["event"] == ENERGY:
+            ears.hear(event)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from registry.errors import StaleFence
+from registry.errors import RegistryError, StaleFence
 from registry.records import Run, TrialRecord
 from registry.store import Registry
 from service.clock import Clock
+from service.energy.reading import new_reading
+
+logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 0.5
 _LOOK_SECONDS = 0.4
@@ -58,6 +62,16 @@ class RunLog:
         if self._pending:
             self._registry.runs.add_trials(self._run.id, self._run.fence, self._pending)
             self._pending = []
+
+    def energy(self, stage: str, told: Mapping[str, Any]) -> None:
+        """Keep what a stage used. That it can't be kept is no fault of the run."""
+        run = self._run
+        try:
+            self._registry.energy.add(
+                run.project_id, new_reading(stage, told), run=run.number, at=self._clock()
+            )
+        except RegistryError:
+            logger.warning("what %s of run %s used could not be kept", stage, run.number, exc_info=True)
 
     def describe(
         self, *, snapshot: Mapping[str, Any] | None = None, engines: Mapping[str, Any] | None = None

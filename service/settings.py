@@ -107,6 +107,24 @@ class Settings(BaseSettings):
     )
     smtp_password: SecretStr | None = Field(default=None, description="password of smtp_user; stored nowhere")
     smtp_from: str | None = Field(default=None, description="sender of alerts by e-mail")
+    energy: bool = Field(default=True, description="meter what searches and replays use")
+    country: str | None = Field(
+        default=None,
+        pattern=r"^[A-Z]{3}$",
+        description="three-letter code (ISO 3166) of where this runs, for the CO2 of its grid; the world's when unset",
+    )
+    grid_g_per_kwh: float | None = Field(
+        default=None,
+        ge=0,
+        le=5_000,
+        description="grams of CO2 equivalent a kilowatt-hour, where you know better than the country's average",
+    )
+    watts_per_core: float | None = Field(
+        default=None,
+        gt=0,
+        le=1_000,
+        description="power of a busy core, for estimates; what is known of the processor when unset, 3.5 for serving",
+    )
     openlineage_url: str | None = Field(
         default=None,
         pattern=r"^(https?|file)://[^\s]+$",

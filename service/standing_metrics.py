@@ -20,7 +20,7 @@ from service.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-REALISED, ESTIMATED = "realised", "estimated"
+REALISED, ESTIMATED, ATTRIBUTED = "realised", "estimated", "attribution"
 
 
 class StandingMetrics(Collector):
@@ -36,6 +36,7 @@ class StandingMetrics(Collector):
         clock: Clock,
         log_bytes: Callable[[], int],
         most_log_bytes: int,
+        serving_wh: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._registry = registry
         self._metrics = metrics
@@ -43,19 +44,21 @@ class StandingMetrics(Collector):
         self._clock = clock
         self._log_bytes = log_bytes
         self._most_log_bytes = most_log_bytes
+        self._serving_wh = serving_wh
         self._numbers: Numbers | None = None
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         return families()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        log, limit, disk, up = (_family(name) for name in _OWN)
+        log, limit, disk, up, serving = (_family(name) for name in _OWN)
         log.add_metric([], self._log_bytes())
         limit.add_metric([], self._most_log_bytes)
         disk.add_metric([], shutil.disk_usage(self._home).free)
         numbers = self._numbers
         up.add_metric([], numbers is not None)
-        yield from (log, limit, disk, up)
+        serving.add_metric([], self._serving_wh() * 3600)
+        yield from (log, limit, disk, up, serving)
         if numbers is not None:
             yield from self._of_registry(numbers)
 
@@ -68,7 +71,11 @@ class StandingMetrics(Collector):
             self._numbers = None
             logger.warning("the registry does not tell how things stand: %s", error)
             return
-        gauges = {REALISED: self._metrics.realized_metric, ESTIMATED: self._metrics.estimated_metric}
+        gauges = {
+            REALISED: self._metrics.realized_metric,
+            ESTIMATED: self._metrics.estimated_metric,
+            ATTRIBUTED: self._metrics.attribution_drift,
+        }
         for score in numbers.scores:
             if score.kind in gauges:
                 gauges[score.kind].labels(score.project, str(score.model_version)).set(score.score)
@@ -76,7 +83,7 @@ class StandingMetrics(Collector):
             self._metrics.drift_share.labels(project).set(share)
 
     def _of_registry(self, numbers: Numbers) -> Iterator[GaugeMetricFamily]:
-        age, promised, queue, running, oldest = (_family(name) for name in _SHARED)
+        age, promised, queue, running, oldest, search, replay = (_family(name) for name in _SHARED)
         now = self._clock()
         for project, since in numbers.crowned.items():
             age.add_metric([project], (now - since).total_seconds())
@@ -90,7 +97,10 @@ class StandingMetrics(Collector):
         running.add_metric(["replays"], numbers.replays[RunStatus.RUNNING])
         waited = 0.0 if numbers.told_since is None else (now - numbers.told_since).total_seconds()
         oldest.add_metric([], max(0.0, waited))
-        yield from (age, promised, queue, running, oldest, *_groups(numbers))
+        for used in numbers.energy:
+            of = search if used.kind == "search" else replay
+            of.add_metric([used.project, used.source], used.wh * 3600)
+        yield from (age, promised, queue, running, oldest, search, replay, *_groups(numbers))
 
 
 def _groups(numbers: Numbers) -> Iterator[GaugeMetricFamily]:
@@ -117,6 +127,10 @@ _OWN = {
     "incumbent_prediction_log_limit_bytes": ("From here on prediction calls are refused.", ()),
     "incumbent_disk_free_bytes": ("Free disk space of the home folder.", ()),
     "incumbent_registry_up": ("Whether the database answers.", ()),
+    "incumbent_serving_energy_joules": (
+        "Energy of this process since it started, estimated from its processor time.",
+        (),
+    ),
 }
 _SHARED = {
     "incumbent_champion_age_seconds": ("Since the champion took its place.", ("project",)),
@@ -127,6 +141,14 @@ _SHARED = {
     "incumbent_queue_depth": ("What waits: runs, replays, alerts; in the whole installation.", ("queue",)),
     "incumbent_running": ("What runs: runs, replays; in the whole installation.", ("queue",)),
     "incumbent_alert_oldest_pending_seconds": ("How long the oldest alert that is to be told waits.", ()),
+    "incumbent_search_energy_joules": (
+        "Energy of all searches so far, as far as known; source: measured or estimated.",
+        ("project", "source"),
+    ),
+    "incumbent_replay_energy_joules": (
+        "Energy of all policy replays so far, as far as known; source: measured or estimated.",
+        ("project", "source"),
+    ),
 }
 _GAP_LABELS = ("project", "model", "column", "measure")
 _GAPS = {

@@ -74,8 +74,9 @@ class Facts:
     ``truths`` counts truly labelled rows, ``truths_at_last_run`` those the last finished run started from
     (None before the first). ``broken`` says how the data contract is broken, if it is. ``interrupted_run`` is
     the number of the last run if its process was lost and it was not tried again yet. ``spent_seconds`` are
-    search seconds of the last 24 hours. ``decay_answered``: a run has already been started because this champion
-    decayed. ``quick_start``: the last finished run was the quick first one.
+    search seconds of the last 24 hours, ``spent_wh`` their watt-hours as far as they are known. ``decay_answered``: a
+    run has already been started because this champion decayed. ``quick_start``: the last finished run was the quick
+    first one.
     ``without_label`` are declared classes of which no label has come, as long as there is no champion.
     """
 
@@ -86,6 +87,7 @@ class Facts:
     last_run_ended_at: datetime | None = None
     interrupted_run: int | None = None
     spent_seconds: float = 0.0
+    spent_wh: float = 0.0
     schedule_due_at: datetime | None = None
     drift: DriftFact | None = None
     decay: QualityFact | None = None

@@ -212,6 +212,10 @@ def _held_back(
             f"a run needs {policy.run_seconds:.0f}"
         )
         return Refusal(guard="daily_budget", reason=reason, evidence=evidence, uses_up_schedule=True)
+    allowed = policy.daily_energy_wh
+    if allowed is not None and facts.spent_wh >= allowed:
+        reason = f"{facts.spent_wh:.3g} of {allowed:g} Wh are used in 24 hours by searches"
+        return Refusal(guard="daily_energy", reason=reason, evidence=evidence, uses_up_schedule=True)
     return None
 
 
@@ -241,6 +245,7 @@ def _evidence(facts: Facts, now: datetime) -> dict[str, Any]:
         "truths": facts.truths,
         "fresh_labels": facts.fresh,
         "spent_seconds": round(facts.spent_seconds, 1),
+        "spent_wh": round(facts.spent_wh, 4),
         "schedule_due_at": facts.schedule_due_at.isoformat() if facts.schedule_due_at else None,
         "live_score": facts.decay.score if facts.decay else None,
         "sure_drop": facts.decay.sure_drop if facts.decay else None,

@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 
 from service.desk import Desk
+from service.energy.meter import metered
 from service.lineup import fall_in
 
 STAGES = {
@@ -26,13 +27,15 @@ STAGES = {
     "refit": "service.stages.refit",
     "reproduce": "service.stages.reproduce",
     "drift": "service.stages.drift",
+    "attribution": "service.stages.attribution",
     "replay": "service.stages.replay",
     "series": "service.stages.series",
     "forecast_search": "service.stages.forecast_search",
     "forecast_judge": "service.stages.forecast_judge",
     "forecast": "service.stages.forecast",
 }
-
+METERED = frozenset({"search", "forecast_search", "replay"})
+"""Stages whose energy is told: the others take seconds."""
 
 Stage = Callable[[Desk, str], None]
 
@@ -47,7 +50,8 @@ def main(arguments: list[str]) -> int:
         os.chdir(scratch)
         try:
             run: Stage = import_module(STAGES[name]).run
-            run(desk, detail)
+            with metered(desk.tell, desk.spec.get("energy") if name in METERED else None):
+                run(desk, detail)
         except Exception as error:
             traceback.print_exc()
             desk.tell(

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, text
 from registry.database import Database
 from registry.errors import RegistryError
 
-NEWEST = "0110"
+NEWEST = "0120"
 """The newest revision, so that a database which is there already costs no import of Alembic."""
 _MIGRATION_LOCK = 0x1C0B_0001
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, create_engine
 from registry import (  # noqa: F401
     alert_tables,
     approval_tables,
+    energy_tables,
     forecast_tables,
     label_tables,
     outlier_tables,

@@ -17,6 +17,7 @@ from service.api.approvals import shown
 from service.api.context import Caller, Context, Ctx, ProjectInPath, require
 from service.api.schemas import NewRun
 from service.conclusion import ended
+from service.energy.reading import of_run
 from service.problems import Problem
 
 router = APIRouter()
@@ -61,17 +62,22 @@ def list_runs(
     before: int | None = None,
 ) -> dict[str, Any]:
     runs = context.registry.runs.list(project.id, limit=limit, before=before)
-    return {"runs": [summary(run) for run in runs]}
+    energy = context.registry.energy.of_runs(project.id, [run.number for run in runs])
+    return {
+        "runs": [{**summary(run), "energy": of_run(energy.get(run.number, ()), run.verdict)} for run in runs]
+    }
 
 
 @router.get("/{project}/runs/{run}", dependencies=[Depends(require("data"))])
 def get(project: ProjectInPath, run: int, context: Ctx) -> dict[str, Any]:
     found = context.registry.runs.get(project.id, run)
     trials = context.registry.runs.trials(found.id)
+    energy = context.registry.energy.of_runs(project.id, (found.number,))
     approval = context.registry.approvals.of_run(project.id, found.number)
     return {
         **summary(found),
         "approval": approval and shown(context, project, approval),
+        "energy": of_run(energy.get(found.number, ()), found.verdict),
         "trials": [_trial(trial) for trial in trials],
     }
 

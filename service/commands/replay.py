@@ -108,6 +108,7 @@ def _here(
         )
     from automl.task import Task, TaskKind
     from service.chunks import Limits
+    from service.energy.rule import energy_rule
     from service.policy import Policy
     from service.replay.local import ReplayFailed, play_file
 
@@ -132,6 +133,7 @@ def _here(
             signing_key=signing_key,
             memory_bytes=wanted.child_memory_bytes,
             on_event=progress.hear,
+            energy=energy_rule(wanted),
         )
     except ReplayFailed as failure:
         raise CommandError(

@@ -18,6 +18,7 @@ from service.dashboard.access import Admin, Looks, Why
 from service.dashboard.frame import PageRoute, page_of, to
 from service.dashboard.sessions import say
 from service.dashboard.trust import panels
+from service.energy.reading import of_run
 from service.trust_reports import trust_report
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -107,6 +108,7 @@ def run_page(request: Request, context: Ctx, viewer: Looks, project: ProjectInPa
         gates_failed=sum(1 for gate in gates if words.gate_state(gate)[0] == "no"),
         champion_then=champion_then(run, promotions),
         reigns=any(one.run == number and one.to_version == project.champion for one in promotions[:1]),
+        energy=of_run(registry.energy.of_runs(project.id, (number,)).get(number, ()), run.verdict),
         approval=approval and approval_shown(context, project, approval),
         evidence=evidence(run.trigger.get("evidence") or {}),
         pseudo=pseudo(run),

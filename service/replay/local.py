@@ -12,6 +12,8 @@ from typing import Any
 
 from automl.task import Task
 from service.children import End, Event, Limits, run_child
+from service.energy.meter import EVENT as ENERGY
+from service.energy.reading import Ears
 from service.replay.plan import ReplayPlan
 
 STARTUP_SECONDS = 120.0
@@ -68,10 +70,11 @@ def play_file(
     signing_key: bytes,
     memory_bytes: int,
     on_event: Callable[[Event], None],
+    energy: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The report of a replay of ``file``. The same call again goes on where an ended one stood, or finds its report.
 
-    Raises ReplayFailed.
+    ``energy`` is what its metering is told of the machine (:func:`service.energy.rule.energy_rule`). Raises ReplayFailed.
     """
     spec = specification(
         plan=plan,
@@ -88,7 +91,14 @@ def play_file(
     folder.mkdir(parents=True, exist_ok=True)
     result = folder / "replay.json"
     if not result.exists():
-        (folder / "spec.json").write_text(json.dumps(spec))
+        (folder / "spec.json").write_text(json.dumps({**spec, "energy": energy}))
+        ears = Ears()
+
+        def hear(event: Event) -> None:
+            if event["event"] == ENERGY:
+                ears.hear(event)
+            on_event(event)
+
         ended = run_child(
             "replay",
             folder,
@@ -98,11 +108,13 @@ def play_file(
                 startup_seconds=STARTUP_SECONDS,
                 memory_bytes=memory_bytes,
             ),
-            on_event=on_event,
+            on_event=hear,
             cancelled=lambda: False,
         )
         if ended.end is not End.OK:
             raise ReplayFailed(ended.reason)
+        told = json.loads(result.read_text())
+        result.write_text(json.dumps({**told, "energy": ears.alone("replay")}))
         _keep_only(result)
     report: dict[str, Any] = json.loads(result.read_text())
     return report

@@ -10,12 +10,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from registry.errors import NotFound, StaleFence
+from registry.errors import NotFound, RegistryError, StaleFence
 from registry.records import ReplayRecord, RunStatus
 from registry.replays import MOST_ATTEMPTS
 from registry.store import Registry
 from service.children import End, Ended, Event, Limits, run_child
 from service.clock import Clock
+from service.energy.meter import EVENT as ENERGY
+from service.energy.reading import Ears, new_reading, summed
+from service.energy.rule import energy_rule
 from service.replay.local import STARTUP_SECONDS, replay_key
 from service.settings import Settings
 
@@ -124,7 +127,19 @@ class ReplayRoom:
             on_event=pulse.hear,
             cancelled=pulse.over,
         )
+        self._keep_energy(replay, pulse.ears)
         self._end(replay, folder, ended, pulse)
+
+    def _keep_energy(self, replay: ReplayRecord, ears: Ears) -> None:
+        """One reading for each attempt. That it can't be kept is no fault of the replay."""
+        if ears.told is None:
+            return
+        try:
+            self._registry.energy.add(
+                replay.project_id, new_reading("replay", ears.told), replay=replay.number, at=self._clock()
+            )
+        except RegistryError:
+            logger.warning("what replay %s used could not be kept", replay.number, exc_info=True)
 
     def _lay_out(self, replay: ReplayRecord, folder: Path) -> None:
         project = self._registry.projects.by_id(replay.project_id)
@@ -135,6 +150,7 @@ class ReplayRoom:
             "schema": replay.source["schema"],
             "policy": dict(replay.source["policy"]),
             "source": self._source(replay, project.id, folder),
+            "energy": energy_rule(self._settings),
         }
         (folder / "spec.json").write_text(json.dumps(spec))
 
@@ -166,6 +182,7 @@ class ReplayRoom:
             return
         elif ended.end is End.OK:
             result = json.loads((folder / "replay.json").read_text())
+            result["energy"] = summed(self._registry.energy.of_replay(replay.project_id, replay.number))
             self._conclude(replay, RunStatus.COMPLETED, result=result)
         else:
             self._conclude(replay, RunStatus.FAILED, error=ended.reason)
@@ -199,12 +216,15 @@ class _Pulse:
         self._progress: dict[str, Any] = dict(replay.progress)
         self._told = self._looked = time.monotonic()
         self._news = False
+        self.ears = Ears()
         self.why: str | None = None
 
     def hear(self, event: Event) -> None:
         if event["event"] == "progress":
             self._progress = {name: value for name, value in event.items() if name != "event"}
             self._news = True
+        elif event["event"] == ENERGY:
+            self.ears.hear(event)
 
     def over(self) -> bool:
         """Asked several times a second by the one thread that watches the child."""

@@ -85,6 +85,11 @@ def test_what_waits_for_approval_waits_with_its_refitted_version(server: Server)
     assert verdict["outcome"] == "awaiting_approval", run
     assert verdict["reason"].startswith("Awaiting approval: ")
     assert "Refitted as well" in verdict["reason"]
+    used = run["energy"]
+    assert used["source"] in ("measured", "estimated"), used
+    assert used["wh"] > 0
+    assert used["gain_per_wh"] == pytest.approx(verdict["difference"]["estimate"] / used["wh"])
+    assert (run["approval"]["status"], run["approval"]["judged"]) == ("open", run["challenger"])
     assert (verdict["refit"]["passed"], verdict["refit"]["promoted"]) == (True, False)
     refitted, judged = server.get("/v1/projects/tumours/models")["models"]
     assert (judged["version"], refitted["refit_of"]) == (run["challenger"], run["challenger"])

@@ -15,7 +15,17 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 LONGEST_FILE = 350
 ONE_LIST = {"registry/tables.py"}
 """Files that are one declaration after another: long, but with one concern."""
-HEAVY = ("flaml", "tpot", "evidently", "matplotlib", "dask", "distributed", "torch", "tensorflow")
+HEAVY = (
+    "flaml",
+    "tpot",
+    "evidently",
+    "matplotlib",
+    "codecarbon",
+    "dask",
+    "distributed",
+    "torch",
+    "tensorflow",
+)
 NO_SUBJECT = {"utils", "helpers", "manager", "handler", "common", "misc"}
 
 

@@ -106,6 +106,19 @@ def test_daily_budget_must_leave_room_for_a_whole_search() -> None:
     assert answer.guard == "daily_budget"
 
 
+def test_a_days_energy_holds_back_what_a_trigger_asks_for_and_no_first_run() -> None:
+    rule = policy(daily_energy_wh=5)
+    answer = due(rule, facts(truths=9000, spent_wh=5.25), NOW)
+    assert isinstance(answer, Refusal)
+    assert (answer.guard, answer.uses_up_schedule) == ("daily_energy", True)
+    assert answer.reason == "5.25 of 5 Wh are used in 24 hours by searches"
+    assert answer.evidence["spent_wh"] == 5.25
+    assert isinstance(due(rule, facts(truths=9000, spent_wh=4.9), NOW), Trigger)
+    assert isinstance(due(policy(), facts(truths=9000, spent_wh=1e6), NOW), Trigger)
+    first = facts(champion=None, truths=9000, truths_at_last_run=None, spent_wh=9.0)
+    assert isinstance(due(rule, first, NOW), Trigger)
+
+
 def test_due_schedule_without_fresh_labels_is_refused_and_used_up() -> None:
     nightly = policy(triggers={"schedule": "0 3 * * *", "new_labels": None, "drift": None})
     answer = due(nightly, facts(truths=1003, schedule_due_at=NOW), NOW)

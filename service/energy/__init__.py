@@ -1,0 +1,1 @@
+"""What searching and serving cost in energy, measured where the hardware tells and estimated where not."""
