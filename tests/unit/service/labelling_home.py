@@ -47,6 +47,7 @@ class LabellingHome:
             shadow=cast(Any, None),
             scheduler=cast(Any, None),
             metrics=cast(Any, None),
+            approving=cast(Any, None),
             keys_required=False,
             approving=cast(Any, None),
         )
