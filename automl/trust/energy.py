@@ -1,8 +1,8 @@
 """The gate ``energy``: what a thousand predictions of each model cost, from processor time and an assumed power.
 
 Both models answer the same rows in turns, several times. Processor time is measured, the power is assumed, so every
-figure is an estimate; between two models on one machine the power cancels. A limit counts as broken only where every pass of the
-challenger breaks it against every pass of the champion: chance load makes single passes dear.
+figure is an estimate; between two models on one machine the power cancels. A limit counts as broken only where every
+pass of the challenger breaks it, against the dearest of the champion's: chance load makes single passes dear.
 """
 
 from __future__ import annotations

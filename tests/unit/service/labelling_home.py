@@ -47,7 +47,6 @@ class LabellingHome:
             shadow=cast(Any, None),
             scheduler=cast(Any, None),
             metrics=cast(Any, None),
-            approving=cast(Any, None),
             keys_required=False,
             approving=cast(Any, None),
         )
