@@ -29,7 +29,7 @@ _MOST_ODD = 500
 
 
 class Why(StrEnum):
-    """What raised a row most, or that it was drawn."""
+    """What raised a row most, or that it was drawn; ``check``: it has a label that may be wrong."""
 
     UNCERTAIN = "uncertain"
     DISPUTED = "disputed"
@@ -37,6 +37,7 @@ class Why(StrEnum):
     NEW = "new"
     TYPICAL = "typical"
     DRAWN = "drawn"
+    CHECK = "check"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

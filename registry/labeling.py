@@ -17,6 +17,8 @@ from registry.label_tables import labeling_leases as leases
 from registry.label_tables import labeling_rounds as rounds
 from registry.tables import row_index
 
+CHECK = "check"
+"""Why a row is asked about that has a label already: somebody is to look at it once more."""
 _PIECE = 500
 
 
@@ -210,6 +212,21 @@ class Labeling:
         with self._db.read() as connection:
             return tuple(map(_item, connection.execute(query.order_by(items.c.place))))
 
+    def checks(self, project_id: int, row_ids: Collection[str]) -> set[str]:
+        """Which of these rows were handed out to have their label looked at, and have no answer in the labels ledger."""
+        ids = sorted(row_ids)
+        found: set[str] = set()
+        with self._db.read() as connection:
+            for start in range(0, len(ids), _PIECE):
+                query = select(items.c.row_id).where(
+                    items.c.project_id == project_id,
+                    items.c.why == CHECK,
+                    items.c.row_id.in_(ids[start : start + _PIECE]),
+                    items.c.row_id.not_in(_settled(project_id)),
+                )
+                found.update(connection.execute(query).scalars())
+        return found
+
     def leased(self, project_id: int, *, at: datetime) -> dict[str, datetime]:
         """Rows on anyone's desk, and until when at the latest."""
         query = select(leases).where(leases.c.project_id == project_id, leases.c.expires_at > at)
@@ -254,7 +271,8 @@ class _Desk:
 
 
 def _waiting(connection: Connection, project_id: int) -> list[QueueItem]:
-    """The rows of the newest round, and those of earlier ones that have answers, as far as they have no truth."""
+    """The rows of the newest round, and those of earlier ones that have answers, as far as they have no truth, or are to be
+    looked at once more and were not."""
     current = _current(connection, project_id)
     if current is None:
         return []
@@ -262,7 +280,13 @@ def _waiting(connection: Connection, project_id: int) -> list[QueueItem]:
     query = (
         select(items)
         .join(row_index, and_(row_index.c.project_id == project_id, row_index.c.row_id == items.c.row_id))
-        .where(items.c.project_id == project_id, row_index.c.truth.is_(None))
+        .where(
+            items.c.project_id == project_id,
+            or_(
+                row_index.c.truth.is_(None),
+                and_(items.c.why == CHECK, items.c.row_id.not_in(_settled(project_id))),
+            ),
+        )
         .where(or_(items.c.round == current.number, items.c.row_id.in_(begun)))
         .order_by(items.c.round.desc(), items.c.place)
     )
@@ -270,6 +294,11 @@ def _waiting(connection: Connection, project_id: int) -> list[QueueItem]:
     for row in connection.execute(query):
         found.setdefault(row.row_id, _item(row))
     return list(found.values())
+
+
+def _settled(project_id: int) -> Any:
+    """The rows with an answer that is in the labels ledger."""
+    return select(answers.c.row_id).where(_standing(project_id), answers.c.batch.is_not(None))
 
 
 def _standing(project_id: int) -> Any:

@@ -21,6 +21,7 @@ from service.alerts.storage_watch import StorageWatch
 from service.api import (
     alerts,
     approvals,
+    attributions,
     cards,
     data,
     docs,
@@ -45,6 +46,7 @@ from service.api import (
 )
 from service.api.context import Context, project_of
 from service.approving import Approving
+from service.attribution_watch import AttributionWatch
 from service.clock import Clock
 from service.dashboard import site as dashboard
 from service.dashboard.turns import breathe
@@ -177,6 +179,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = _now) -> Fast
         cards,
         maturity,
         monitoring,
+        attributions,
         outliers,
         probation,
         replays,
@@ -233,6 +236,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
     )
     measures = Measures(registry)
     outlier_watch = OutlierWatch(registry, measures, clock=clock, metrics=metrics)
+    attribution_watch = AttributionWatch(registry, settings, clock=clock, metrics=metrics)
     fairness_watch = FairnessWatch(
         registry, node=settings.node, clock=clock, on_report=lambda: scheduler.nudge()
     )
@@ -258,6 +262,7 @@ def compose(settings: Settings, clock: Clock) -> Context:
         estimate_watch=estimate_watch,
         forecast_watch=forecast_watch,
         outlier_watch=outlier_watch,
+        attribution_watch=attribution_watch,
         fairness_watch=fairness_watch,
         approving=approving,
         maintain=maintenance.run,

@@ -11,7 +11,7 @@ from registry.records import Model
 from service.conclusion import Challenger
 from service.policy import Policy
 
-_TRUST_SHARE = 0.1
+_TRUST_SHARE = 0.12
 """Of a search's budget, for the whole gate vector."""
 _LEAST_TRUST_SECONDS = 1.0
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from automl.explain import Explainer, Explanations
+from automl.explain.counterfactual import Counterfactual, Counterfactuals
 from automl.schema import Schema, frame
 from automl.task import Task
 from service.explain_messages import Model, Reply, Request
@@ -34,6 +35,7 @@ IDLE_SECONDS = 600
 @dataclass(frozen=True, slots=True)
 class _Known:
     explainer: Explainer
+    counterfactuals: Counterfactuals | None
     task: Task
     schema: Schema
 
@@ -54,7 +56,8 @@ class Desk:
             return Reply(lacking=True)
         self._known.move_to_end(request.key)
         table = pa.ipc.open_stream(request.rows).read_all()
-        return Reply(explanations=_told(known, table, known.explainer.explain(table)))
+        others = _otherwise(known, table) if request.counterfactuals else None
+        return Reply(explanations=_told(known, table, known.explainer.explain(table), others))
 
 
 def _opened(model: Model) -> _Known:
@@ -66,16 +69,47 @@ def _opened(model: Model) -> _Known:
         return pipeline.predict_proba(rows) if task.is_classification else pipeline.predict(rows)
 
     background = pq.read_table(io.BytesIO(model.background))
-    return _Known(Explainer(pipeline, schema, task, background, score), task, schema)
+    explainer = Explainer(pipeline, schema, task, background, score)
+    others = None
+    if task.is_classification:
+        others = Counterfactuals(explainer.background, schema, explainer.used, score)
+    return _Known(explainer, others, task, schema)
 
 
-def _told(known: _Known, table: pa.Table, told: Explanations) -> list[bytes]:
+def _otherwise(known: _Known, table: pa.Table) -> list[dict[str, Any] | None]:
+    """Of each row what would have had to be otherwise; None where nothing that was tried is enough, or there are no
+    classes."""
+    if known.counterfactuals is None:
+        return [None] * table.num_rows
+    told: list[dict[str, Any] | None] = []
+    for at in range(table.num_rows):
+        row = table.slice(at, 1)
+        found = known.counterfactuals.of(
+            row.select([name for name in known.schema.names if name in row.schema.names])
+        )
+        told.append(None if found is None else _changed(known, row, found))
+    return told
+
+
+def _changed(known: _Known, row: pa.Table, found: Counterfactual) -> dict[str, Any]:
+    changes = [
+        {"column": name, "from": row[name][0].as_py(), "to": value}
+        for name, value in zip(found.columns, found.to, strict=True)
+    ]
+    label = known.schema.target.text(known.task.classes[found.position])
+    return {"class": label, "changes": changes, "distance": round(found.distance, 4)}
+
+
+def _told(
+    known: _Known, table: pa.Table, told: Explanations, others: list[dict[str, Any] | None] | None
+) -> list[bytes]:
     classes = [known.schema.target.text(label) for label in known.task.classes]
     columns = [table[name].to_pylist() for name in told.columns]
     encode = msgspec.json.Encoder().encode
-    return [
-        encode(told.to_json(row, values, classes)) for row, values in enumerate(zip(*columns, strict=True))
-    ]
+    said = [told.to_json(row, values, classes) for row, values in enumerate(zip(*columns, strict=True))]
+    if others is not None:
+        said = [{**one, "counterfactual": other} for one, other in zip(said, others, strict=True)]
+    return [encode(one) for one in said]
 
 
 def main(arguments: list[str]) -> int:

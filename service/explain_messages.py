@@ -17,11 +17,13 @@ class Model(msgspec.Struct):
 
 
 class Request(msgspec.Struct):
-    """Rows (an Arrow stream, typed) to be explained by the model with that key."""
+    """Rows (an Arrow stream, typed) to be explained by the model with that key; with ``counterfactuals`` also by what would
+    have had to be otherwise for another class."""
 
     key: str
     rows: bytes
     model: Model | None = None
+    counterfactuals: bool = False
 
 
 class Reply(msgspec.Struct):

@@ -18,6 +18,8 @@ Result = TypeVar("Result")
 
 MOST_ROWS = 1_000
 """Rows in one call; a sampled explanation asks the model some hundred times for each."""
+MOST_COUNTERFACTUALS = 50
+"""Rows in one call that asks for counterfactuals too: some hundred answers for each."""
 QUEUE_ROWS = 2_000
 ANSWER_WITHIN = 60.0
 
@@ -64,13 +66,15 @@ class Explaining:
         future.add_done_callback(lambda _: self._done(rows))
         return future
 
-    def explain(self, key: str, table: pa.Table, model: Callable[[], Model]) -> Sequence[msgspec.Raw]:
+    def explain(
+        self, key: str, table: pa.Table, model: Callable[[], Model], *, counterfactuals: bool = False
+    ) -> Sequence[msgspec.Raw]:
         """One JSON object for each row of a typed table. To be called within :meth:`submit`.
 
         ``key`` names what ``model`` gives, which is only asked when the process does not know it. Raises a problem when
         there is no explanation.
         """
-        request = Request(key=key, rows=_stream(table))
+        request = Request(key=key, rows=_stream(table), counterfactuals=counterfactuals)
         for _ in range(3):  # an idle process may end just now, and a new one knows no model
             reply = self._asked(request)
             if reply is None:

@@ -23,9 +23,9 @@ class Labelling(Part):
 
     The newest ``pool`` rows without a truth are ranked; ``round_rows`` of them are handed out before they are
     ranked anew, which also happens after ``refresh`` and with each champion. At most ``odd_rows`` of them, as a share, lie
-    far from all training rows (1: they are ranked as any other). A person has a row for ``lease``, an
-    exported one for ``export_lease``. A row needs ``annotators_per_row`` answers, one more as long as they are
-    tied; ``most_skips`` people who skip it take it out.
+    far from all training rows (1: they are ranked as any other); ``check_rows`` of what is handed out has a label that may
+    be wrong. A person has a row for ``lease``, an exported one for ``export_lease``. A row needs ``annotators_per_row``
+    answers, one more as long as they are tied; ``most_skips`` people who skip it take it out.
     """
 
     annotators_per_row: int = Field(default=1, ge=1, le=20)
@@ -35,6 +35,7 @@ class Labelling(Part):
     round_rows: int = Field(default=200, ge=1, le=10_000)
     random_share: float = Field(default=0.1, ge=0, le=1)
     odd_rows: float = Field(default=0.05, ge=0, le=1)
+    check_rows: float = Field(default=0.1, ge=0, le=1)
     refresh: timedelta = Field(default=timedelta(minutes=10), gt=timedelta(0))
     most_skips: int = Field(default=2, ge=1)
 

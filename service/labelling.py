@@ -14,6 +14,7 @@ from registry.labeling import Leased, LeaseRule, Round
 from registry.records import Project
 from registry.store import Registry
 from service.deployment import Deployment
+from service.label_doubts import doubted, with_doubted
 from service.label_policy import Labelling
 from service.labelling_answers import AnswerBook
 from service.labelling_pool import Committee, Ranked, rank, rank_first, unlabelled
@@ -141,14 +142,18 @@ class LabellingDesk:
         if pool.num_rows:
             free = [row_id not in busy for row_id in pool["_row_id"].to_pylist()]
             pool = pool.filter(pa.array(free)) if any(free) else pool.slice(0, 0)
-        if not pool.num_rows:
+        doubts = doubted(self._registry, project, busy=busy) if policy.check_rows else ()
+        if not pool.num_rows and not doubts:
             return current
         number = 0 if current is None else current.number
         seed = project.id * 1_000_003 + number
-        ranked = self._ranked(project, policy, judges, pool, max(policy.round_rows, limit), seed)
+        wanted = max(policy.round_rows, limit)
+        ranked = Ranked(items=(), pool=0)
+        if pool.num_rows:
+            ranked = self._ranked(project, policy, judges, pool, wanted, seed)
         return self._registry.labeling.open_round(
             project.id,
-            ranked.items,
+            with_doubted(ranked.items, doubts, share=policy.check_rows, most=wanted),
             after=number,
             model_version=judges.version,
             dataset_version=version,

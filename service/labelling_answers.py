@@ -30,7 +30,8 @@ _INSTANT = timedelta(microseconds=1)
 class Answered:
     """What became of answers, by row id. ``waiting`` rows need more people, ``disputed`` ones too: they differ.
 
-    ``unchanged`` rows had this very truth; ``conflicting`` ones keep another.
+    ``unchanged`` rows had this very truth; ``conflicting`` ones keep another. A row that was handed out to have its label
+    looked at takes the answer, whatever it was before.
     """
 
     labelled: tuple[str, ...]
@@ -61,7 +62,7 @@ class AnswerBook:
         """Keep answers, (row id, canonical label or None for a skip) by annotator; on return they are on disk,
         and those that settle a row are its label."""
         ids = list(dict.fromkeys(row_id for answers in given.values() for row_id, _ in answers))
-        truths = self._truths(project, ids)
+        truths, checks = self._truths(project, ids), self._registry.labeling.checks(project.id, ids)
         unchanged, skipped = 0, 0
         conflicting: dict[str, None] = {}
         for annotator, answers in given.items():
@@ -70,7 +71,7 @@ class AnswerBook:
                 truth = truths.get(row_id)
                 if row_id not in truths:
                     continue
-                if truth is None:
+                if truth is None or row_id in checks:
                     kept.append((row_id, label))
                     skipped += label is None
                 elif label == truth:
@@ -80,6 +81,8 @@ class AnswerBook:
             self._registry.labeling.answer(project.id, annotator, kept, at=at)
         batch, waiting, disputed = self.settle(project, at=at)
         now = self._registry.datasets.truths(project.id, [row for row in ids if truths.get(row, "") is None])
+        now |= dict.fromkeys(self._registry.labeling.checks(project.id, checks))
+        now |= {row: truths[row] for row in checks if row not in now}
         return Answered(
             labelled=tuple(row for row, truth in now.items() if truth is not None),
             skipped=skipped,
@@ -102,7 +105,10 @@ class AnswerBook:
                 if answer.label is not None:
                     by_row[answer.row_id].append(answer)
             truths = self._registry.datasets.truths(project.id, by_row)
-            open_ = {row: votes for row, votes in by_row.items() if truths.get(row, "") is None}
+            checks = self._registry.labeling.checks(project.id, by_row)
+            open_ = {
+                row: votes for row, votes in by_row.items() if truths.get(row, "") is None or row in checks
+            }
             enough = {row: votes for row, votes in open_.items() if len(votes) >= policy.annotators_per_row}
             told = {row: _agreed(project, votes) for row, votes in enough.items()}
             agreed = {row: label for row, label in told.items() if label is not None}

@@ -46,7 +46,10 @@ def accuracy(registry: Registry, project: Project, model: Deployment) -> dict[st
 def _accuracy(
     registry: Registry, project: Project, round_: Round, model: Deployment
 ) -> dict[str, Any] | None:
-    items = registry.labeling.items(project.id, round_.number)
+    asked = registry.labeling.items(project.id, round_.number)
+    items = tuple(
+        item for item in asked if item.why != Why.CHECK.value
+    )  # those have labels: no part of the pool
     truths = registry.datasets.truths(project.id, [item.row_id for item in items])
     answered = np.array([truths.get(item.row_id) is not None for item in items], dtype=bool)
     if sum(item.why == Why.DRAWN.value for item in _only(items, answered)) < 2:

@@ -69,6 +69,12 @@ class Metrics:
             ["project"],
             registry=self.registry,
         )
+        self.attribution_drift = Gauge(
+            "incumbent_attribution_drift",
+            "How far a column's contributions to the newest answers moved at most, as a share of what all columns add.",
+            ["project", "model"],
+            registry=self.registry,
+        )
         self.shadow_scored = Counter(
             "incumbent_shadow_scored_total", "Rows scored in shadow.", ["project"], registry=self.registry
         )

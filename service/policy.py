@@ -251,6 +251,20 @@ class Outliers(Part):
     pause: timedelta = Field(default=timedelta(seconds=20), ge=timedelta(0))
 
 
+class Attributions(Part):
+    """What each column adds to the champion's answers is looked at in each full ``window`` of prediction rows, beside rows
+    it was trained on.
+
+    A column moved when its contributions lie elsewhere by ``threshold`` of what all columns add together, and that is no
+    chance: where nothing changed, a window has a moved column with chance ``alpha`` at most. It is told, and starts nothing.
+    """
+
+    window: int = Field(default=250, ge=100, le=10_000)
+    threshold: float = Field(default=0.05, gt=0, description="least effect that counts as moved")
+    alpha: float = Field(default=0.001, gt=0, lt=0.5)
+    pause: timedelta = Field(default=timedelta(minutes=1), description="least time from report to report")
+
+
 class Policy(Part):
     """A project's standing orders.
 
@@ -285,6 +299,7 @@ class Policy(Part):
     labelling: Labelling = Labelling()
     pseudo_labels: PseudoLabels = PseudoLabels()
     outliers: Outliers | None = Outliers()
+    attributions: Attributions | None = Attributions()
     refit: bool = True
     forecast: Forecast = Forecast()
 

@@ -21,6 +21,7 @@ from registry.leases import DueMove
 from registry.records import Project, Run
 from registry.store import Registry
 from service.approving import Approving
+from service.attribution_watch import AttributionWatch
 from service.clock import Clock
 from service.conclusion import ended, queued
 from service.drift_watch import DriftWatch
@@ -73,6 +74,7 @@ class Scheduler:
         estimate_watch: EstimateWatch,
         forecast_watch: ForecastWatch,
         outlier_watch: OutlierWatch,
+        attribution_watch: AttributionWatch,
         fairness_watch: FairnessWatch,
         approving: Approving,
         maintain: Callable[[], None],
@@ -89,6 +91,7 @@ class Scheduler:
             probation_watch,
             estimate_watch,
             outlier_watch,
+            attribution_watch,
             fairness_watch,
         )
         self._approving = approving

@@ -20,7 +20,7 @@ from service.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-REALISED, ESTIMATED = "realised", "estimated"
+REALISED, ESTIMATED, ATTRIBUTED = "realised", "estimated", "attribution"
 
 
 class StandingMetrics(Collector):
@@ -71,7 +71,11 @@ class StandingMetrics(Collector):
             self._numbers = None
             logger.warning("the registry does not tell how things stand: %s", error)
             return
-        gauges = {REALISED: self._metrics.realized_metric, ESTIMATED: self._metrics.estimated_metric}
+        gauges = {
+            REALISED: self._metrics.realized_metric,
+            ESTIMATED: self._metrics.estimated_metric,
+            ATTRIBUTED: self._metrics.attribution_drift,
+        }
         for score in numbers.scores:
             if score.kind in gauges:
                 gauges[score.kind].labels(score.project, str(score.model_version)).set(score.score)

@@ -27,6 +27,7 @@ STAGES = {
     "refit": "service.stages.refit",
     "reproduce": "service.stages.reproduce",
     "drift": "service.stages.drift",
+    "attribution": "service.stages.attribution",
     "replay": "service.stages.replay",
     "series": "service.stages.series",
     "forecast_search": "service.stages.forecast_search",

@@ -12,13 +12,14 @@ from sklearn.pipeline import Pipeline
 
 from automl.calibration import chosen
 from automl.candidate import Candidate
+from automl.engines.allowance import Allowance
 from automl.engines.blended import BlendClassifier, BlendRegressor
 from automl.engines.choosing import BlendRule, Chosen, Limits, best_choice
 from automl.engines.evaluation import Prepared
 from automl.engines.plain import plain, requirements
 from automl.engines.protocol import Start
 from automl.engines.rebuilding import described, kind
-from automl.engines.trials import Allowance, Tried
+from automl.engines.trials import Tried
 from automl.metrics import metric
 
 ENGINE = "blend"

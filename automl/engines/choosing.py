@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.blend import Answers, Choice, Truth, given, select
+from automl.engines.allowance import Allowance
 from automl.engines.evaluation import Prepared
 from automl.engines.protocol import Start
-from automl.engines.trials import Allowance, Tried
+from automl.engines.trials import Tried
 
 _CANDIDATES = 24
 _ROWS = 6_000

@@ -13,15 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from automl.engines import portfolio, setting_trials
+from automl.engines.allowance import Allowance
 from automl.engines.blended import weighed
 from automl.engines.evaluation import Fold, Prepared
 from automl.engines.limits import unheard_timeouts, within
 from automl.engines.portfolio import Setting
 from automl.engines.protocol import Start
 from automl.engines.rebuilding import built, described, kind
-from automl.engines.trials import Allowance, SearchOver, Trials, Tried
+from automl.engines.trials import SearchOver, Trials, Tried
 
-SHARE = 0.27
+SHARE = 0.3
 """What was found before is begun within so much of the time for trials."""
 ZERO_SHOT = "portfolio"
 _OTHER_KINDS = ("lightgbm", "linear", "xgboost")

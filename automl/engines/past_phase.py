@@ -14,7 +14,7 @@ from automl.engines.pool import Pool
 from automl.engines.protocol import Start, Trial
 from automl.engines.trials import Trials
 
-_ROUNDS = 10
+_ROUNDS = 20
 _BLENDING = 0.25
 """Choosing takes at most so much of the time between two choices."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from automl.candidate import Candidate
 from automl.engines import engine
+from automl.engines.allowance import Allowance
 from automl.engines.blending import Finish, finish
 from automl.engines.choosing import BlendRule, Chosen, Limits
 from automl.engines.evaluation import Prepared, prepare
@@ -21,7 +22,7 @@ from automl.engines.past import ZERO_SHOT, to_begin_with, trained
 from automl.engines.past_phase import Past, try_the_past
 from automl.engines.pool import Milestone, Pool
 from automl.engines.protocol import Problem, Start, Trial
-from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
+from automl.engines.trials import SearchOver, Trials, Tried, quiet
 from automl.engines.turns import FairTurns
 from automl.errors import BrokenEngine, NoSuchEngine, SearchFailed
 

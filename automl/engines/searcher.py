@@ -8,9 +8,10 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from automl.candidate import Candidate
+from automl.engines.allowance import Allowance
 from automl.engines.evaluation import Prepared, prepare
 from automl.engines.protocol import Problem, Start, Trial
-from automl.engines.trials import Allowance, SearchOver, Trials, Tried, quiet
+from automl.engines.trials import SearchOver, Trials, Tried, quiet
 
 
 class Searcher(ABC):

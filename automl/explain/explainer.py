@@ -55,6 +55,16 @@ class Explainer:
             self.why_sampled = f"{type(error).__name__}: {error}"
 
     @property
+    def background(self) -> pa.Table:
+        """The training rows that it compares with, typed, at most 1,000."""
+        return self._background
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The columns that the model looks at."""
+        return self._used
+
+    @property
     def method(self) -> Method:
         return Method.SAMPLED if self._exact is None else self._exact.method
 

@@ -190,6 +190,19 @@ KINDS: tuple[Kind, ...] = (
         },
     ),
     Kind(
+        name="attribution.moved",
+        means="a column adds something else to the champion's answers than it did in training: its values may be broken",
+        type="incumbent.attribution.moved",
+        usual=True,
+        example={
+            "project": "flights",
+            "model_version": 5,
+            "columns": ["distance"],
+            "effect": 0.31,
+            "rows": 250,
+        },
+    ),
+    Kind(
         name="decay.detected",
         means="live quality is surely worse than promised, and a run was started for it",
         type="incumbent.run.queued",

@@ -65,6 +65,8 @@ def _numbers(kind: str, data: Data) -> str:
         share = f"{100 * float(data['share']):.0f}% of the columns moved"
         named = _names(data.get("top_columns") or data.get("drifted"))
         return f"{share}, most of all {named}." if named else f"{share}."
+    if kind == "attribution.moved":
+        return f"In the last {data['rows']} rows the answers come otherwise from {_names(data['columns'])}."
     if kind == "loss.rose":
         return f"Its mean loss went from {data['before']:.4g} to {data['after']:.4g} on the last {data['rows']} answers."
     if kind == "model.created":
@@ -92,6 +94,10 @@ _SAID: Mapping[str, tuple[_Say, str]] = {
     "run.cancelled": (lambda d: f"run {d['run']} was cancelled", "/runs/{run}"),
     "run.started": (lambda d: f"run {d['run']} starts", "/runs/{run}"),
     "drift.detected": (lambda d: "the rows have moved", "/monitoring"),
+    "attribution.moved": (
+        lambda d: f"version {d['model_version']} comes to its answers by other columns",
+        "/monitoring",
+    ),
     "decay.detected": (lambda d: f"live quality fell, run {d['run']} starts", "/runs/{run}"),
     "loss.rose": (lambda d: f"version {d['model_version']} errs more than before", "/monitoring"),
     "fairness.exceeded": (

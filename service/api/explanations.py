@@ -19,7 +19,7 @@ from service.api.context import Context
 from service.batching import TooLate
 from service.deployment import Deployment
 from service.explain_messages import Model
-from service.explaining import Explaining
+from service.explaining import MOST_COUNTERFACTUALS, Explaining
 from service.prediction import Answer, Predictor
 from service.problems import Problem
 from service.scores import Scores
@@ -27,9 +27,16 @@ from service.wire.telling import told_predictions
 
 
 async def explained(
-    request: Request, context: Context, project: str, rows: Sequence[Mapping[str, Any]], *, within: float
+    request: Request,
+    context: Context,
+    project: str,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    within: float,
+    counterfactual: bool = False,
 ) -> Response:
-    """The answer to rows of a project with a champion, each with its ``explanation``.
+    """The answer to rows of a project with a champion, each with its ``explanation``, and on demand with its
+    ``counterfactual``.
 
     Raises TooLate after ``within`` seconds. A call whose turn had not come by then is neither answered nor logged; one
     that was under way is logged, as its answer was made.
@@ -37,8 +44,11 @@ async def explained(
     explaining: Explaining = request.app.state.explaining
     deployment = context.serving.champions.get(project)
 
+    if counterfactual:
+        _check(deployment, len(rows))
+
     def work() -> bytes:
-        return _work(context, explaining, deployment, rows)
+        return _work(context, explaining, deployment, rows, counterfactual)
 
     future = asyncio.wrap_future(explaining.submit(len(rows), work))
     try:
@@ -48,8 +58,32 @@ async def explained(
     return Response(answer, media_type="application/json")
 
 
+def _check(deployment: Deployment | None, rows: int) -> None:
+    """Raises a problem where there are no classes, or too many rows to look for others."""
+    if deployment is not None and not deployment.task.is_classification:
+        raise Problem(
+            422,
+            "no_counterfactual",
+            "A counterfactual is a row that is answered with another class; this project answers with numbers.",
+            field="counterfactual",
+            remedy="Send the call with explain=true alone.",
+        )
+    if rows > MOST_COUNTERFACTUALS:
+        raise Problem(
+            413,
+            "too_many_counterfactuals",
+            f"{rows} rows in one call; counterfactuals are looked for of {MOST_COUNTERFACTUALS} at most.",
+            field="rows",
+            remedy="Send the rows in several calls, or without counterfactual=true.",
+        )
+
+
 def _work(
-    context: Context, explaining: Explaining, deployment: Deployment | None, rows: Sequence[Mapping[str, Any]]
+    context: Context,
+    explaining: Explaining,
+    deployment: Deployment | None,
+    rows: Sequence[Mapping[str, Any]],
+    counterfactual: bool,
 ) -> bytes:
     """By one deployment from the first row to the last explanation."""
     typed: list[pa.Table] = []
@@ -65,7 +99,9 @@ def _work(
         raise Problem(503, "no_champion", "The model was withdrawn.", remedy="Try again.")
     context.metrics.predictions.labels(deployment.project, str(answer.model_version)).inc(len(rows))
     key = f"{deployment.project_id}/{deployment.version}/{deployment.revision}"
-    parts = explaining.explain(key, typed[0], lambda: _model(context.registry, deployment))
+    parts = explaining.explain(
+        key, typed[0], lambda: _model(context.registry, deployment), counterfactuals=counterfactual
+    )
     return _encode(answer, parts)
 
 

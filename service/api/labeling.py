@@ -79,7 +79,8 @@ def labeling(
 
     They are this annotator's for a while: another one gets others, and asking again gives the same ones.
     `why` is what raised a row (`uncertain`, `disputed`, `drifted`; `new`: unlike all training rows, and not alone in
-    that; before there is a model `typical`), or that it was `drawn` at random; `probability` is the chance it had to
+    that; before there is a model `typical`), that it was `drawn` at random, or that it has a label which may be wrong
+    (`check`: the answer takes its place); `probability` is the chance it had to
     be asked for. Without rows, `reason` says why.
     """
     _check_name(annotator, "annotator")
@@ -107,7 +108,7 @@ def answer(body: Answers, project: ProjectInPath, request: Request, context: Ctx
     """Answers to rows, or that they were skipped. They are stored before this call is answered.
 
     `labelled` rows have their label now; `waiting` ones need more people, `disputed` ones agreement. A row
-    that has its truth already keeps it (`unchanged`, or `conflicting`).
+    that has its truth already keeps it (`unchanged`, or `conflicting`), but for those that were handed out to `check` it.
     """
     _check_name(body.annotator, "annotator")
     given = [

@@ -71,10 +71,12 @@ async def predict(
     log: bool = True,
     errors: Literal["refuse", "null"] = "refuse",
     explain: bool = False,
+    counterfactual: bool = False,
 ) -> Response:
     """Answers ``{model_version, predictions: [{id, value, probabilities?, explanation?}]}``, logged before it is sent.
 
-    With ``explain`` each prediction says what each column of the row added to the model's raw score.
+    With ``explain`` each prediction says what each column of the row added to the model's raw score, and with
+    ``counterfactual`` too which one or two columns would have had to be otherwise for another class.
 
     A table (Arrow stream or Parquet) of any length is answered by an Arrow stream: ``id``, ``value``, ``probabilities``.
     Rows at fault refuse the call, or with ``errors=null`` are nulls, with the reason in ``error``; then the answer comes
@@ -87,11 +89,14 @@ async def predict(
             return await score_table(request, context, project, media_type, keep=log, nulls=errors == "null")
         body = await body_of(request, context)
         lane = await lane_of(request, context, project)
-        if explain:
+        if explain or counterfactual:
             rows = read_rows(body)
             lane.check_count(len(rows))
             lane.check_log()
-            return await explained(request, context, project, rows, within=_explained_within(request))
+            within = _explained_within(request)
+            return await explained(
+                request, context, project, rows, within=within, counterfactual=counterfactual
+            )
         answer = lane.ask_body(lane.form(), body, deadline(request, context))
         said = answer if isinstance(answer, bytes) else await answer[0]
         return Response(said, media_type="application/json")

@@ -22,6 +22,7 @@ from registry.records import (
 )
 from registry.traffic import Slice
 from service.api.context import Context
+from service.attribution_watch import ATTRIBUTED
 from service.dashboard.health import Health, Signs, health
 from service.dashboard.turns import turn
 from service.facts import gather, may_retry
@@ -62,6 +63,11 @@ class Glance:
     decision: Decision | None
     answer: Trigger | Refusal
     next_scheduled_at: datetime | None
+
+
+def _leaned(record: QualityRecord | None) -> tuple[str, ...]:
+    """The columns by which the champion answers otherwise than in training, most first."""
+    return () if record is None else tuple(record.report["moved"])
 
 
 def glance(context: Context, project: Project) -> Glance:
@@ -112,6 +118,7 @@ def _gathered(context: Context, project: Project) -> Glance:
         drift_share=None if drift is None else drift.share,
         drift_limit=None if policy.triggers.drift is None else policy.triggers.drift.share,
         drifted=() if drift is None else drift.drifted,
+        leaned=_leaned(_of_champion(project, registry.quality.latest(project.id, ATTRIBUTED))),
         on_probation=registry.probations.current(project.id) is not None,
         retrains_on_decay=policy.triggers.decay is not None and policy.triggers.decay.retrains,
         rolled_back=since is not None and since.kind is PromotionKind.ROLLBACK,

@@ -65,6 +65,7 @@ class Signs:
     drift_share: float | None = None
     drift_limit: float | None = None
     drifted: tuple[str, ...] = ()
+    leaned: tuple[str, ...] = ()
     on_probation: bool = False
     retrains_on_decay: bool = True
     rolled_back: bool = False
@@ -167,15 +168,22 @@ def _worry(signs: Signs) -> str | None:
         return f"{name} is estimated at {words.score(signs.estimate)}, worse than usual; truth will tell."
     if signs.rolled_back:
         return f"The last champion was rolled back; version {signs.champion} answers again."
+    if signs.leaned:
+        return (
+            f"Its answers come otherwise than in training from {_named(signs.leaned)}: are its values right?"
+        )
     if (
         signs.drift_share is not None
         and signs.drift_limit is not None
         and signs.drift_share >= signs.drift_limit
     ):
-        names = ", ".join(words.short(name, 24) for name in signs.drifted[:3])
-        more = f" and {len(signs.drifted) - 3} more" if len(signs.drifted) > 3 else ""
-        return f"The rows have moved in {words.share(signs.drift_share)} of the columns: {names}{more}."
+        return f"The rows have moved in {words.share(signs.drift_share)} of the columns: {_named(signs.drifted)}."
     return None
+
+
+def _named(columns: tuple[str, ...]) -> str:
+    more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
+    return ", ".join(words.short(name, 24) for name in columns[:3]) + more
 
 
 def _well(signs: Signs) -> str:

@@ -14,6 +14,7 @@ from service.api import energy
 from service.api import monitoring as api
 from service.api import probation as probations
 from service.api.context import Context, Ctx, ProjectInPath
+from service.attribution_watch import ATTRIBUTED
 from service.dashboard import pictures
 from service.dashboard.access import Looks
 from service.dashboard.frame import PageRoute, page_of
@@ -56,6 +57,7 @@ def monitoring_page(request: Request, context: Ctx, viewer: Looks, project: Proj
             shares=[one.share for one in reversed(reports)],
             columns=columns(reports[0]) if reports else [],
             methods=_METHODS,
+            leaning=leaning(registry.quality.list(project.id, ATTRIBUTED, limit=_REPORTS)),
             forecasting=is_forecasting(project),
             came_true=came_true(registry, project),
             versions=by_version(windows),
@@ -92,6 +94,33 @@ def columns(report: DriftRecord) -> list[dict[str, Any]]:
     found = report.report.get("columns") or ()
     ordered = sorted(found, key=lambda one: (not one["drifted"], -one["score"] / (one["threshold"] or 1)))
     return [{**one, **_bar(one)} for one in ordered]
+
+
+def leaning(records: Sequence[QualityRecord]) -> dict[str, Any] | None:
+    """What each column adds to an answer in the newest window, the most moved first, on one scale; and how far the most
+    moved one was off, window by window."""
+    if not records:
+        return None
+    newest = records[0].report
+    most = max((max(one["before"], one["now"], one["effect"]) for one in newest["columns"]), default=0) or 1
+    own = [one.score for one in reversed(records) if one.model_version == records[0].model_version]
+    return {
+        "at": records[0].at,
+        "version": records[0].model_version,
+        "rows": newest["rows"],
+        "method": newest["method"],
+        "threshold": newest["threshold"],
+        "moved": newest["moved"],
+        "effects": own,
+        "columns": [
+            {
+                **one,
+                "bar_before": round(100 * one["before"] / most, 2),
+                "bar_now": round(100 * one["now"] / most, 2),
+            }
+            for one in newest["columns"]
+        ],
+    }
 
 
 def _bar(one: Mapping[str, Any]) -> dict[str, float]:

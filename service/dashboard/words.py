@@ -38,7 +38,7 @@ def gate_state(gate: Mapping[str, Any]) -> tuple[str, str]:
     evidence = gate["evidence"]
     if gate["passed"]:
         return "yes", "passed"
-    if evidence.get("failed"):
+    if evidence.get("failed") is True:
         return "no" if evidence.get("blocks") else "open", "not examined"
     if gate["passed"] is False:
         return ("open", "noted") if evidence.get("blocks") is False else ("no", "failed")

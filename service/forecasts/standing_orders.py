@@ -31,6 +31,7 @@ def forecasting_policy(policy: Policy, task: Task) -> Policy:
         "probation": None,
         "shadow": None,
         "outliers": None,
+        "attributions": None,
         "refit": False,
         "triggers": policy.triggers.model_copy(update=_untold(policy.triggers, triggers)),
         "search": policy.search.model_copy(update=_untold(policy.search, {"first_seconds": None})),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,11 +52,22 @@ class _Court:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entrant:
-    """A challenger with its answers to the holdout and its golden rows."""
+    """A challenger with its answers to the holdout, which took it so many ``seconds``, and its golden rows."""
 
     pipeline: Pipeline
     scored: Scored
+    seconds: float
     golden: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reigning:
+    """The champion with its answers to the holdout, and what these took."""
+
+    pipeline: Pipeline
+    scored: Scored
+    seconds: float
+    known: tuple[Label, ...]
 
 
 def run(desk: Desk, detail: str) -> None:
@@ -79,17 +91,17 @@ def run(desk: Desk, detail: str) -> None:
     court = _Court(desk=desk, task=task, schema=schema, holdout=holdout, rows=rows, y=y)
     entrants = {arm: _entrant(court, files[arm], pipeline) for arm, pipeline in pipelines.items()}
     reigning = None if champion is None else _champion(champion, rows, task, spec["champion"]["classes"])
-    arms, alpha = _judged(court, reigning, entrants, train)
+    arms, alpha = _judged(court, None if reigning is None else reigning.scored, entrants, train)
     chosen = entrants[arms.challenger]
     if reigning is not None:
-        _write_rivalry(desk, y, chosen.scored, reigning)
+        _write_rivalry(desk, y, chosen.scored, reigning.scored)
     write_golden(desk.folder, chosen.golden)
     write_reference(desk, train, schema)
     write_oddness(desk, train, schema, task)
     _write_certainty(desk, y, chosen.scored)
     write_expectation(desk, chosen.pipeline, rows, chosen.scored.predictions, y, task)
     told = replace(arms.verdict, gates=(*arms.verdict.gates, _compiled(court, chosen)))
-    verdict = guarded(told, _trusted(court, train, champion, reigning, chosen))
+    verdict = guarded(told, _trusted(court, train, reigning, chosen))
     report = {**verdict.to_json(), "alpha_spent": alpha, "look": spec["look"]}
     if spec["pseudo"] is not None:
         report["arms"] = _told(arms)
@@ -142,17 +154,25 @@ def _entrant(court: _Court, file: str, pipeline: Pipeline) -> _Entrant:
     desk, task, schema = court.desk, court.task, court.schema
     stored = unseal(desk.folder / file, desk.key)
     questions = golden(pipeline, court.holdout, schema, task)
+    answers, seconds = _timed(pipeline, court.rows, task)
     scored = Scored(
-        predictions=predictions(pipeline, court.rows, task),
+        predictions=answers,
         latency_ms=latency_ms(pipeline, court.rows, task),
         size_bytes=len(stored),
         golden_gap=golden_gap(stored, questions, schema, task),
     )
-    return _Entrant(pipeline=pipeline, scored=scored, golden=questions)
+    return _Entrant(pipeline=pipeline, scored=scored, seconds=seconds, golden=questions)
+
+
+def _timed(pipeline: Pipeline, rows: pd.DataFrame, task: Task) -> tuple[npt.NDArray[np.float64], float]:
+    """The answers to the holdout, and how long they took: how often a model can be asked again follows from that."""
+    started = time.perf_counter()
+    answers = predictions(pipeline, rows, task)
+    return answers, time.perf_counter() - started
 
 
 def _trusted(
-    court: _Court, train: pa.Table, champion: Pipeline | None, reigning: Scored | None, chosen: _Entrant
+    court: _Court, train: pa.Table, reigning: _Reigning | None, chosen: _Entrant
 ) -> tuple[Gate, ...]:
     """The gate vector of the challenger that stands."""
     seen = Seen(
@@ -164,13 +184,13 @@ def _trusted(
         train=train,
         train_y=encoded_labels(train, court.schema, court.task),
     )
-    known = tuple(court.task.classes)
     reigns = None
-    if champion is not None and reigning is not None:
-        reigns = seen.standing(champion, reigning.predictions, tuple(court.desk.spec["champion"]["classes"]))
-    return write_trust(
-        court.desk, seen, reigns, seen.standing(chosen.pipeline, chosen.scored.predictions, known)
-    )
+    if reigning is not None:
+        answers = reigning.scored.predictions
+        reigns = seen.standing(reigning.pipeline, answers, reigning.known, reigning.seconds)
+    answers = chosen.scored.predictions
+    challenger = seen.standing(chosen.pipeline, answers, tuple(court.task.classes), chosen.seconds)
+    return write_trust(court.desk, seen, reigns, challenger)
 
 
 def _compiled(court: _Court, chosen: _Entrant) -> Gate:
@@ -203,11 +223,12 @@ def _slices(desk: Desk, holdout: pa.Table, schema: Schema, task: Task, rules: Ru
     return slices(holdout, schema, task, most=most, min_rows=rules.slice_rows)
 
 
-def _champion(champion: Pipeline, rows: pd.DataFrame, task: Task, known: list[Label]) -> Scored:
-    scores = predictions(champion, rows, task)
+def _champion(champion: Pipeline, rows: pd.DataFrame, task: Task, known: list[Label]) -> _Reigning:
+    scores, seconds = _timed(champion, rows, task)
     if task.is_classification:
         scores = aligned(scores, known, task.classes)
-    return Scored(predictions=scores, latency_ms=None, size_bytes=None)
+    scored = Scored(predictions=scores, latency_ms=None, size_bytes=None)
+    return _Reigning(pipeline=champion, scored=scored, seconds=seconds, known=tuple(known))
 
 
 def _write_certainty(desk: Desk, y: npt.NDArray[Any], scored: Scored) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +24,6 @@ from automl.verdict import Gate
 from service.desk import Desk
 from service.trust_reports import TRUST_FILE
 
-_TIMED_ROWS = 500
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
@@ -40,9 +37,11 @@ class Seen:
     train: pa.Table
     train_y: npt.NDArray[Any]
 
-    def standing(self, pipeline: Pipeline, whole: Answers, known: Sequence[Label]) -> _Model:
-        """A model with its answers to the whole holdout; ``known`` are the classes that it was trained for."""
-        return _Model(pipeline=pipeline, whole=whole, known=tuple(known))
+    def standing(self, pipeline: Pipeline, whole: Answers, known: Sequence[Label], seconds: float) -> _Model:
+        """A model with its answers to the whole holdout, which took it so many ``seconds``; ``known`` are the classes that
+        it was trained for."""
+        each = seconds / max(len(self.rows), 1)
+        return _Model(pipeline=pipeline, whole=whole, known=tuple(known), row_seconds=each)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,21 +49,19 @@ class _Model:
     pipeline: Pipeline
     whole: Answers
     known: tuple[Label, ...]
+    row_seconds: float
 
     def before(self, seen: Seen, picked: npt.NDArray[np.intp]) -> Standing:
         def ask(rows: pd.DataFrame) -> Answers:
             answers = predictions(self.pipeline, rows, seen.task)
             return aligned(answers, self.known, seen.task.classes) if seen.task.is_classification else answers
 
-        some = seen.rows.iloc[picked[:_TIMED_ROWS]]
-        started = time.perf_counter()
-        ask(some)
         return Standing(
             answers=self.whole[picked],
             whole=self.whole,
             ask=ask,
             pipeline=self.pipeline,
-            row_seconds=(time.perf_counter() - started) / max(len(some), 1),
+            row_seconds=self.row_seconds,
         )
 
 

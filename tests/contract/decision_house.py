@@ -233,6 +233,7 @@ class House:
             estimate_watch=cast(Any, Idle()),
             forecast_watch=cast(Any, Idle()),
             outlier_watch=cast(Any, Idle()),
+            attribution_watch=cast(Any, Idle()),
             fairness_watch=cast(Any, Idle()),
             approving=self.approving,
             maintain=lambda: None,

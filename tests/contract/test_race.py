@@ -17,6 +17,7 @@ import pytest
 from installed_plugins import install
 
 from automl.candidate import Candidate
+from automl.engines import engine
 from automl.engines.choosing import BlendRule
 from automl.engines.contract import problems
 from automl.engines.protocol import Problem, Start, Trial
@@ -27,6 +28,13 @@ from automl.metrics import metric
 pytestmark = pytest.mark.slow
 
 ALL = {"portfolio": 0.3, "flaml": 0.4, "tpot": 0.3}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported() -> None:
+    """Importing an engine takes seconds, or many where the machine is busy: no budget here is to go on that."""
+    for name in ALL:
+        engine(name)
 
 
 def raced(

@@ -10,6 +10,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
 
+from automl.engines.allowance import Allowance
 from automl.engines.blending import reserves
 from automl.engines.choosing import BlendRule, Limits, best_choice
 from automl.engines.contract import problems
@@ -17,7 +18,7 @@ from automl.engines.evaluation import Prepared, prepare
 from automl.engines.past import with_other_kinds
 from automl.engines.protocol import Start
 from automl.engines.rebuilding import described
-from automl.engines.trials import Allowance, Tried
+from automl.engines.trials import Tried
 
 RULE = BlendRule()
 

@@ -15,11 +15,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from automl.engines.allowance import Allowance
 from automl.engines.evaluation import folds_in_use
 from automl.engines.families import Family, Shape, steps
 from automl.engines.plain import AllClasses, plain, requirements, spread
 from automl.engines.recipes import defaults, from_config, to_config
-from automl.engines.trials import Allowance
 from automl.errors import SearchFailed
 
 SHAPES = [

@@ -53,6 +53,7 @@ def scheduler(registry: Registry, clock: Clock) -> Scheduler:
         estimate_watch=cast(Any, Idle()),
         forecast_watch=cast(Any, Idle()),
         outlier_watch=cast(Any, Idle()),
+        attribution_watch=cast(Any, Idle()),
         fairness_watch=cast(Any, Idle()),
         approving=Approving(registry, clock=clock, metrics=Metrics(), on_change=lambda: None),
         maintain=lambda: None,
