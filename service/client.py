@@ -298,7 +298,7 @@ class Incumbent:
                 return
             time.sleep(every)
 
-    # models
+    # models, and how they do
 
     def models(self, project: str) -> list[Json]:
         return self._send(calls.listed(path(project, "models"), "models"))
@@ -322,8 +322,6 @@ class Incumbent:
     def decisions(self, project: str, *, limit: int = 50) -> list[Json]:
         """Why a run was started or not, newest first."""
         return self._send(calls.listed(path(project, f"decisions?limit={limit}"), "decisions"))
-
-    # the look of things
 
     def drift(self, project: str) -> Json:
         return self._send(calls.get(path(project, "drift")))
