@@ -5,7 +5,7 @@
 A project of its own is given so many of New York's flights of 2013 ("more than 15 minutes late?"), with a search of
 so many seconds. The first run has no champion; those after it look at champion and challenger. Told are each run's
 wall time from start to end, what every check took of it, and their share together.
-``--check`` leaves only these checks on.
+``--check`` leaves only these checks on; with ``fairness`` among them two columns are audited.
 """
 
 from __future__ import annotations
@@ -79,9 +79,11 @@ def main() -> None:
     asked.add_argument("--check", action="append", choices=sorted(Trust.model_fields))
     given = asked.parse_args()
     off = {} if not given.check else {name: None for name in Trust.model_fields if name not in given.check}
+    audited = {"columns": ["origin", "carrier"]}
+    trust = {**off, "fairness": audited} if "fairness" in (given.check or ()) else off
     policy = {
         "search": {"budget_seconds": given.budget, "first_seconds": given.budget},
-        "gates": {"trust": off},
+        "gates": {"trust": trust},
         "triggers": dict.fromkeys(("schedule", "new_labels", "drift", "decay")),
         "cooldown": "PT0S",
         "min_fresh_labels": 1,

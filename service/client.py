@@ -164,10 +164,9 @@ class Incumbent:
     def predict_frame(
         self, project: str, frame: pd.DataFrame, *, log: bool = True, errors: OnError = "refuse"
     ) -> pd.DataFrame:
-        """The champion's answers to a data frame of any length, with its index: ``id``, ``value``, and for a
-        classification ``probability_<class>`` for each; ``attrs`` hold ``model_version`` and ``classes``. With
-        ``errors="null"`` rows at fault are answered by nulls and ``error``. Without ``log`` the rows stay out of the
-        prediction log."""
+        """The champion's answers to a data frame of any length, with its index: ``id``, ``value``, of a classification
+        ``probability_<class>`` each; ``attrs`` hold ``model_version`` and ``classes``. With ``errors="null"`` rows at
+        fault are nulls with an ``error``. Without ``log`` the rows stay out of the prediction log."""
         return self._send(calls.predict_frame(project, frame, log=log, errors=errors))
 
     def forecast(
@@ -189,8 +188,7 @@ class Incumbent:
     def score_table(
         self, project: str, table: pa.Table, *, log: bool = True, errors: OnError = "refuse"
     ) -> pa.Table:
-        """The same for an Arrow table: ``id``, ``value``, for classification ``probabilities`` (the classes are in the
-        schema's metadata), and with ``errors="null"`` ``error``."""
+        """The same for an Arrow table, with ``probabilities`` (the classes are in the schema's metadata)."""
         return self._send(calls.score_table(project, table, log=log, errors=errors))
 
     def feedback(
@@ -300,7 +298,7 @@ class Incumbent:
                 return
             time.sleep(every)
 
-    # models
+    # models, and how they do
 
     def models(self, project: str) -> list[Json]:
         return self._send(calls.listed(path(project, "models"), "models"))
@@ -324,8 +322,6 @@ class Incumbent:
     def decisions(self, project: str, *, limit: int = 50) -> list[Json]:
         """Why a run was started or not, newest first."""
         return self._send(calls.listed(path(project, f"decisions?limit={limit}"), "decisions"))
-
-    # the look of things
 
     def drift(self, project: str) -> Json:
         return self._send(calls.get(path(project, "drift")))

@@ -24,11 +24,16 @@ class Uploaded(TypedDict):
 
 
 class Prediction(TypedDict, total=False):
-    """One answer: the row's id, the value, and for classification the probability of each class."""
+    """One answer: the row's id, the value, and for classification the probability of each class. Where the policy's
+    ``answers`` ask for it, also the ``set`` of classes or the ``interval`` that holds the truth, and whether the row is
+    ``odd``."""
 
     id: str
     value: Any
     probabilities: dict[str, float]
+    set: list[Any]
+    interval: dict[str, float] | None
+    odd: bool
 
 
 class Predictions(TypedDict):

@@ -6,6 +6,7 @@ from typing import Any
 
 from service.policy_part import Part
 from service.trust_data_health import DataHealth
+from service.trust_energy import EnergyCost
 from service.trust_explanation import Explanation
 from service.trust_fairness import Fairness
 from service.trust_robustness import Robustness
@@ -22,6 +23,7 @@ class Trust(Part):
     fairness: Fairness | None = Fairness()
     explanation: Explanation | None = Explanation()
     data_health: DataHealth | None = DataHealth()
+    energy: EnergyCost | None = EnergyCost()
 
     def rules(self) -> dict[str, Any]:
         """What :func:`automl.trust.vector.examined` is asked, as JSON."""

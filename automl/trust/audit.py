@@ -14,12 +14,15 @@ import pandas as pd
 from automl.resampling import group_codes
 from automl.task import Task
 from automl.trust.fairness_report import column_report
-from automl.trust.figures import Measured, Values, measured
+from automl.trust.figures import Measured, Values, measured, told_classes
 from automl.trust.gaps import Gap, comparisons, gap
 from automl.trust.groups import Codes, Grouping
 from automl.trust.mode import Mode
 
 RESAMPLES = 1_000
+FEWEST_RESAMPLES = 100
+_WORK = 500_000_000
+"""Weighed values that are summed up: some five seconds of one core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +104,8 @@ def audited(
     """The figures and gaps of one or two models, by name; the first is judged, the other stands beside it. ``groups``
     are those of the ``rows``, from which it is also seen what belongs together (the task's entities)."""
     units = _units(rows, task)
-    figures = measured(models, y, groups, task, resamples=RESAMPLES, seed=seed, units=units)
+    resamples = _resamples(len(y) * len(groups) * len(models) * len(told_classes(y, task)))
+    figures = measured(models, y, groups, task, resamples=resamples, seed=seed, units=units)
     measures = _measures(task)
     judging = [measure for measure in measures if measure in rule.limits]
     judged = next(iter(figures.values()))
@@ -190,6 +194,11 @@ def _measures(task: Task) -> tuple[str, ...]:
     if not task.is_classification:
         return ("error_difference", "bias_difference")
     return ("demographic_parity_difference", "equalized_odds_difference", "calibration_difference")
+
+
+def _resamples(size: int) -> int:
+    """As many as there is time for, by the work of each and not by the clock: the same rows give the same figures."""
+    return max(FEWEST_RESAMPLES, min(RESAMPLES, _WORK // max(5 * size, 1)))
 
 
 def _mean_error(found: Measured) -> float:

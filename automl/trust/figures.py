@@ -54,7 +54,10 @@ class Measured:
 
 
 def told_classes(y: npt.NDArray[Any], task: Task) -> tuple[int, ...]:
-    """The positions of the classes that figures are told of: the second of two; of more, the most frequent ones."""
+    """The positions of the classes that figures are told of: the second of two; of more, the most frequent ones. Of
+    numbers there is one figure, as if of one class."""
+    if not task.is_classification:
+        return (0,)
     if task.is_binary:
         return (1,)
     counts = np.bincount(np.asarray(y, dtype=np.intp), minlength=len(task.classes))

@@ -20,6 +20,8 @@ Edges = Mapping[str, tuple[float, ...] | None]
 
 MOST_GROUPS = 20
 """Of one column; the rest go together as :data:`OTHERS`."""
+MOST_CROSSED = 5
+"""Columns of which each two make groups together: the first ones."""
 MISSING, OTHERS = "(missing)", "(others)"
 
 
@@ -54,7 +56,8 @@ def groupings(
     crossed: bool = False,
     edges: Edges = MappingProxyType({}),
 ) -> tuple[Grouping, ...]:
-    """One grouping for each named column, and with ``crossed`` one for each two of them.
+    """One grouping for each named column, and with ``crossed`` one for each two of the first
+    :data:`MOST_CROSSED`.
 
     ``rows`` are typed as :func:`automl.frames.frame` types them. Words and booleans are groups by value: the
     :data:`MOST_GROUPS` most frequent ones, the others together. So are whole numbers of at most ``bins`` values;
@@ -64,7 +67,7 @@ def groupings(
     """
     columns = [schema.by_name[name] for name in names]
     single = tuple(_grouping(rows[column.name], column, bins, edges) for column in columns)
-    pairs = combinations(single, 2) if crossed else ()
+    pairs = combinations(single[:MOST_CROSSED], 2) if crossed else ()
     return (*single, *(_crossed(one, other) for one, other in pairs))
 
 

@@ -42,12 +42,19 @@ def _data_health(exhibit: Exhibit, rule: Rule) -> Examined:
     return data_health_gates(exhibit, DataHealthRule.from_json(rule))
 
 
+def _energy(exhibit: Exhibit, rule: Rule) -> Examined:
+    from automl.trust.energy import EnergyRule, energy_gates
+
+    return energy_gates(exhibit, EnergyRule.from_json(rule))
+
+
 # Each imports its check when it is asked for: a check may rest on a heavy library, which nobody else should wait for.
 CHECKS: Mapping[str, Check] = {
     "robustness": _robustness,
     "fairness": _fairness,
     "explanation": _explanation,
     "data_health": _data_health,
+    "energy": _energy,
 }
 
 

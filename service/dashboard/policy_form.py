@@ -169,6 +169,42 @@ GROUPS: tuple[tuple[str, str, tuple[Setting, ...]], ...] = (
                 kind="part",
             ),
             Setting(path="gates.slices.margin", label="Loss a slice may have", hint="in the metric's unit"),
+            Setting(
+                path="gates.trust.robustness",
+                label="Look at robustness",
+                hint="noise, gaps, unseen words, wrong units, later times",
+                kind="part",
+            ),
+            Setting(
+                path="gates.trust.robustness.mode",
+                label="What breaks on such rows",
+                hint="",
+                kind="choice",
+                choices=(
+                    ("report", "is only noted"),
+                    ("hard", "is not promoted"),
+                    ("non_inferior", "may not break more than the champion"),
+                ),
+            ),
+            Setting(
+                path="gates.trust.robustness.max_loss",
+                label="Loss such rows may cost",
+                hint="in the metric's unit",
+            ),
+        ),
+    ),
+    (
+        "What an answer tells",
+        "Beside its value and probabilities.",
+        (
+            Setting(
+                path="answers.coverage",
+                label="Classes or interval that hold the truth in",
+                hint="of all cases; from the rows that judged",
+                kind="share",
+                after="%",
+                empty="not told",
+            ),
         ),
     ),
     (

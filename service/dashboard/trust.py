@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from service.dashboard.trust_data_health import data_health_panel
+from service.dashboard.trust_energy import energy_panel
 from service.dashboard.trust_explanation import explanation_panel
 from service.dashboard.trust_fairness import fairness_panel
 from service.dashboard.trust_robustness import robustness_panel
@@ -17,6 +18,7 @@ PANELS: Mapping[str, Callable[[Report], dict[str, Any]]] = {
     "fairness": fairness_panel,
     "explanation": explanation_panel,
     "data_health": data_health_panel,
+    "energy": energy_panel,
 }
 """What each check's template, ``trust_<name>.html``, is handed of its report; ``trust.html`` includes them."""
 

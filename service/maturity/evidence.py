@@ -11,8 +11,8 @@ from registry.store import Registry
 from service.quality_windows import WINDOW
 
 _MOST = 1_000
-_BY_HAND = frozenset({"manual"})
-_FIRST = "first_champion"
+_NOT_BY_ITSELF = frozenset({"manual", "first_champion", "first_search", "retry"})
+"""A person, the first upload, or a run that was tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Evidence:
 
     @property
     def by_itself(self) -> int:
-        return sum(count for kind, count in self.started.items() if kind not in _BY_HAND and kind != _FIRST)
+        return sum(count for kind, count in self.started.items() if kind not in _NOT_BY_ITSELF)
 
     @property
     def runs(self) -> int:

@@ -21,6 +21,8 @@ PAGES = (
     "/projects/fruit/runs/1",
     "/projects/fruit/models",
     "/projects/fruit/models/2",
+    "/projects/fruit/models/2/card",
+    "/projects/fruit/maturity",
     "/projects/fruit/models/compare?v=1&v=2",
     "/projects/fruit/data",
     "/projects/fruit/data/1",

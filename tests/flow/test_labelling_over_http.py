@@ -17,6 +17,7 @@ def test_rows_are_labelled_by_two_people_survive_a_kill_and_are_revoked(server: 
     policy: dict[str, Any] = copy.deepcopy(FAST)
     policy["search"] = {"budget_seconds": 6, "engines": {"flaml": 1}}
     policy["triggers"]["new_labels"] = None
+    policy["labelling"] = {"check_rows": 0}  # labels that are doubted have a test of their own
     policy["label_sources"] = {"human:anna": {"weight": 0.5, "cap": 0.3}}
     path = "/v1/projects/tumours"
     body = {"name": "tumours", "task": "classification", "target": "diagnosis", "policy": policy}

@@ -18,7 +18,7 @@ from fairlearn.metrics import (
 )
 from fairness_cases import COLUMNS, LATE, audit, crowd, of_two, thirty, words
 
-from automl.columns import Schema, TargetSpec
+from automl.columns import Column, ColumnKind, Schema, TargetSpec
 from automl.task import TaskKind
 from automl.trust.audit import Audit, FairnessRule, audit_report
 from automl.trust.fairness import ruling
@@ -227,6 +227,29 @@ def test_a_challenger_that_surely_widens_the_gap_is_inferior_and_one_as_unfair_a
     assert ruling(audit(rows, y, rule, challenger=unfair, champion=unfair), rule)[0] is True
     assert ruling(audit(rows, y, rule, challenger=fair, champion=unfair), rule)[0] is True
     assert ruling(audit(rows, y, rule, challenger=unfair), rule)[0] is None
+
+
+def test_many_rows_columns_and_classes_are_drawn_less_often() -> None:
+    rows, y, p = crowd(300, shift=0.0, seed=4)
+    assert len(audit(rows, y, FEW, challenger=p).figures["challenger"][0].drawn) == 1_000
+    task = replace(LATE, classes=tuple(range(12)), metric="log_loss")
+    wide = {f"column {place}": words(rows["sex"]) for place in range(40)}
+    many = pd.concat([rows.assign(**wide)] * 40, ignore_index=True)
+    schema = Schema(
+        columns=(*COLUMNS.columns, *(Column(name=name, kind=ColumnKind.CATEGORICAL) for name in wide)),
+        target=COLUMNS.target,
+    )
+    random = np.random.default_rng(1)
+    answers = random.dirichlet(np.ones(12), len(many))
+    found = audit(
+        many[:2_000],
+        random.integers(0, 12, 2_000),
+        replace(FEW, columns=tuple(wide)),
+        task,
+        schema,
+        challenger=answers[:2_000],
+    )
+    assert len(found.figures["challenger"][0].drawn) == 500_000_000 // (5 * 2_000 * 41 * 10)
 
 
 def test_the_same_rows_and_seed_give_the_same_audit() -> None:

@@ -35,6 +35,16 @@ def hostile_reports(attack: str, long: str) -> dict[str, Any]:
                 "why_sampled": attack,
             },
         },
+        "energy": {
+            "source": "estimated",
+            "method": attack,
+            "rows": 30,
+            "watts_per_core": 3.5,
+            "wh_per_1000": {
+                "champion": {"median": 0.01, "low": 0.01, "high": 0.02},
+                "challenger": {"median": 0.02, "low": 0.02, "high": 0.04},
+            },
+        },
         "data_health": {
             "failed_checks": {"leakage": f"{attack} alone predicts the label"},
             "leaks": [{"column": attack, "score": 1.0, "reason": attack}],

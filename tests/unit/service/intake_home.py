@@ -67,6 +67,7 @@ class IntakeHome:
             shadow=cast(Any, None),
             scheduler=cast(Any, self.scheduler),
             metrics=cast(Any, None),
+            approving=cast(Any, None),
             keys_required=False,
         )
         self.app = app

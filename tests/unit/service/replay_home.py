@@ -73,6 +73,7 @@ class ReplayHome:
             observation=cast(Any, None),
             scheduler=cast(Any, Nudged()),
             metrics=cast(Any, None),
+            approving=cast(Any, None),
             keys_required=False,
             replays=self.room,
         )

@@ -66,7 +66,7 @@ def test_nothing_reaches_nothing_and_everything_the_highest_with_what_nobody_her
         ({"served": 0}, (None, 0)),
         ({"predictions": 0}, (None, 0)),
         ({"trials": 0}, (1, 1)),
-        ({"started": {"manual": 5, "first_champion": 1}}, (0, 3)),
+        ({"started": {"manual": 5, "first_champion": 1, "first_search": 1, "retry": 1}}, (0, 3)),
         ({"promoted": 0}, (0, 2)),
         ({"drift_reports": 0}, (1, 3)),
         ({"live_windows": 0, "estimates": 0}, (1, 3)),

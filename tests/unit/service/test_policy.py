@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from service.policy import Policy
 from service.schedule import next_due
+from service.trust_energy import EnergyCost
 
 
 def test_the_defaults_are_a_whole_policy_and_survive_json() -> None:
@@ -71,3 +72,9 @@ def test_pseudo_labels_are_off_unless_asked_for_and_winners_are_refitted_unless_
 def test_a_floor_above_the_threshold_is_refused() -> None:
     with pytest.raises(ValueError, match="floor"):
         Policy.model_validate({"pseudo_labels": {"threshold": 0.7, "floor": 0.8}})
+
+
+def test_a_hard_gate_of_energy_needs_its_limit() -> None:
+    with pytest.raises(ValidationError, match="max_wh_per_1000"):
+        EnergyCost(mode="hard")
+    assert EnergyCost(mode="hard", max_wh_per_1000=0.1).max_wh_per_1000 == 0.1

@@ -40,6 +40,10 @@ def test_the_projects_own_rows_are_replayed_and_shown_as_json_and_chart(home: Re
     assert found["status"] == "completed", found
     assert found["progress"]["done"] > 0
     result = found["result"]
+    used = result["energy"]
+    assert used["source"] in ("measured", "estimated", "unknown")
+    assert (used["wh"] is None) == (used["source"] == "unknown"), used["parts"]
+    assert [part["part"] for part in used["parts"]] == ["replay"]
     still, weekly, own = result["policies"]
     assert (still["name"], weekly["name"], own["name"]) == ("never", "every", "own")
     assert still["runs"] == 1

@@ -22,6 +22,7 @@ def test_what_was_found_stands_on_the_pages_of_run_and_model_and_its_names_are_o
     assert "Labels to look at" in html
     assert "Demographic parity" in html
     assert "surely beyond" in html
+    assert "Energy of 1,000 predictions" in html
     assert "No two groups have the 100 rows" in html
     assert SCRIPT not in html
     assert "<img src=x" not in html
@@ -29,7 +30,7 @@ def test_what_was_found_stands_on_the_pages_of_run_and_model_and_its_names_are_o
 
 def test_a_check_that_failed_has_no_panel() -> None:
     reports = hostile_reports(HOSTILE, "x")
-    every = {"robustness", "fairness", "explanation", "data_health"}
+    every = {"robustness", "fairness", "explanation", "data_health", "energy"}
     assert set(panels(reports)) == every
     assert set(panels({**reports, "explanation": {"failed": "MemoryError"}})) == every - {"explanation"}
     assert set(panels({**reports, "fairness": {}})) == every - {"fairness"}  # no column is audited
