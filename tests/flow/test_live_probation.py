@@ -134,6 +134,7 @@ def test_no_kill_leaves_a_probation_in_doubt(server: Server) -> None:
     server.post("/v1/projects/loans/runs", 202, json={"budget_seconds": 6})
     assert server.ended_run("loans", 2)["verdict"]["outcome"] == "promoted"
     server.wait_for(lambda: server.get("/v1/projects/loans/champion")["served"] == 2)
+    watched(server, 2)
     server.post("/v1/projects/loans/models/1/promote", 200, json={"reason": "I know better"})
     number = watched(server, 1)["number"]
     for seed in range(300, 304):
