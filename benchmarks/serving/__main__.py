@@ -121,9 +121,11 @@ def measures(given: argparse.Namespace, found: dict[str, Any]) -> dict[str, Call
         ),
         "memory": lambda: footprint.measure(folder / "memory", starts=rounds),
         "swap": lambda: disturbance.during_swaps(
-            folder / "swap", seconds=seconds * 2, rounds=rounds, requests=given.requests
+            folder / "swap", seconds=seconds, rounds=given.rounds, requests=given.requests
         ),
-        "search": lambda: disturbance.during_search(folder / "search", seconds=seconds * 2, rounds=rounds),
+        "search": lambda: disturbance.during_search(
+            folder / "search", seconds=seconds, rounds=given.rounds
+        ),
     }
 
 
