@@ -123,9 +123,7 @@ def measures(given: argparse.Namespace, found: dict[str, Any]) -> dict[str, Call
         "swap": lambda: disturbance.during_swaps(
             folder / "swap", seconds=seconds, rounds=given.rounds, requests=given.requests
         ),
-        "search": lambda: disturbance.during_search(
-            folder / "search", seconds=seconds, rounds=given.rounds
-        ),
+        "search": lambda: disturbance.during_search(folder / "search", seconds=seconds, rounds=given.rounds),
     }
 
 
