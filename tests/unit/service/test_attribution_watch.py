@@ -20,7 +20,9 @@ POLICY = Policy.model_validate({"attributions": {"window": 100}})
 def test_a_look_that_can_not_be_made_waits_before_the_next(tmp_path: Path) -> None:
     registry = open_registry(tmp_path)
     project = make_project(registry)
-    model = make_model(registry, project)  # without the rows that it was trained on: there is nothing to look beside
+    model = make_model(
+        registry, project
+    )  # without the rows that it was trained on: there is nothing to look beside
     make_champion(registry, project, model.version)
     ids = [f"row-{number}" for number in range(120)]
     with registry.datasets.stage(project) as staging:
