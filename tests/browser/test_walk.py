@@ -34,6 +34,7 @@ ORDERS: dict[str, Any] = {
     "search": {"budget_seconds": 10},
     "gates": {"max_latency_ms": 5000},
     "refit": False,
+    "labelling": {"check_rows": 0},  # a doubted label that is confirmed is no label more
 }
 COUNTED = """
     const Made = window.EventSource;
