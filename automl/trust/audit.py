@@ -15,7 +15,7 @@ from automl.resampling import group_codes
 from automl.task import Task
 from automl.trust.fairness_report import column_report
 from automl.trust.figures import Measured, Values, measured, told_classes
-from automl.trust.gaps import Gap, comparisons, gap
+from automl.trust.gaps import LEAST_DRAWS, Gap, comparisons, gap
 from automl.trust.groups import Codes, Grouping
 from automl.trust.mode import Mode
 
@@ -67,7 +67,8 @@ class FairnessRule:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """One measure in one grouping: the gap of the judged model, its ``limit``, the gap of the one beside it (None where
-    there is none), and by how much ours is wider: the estimate and the bound it is surely above."""
+    there is none), and by how much ours is wider: the estimate and the bound it is surely above (None where too few
+    resamples have both)."""
 
     grouping: Grouping
     ours: Gap
@@ -89,6 +90,13 @@ class Audit:
     figures: Mapping[str, Sequence[Measured]]
     judged: tuple[Judged, ...]
     rows: int
+
+    @property
+    def of_entities(self) -> bool:
+        """Whether entities were drawn, of which some have several rows."""
+        first = next(iter(self.figures.values()))
+        pairs = zip(first, self.groupings, strict=True)
+        return any(bool((one.units != grouping.counts).any()) for one, grouping in pairs)
 
 
 def audited(
@@ -150,9 +158,13 @@ class _Looks:
             wider=None if theirs is None else self._wider(ours, theirs),
         )
 
-    def _wider(self, ours: Gap, theirs: Gap) -> tuple[float, float]:
+    def _wider(self, ours: Gap, theirs: Gap) -> tuple[float, float] | None:
         wider = ours.value - theirs.value
-        error = float(np.nanstd(ours.drawn - theirs.drawn, ddof=1))
+        drawn = ours.drawn - theirs.drawn
+        drawn = drawn[np.isfinite(drawn)]
+        if len(drawn) < LEAST_DRAWS:
+            return None
+        error = float(drawn.std(ddof=1))
         return wider, wider - NormalDist().inv_cdf(1 - self.rule.alpha / max(self.looks, 1)) * error
 
 
