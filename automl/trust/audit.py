@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from automl.resampling import group_codes
 from automl.task import Task
+from automl.trust.entities import entity_codes
 from automl.trust.fairness_report import column_report
 from automl.trust.figures import Measured, Values, measured, told_classes
 from automl.trust.gaps import LEAST_DRAWS, Gap, comparisons, gap
-from automl.trust.groups import Codes, Grouping
+from automl.trust.groups import Grouping
 from automl.trust.mode import Mode
 
 RESAMPLES = 1_000
@@ -111,7 +111,7 @@ def audited(
 ) -> Audit:
     """The figures and gaps of one or two models, by name; the first is judged, the other stands beside it. ``groups``
     are those of the ``rows``, from which it is also seen what belongs together (the task's entities)."""
-    units = _units(rows, task)
+    units = entity_codes(rows, task)
     resamples = _resamples(len(y) * len(groups) * len(models) * len(told_classes(y, task)))
     figures = measured(models, y, groups, task, resamples=resamples, seed=seed, units=units)
     measures = _measures(task)
@@ -218,12 +218,3 @@ def _mean_error(found: Measured) -> float:
     place = next(place for place, one in enumerate(found.figures) if one.name == "error")
     rows = found.rests_on[place]
     return float(np.nansum(found.values[place] * rows) / rows.sum()) or 1.0
-
-
-def _units(rows: pd.DataFrame, task: Task) -> Codes | None:
-    """What is drawn as a whole: entities, and each row without one by itself."""
-    if task.entity_column is None or task.entity_column not in rows:
-        return None
-    named = rows[task.entity_column]
-    alone = pd.Series([f"\0row {place}" for place in range(len(rows))], index=rows.index)
-    return group_codes(np.asarray(named.astype(object).where(named.notna(), alone), dtype=object))

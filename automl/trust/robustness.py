@@ -156,7 +156,9 @@ def _gate(
     }
     known = {kind: one for kind, one in losses.items() if one.estimate is not None}
     if not known:
-        reason = "there is no column to change, or the metric has no value on these rows"
+        reason = (
+            "there is no column to change, or the metric has no value on these rows or too few of a class"
+        )
         return trust_gate("robustness", mode=rule.mode, passed=None, reason=reason, evidence=evidence)
     broken = [kind for kind, one in known.items() if (one.lower or 0.0) > limit]
     worst = max(broken or known, key=lambda kind: known[kind].estimate or 0.0)
