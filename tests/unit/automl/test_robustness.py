@@ -14,6 +14,7 @@ from automl.task import Task
 from automl.trust.exhibit import Exhibit
 from automl.trust.mode import Mode
 from automl.trust.perturbation import UNSEEN, Bad, Columns, applies, spoiled
+from automl.trust.questions import affordable
 from automl.trust.robustness import LEVELS, RobustnessRule, robustness_gates
 from automl.trust.scores import Loss, Scale
 
@@ -233,6 +234,37 @@ def test_a_slow_model_is_asked_about_fewer_rows() -> None:
     object.__setattr__(slow, "row_seconds", 1e-3)
     exhibit = exhibit_of(rows, (np.arange(1500) > 15).astype(int), slow, seconds=10.0)
     assert robustness_gates(exhibit, RobustnessRule()).report["rows"] == 291
+
+
+def test_a_model_that_is_too_slow_for_a_hundred_rows_is_not_asked_and_the_report_says_why() -> None:
+    rows = pd.DataFrame({"x": np.arange(1500.0)})
+    asked: list[int] = []
+
+    def counted(some: pd.DataFrame) -> np.ndarray:
+        asked.append(len(some))
+        return step(some)
+
+    slow = replace(by_formula(rows, counted), row_seconds=1.0)
+    asked.clear()
+    exhibit = exhibit_of(rows, (np.arange(1500) > 15).astype(int), slow, seconds=10.0)
+    found = robustness_gates(exhibit, RobustnessRule(mode=Mode.HARD, label_noise=False))
+    assert asked == []
+    assert found.gates[0].passed is None
+    assert found.gates[0].reason == (
+        "not measured: the models are too slow to be asked about 100 rows 12 times in the time that there is for it"
+    )
+    assert found.report["curves"] == []
+    assert found.report["not_measured"] in found.gates[0].reason
+    assert found.report["clean"] == {"challenger": 1.0}  # was answered before
+    assert "100 rows 2 times" in found.report["columns"]["not_measured"]
+
+
+def test_a_holdout_smaller_than_a_hundred_rows_is_asked_about_where_there_is_time_for_all_of_it() -> None:
+    rows = pd.DataFrame({"x": np.arange(60.0)})
+    for seconds, most in ((61.0, 61), (59.0, 0)):
+        slow = replace(by_formula(rows, step), row_seconds=0.1)
+        shown = exhibit_of(rows, (np.arange(60) > 15).astype(int), slow, seconds=seconds)
+        assert affordable(shown, 10) == most
 
 
 def planted(seed: int, *, broken: bool) -> Exhibit:
