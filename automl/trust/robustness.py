@@ -96,12 +96,7 @@ def robustness_gates(exhibit: Exhibit, rule: RobustnessRule) -> Examined:
     before = {part: one.answers[picked] for part, one in exhibit.standings.items()}
     curves = _curves(exhibit, columns, kinds, exhibit.rows.iloc[picked]) if most else ()
     suspects = unit_errors(pd.concat([exhibit.train, exhibit.rows], ignore_index=True), columns)
-    if not_measured is None:
-        gates = [_gate(exhibit, rule, curves, scale, before, alone)]
-    else:
-        gates = [
-            trust_gate("robustness", mode=rule.mode, passed=None, reason=f"not measured: {not_measured}")
-        ]
+    gates = [_gate(exhibit, rule, curves, scale, before, alone, not_measured)]
     if rule.unit_errors is not None:
         gates.append(_units_gate(rule.unit_errors, suspects))
     report = {
@@ -141,11 +136,15 @@ def _gate(
     scale: Scale,
     before: Mapping[str, Answers],
     alone: ColumnFaults,
+    not_measured: str | None,
 ) -> Gate:
     """Which fault costs the challenger most, and whether that is surely more than allowed."""
     beside = rule.mode is Mode.NON_INFERIOR
     if beside and exhibit.champion is None:
         reason = "there is no champion to be held against"
+        return trust_gate("robustness", mode=rule.mode, passed=None, reason=reason)
+    if not_measured is not None:
+        reason = f"not measured: {not_measured}"
         return trust_gate("robustness", mode=rule.mode, passed=None, reason=reason)
     alpha = ALPHA / max(len(curves), 1)
     losses: dict[Bad, Loss] = {}
