@@ -134,7 +134,8 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A read-only transaction: one snapshot for all its statements. Never waits for a writer."""
-        self.before_read()
+        if not getattr(self._writing, "now", False):  # nobody may rest while he holds up all writers
+            self.before_read()
         with _reachable(), self._reader.connect() as connection, connection.begin():
             yield connection
 

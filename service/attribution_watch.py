@@ -9,6 +9,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from service.children import End, Limits, run_child
 from service.clock import Clock
 from service.metrics import Metrics
 from service.policy import Attributions, Policy
+from service.rests import BESIDE
 from service.sealed import seal
 from service.settings import Settings
 from service.stages.names import CHAMPION_FILE
@@ -30,6 +32,8 @@ ATTRIBUTED = "attribution"
 """The kind of these reports among the reports of live quality."""
 EVENT = "incumbent.attribution.moved"
 DEADLINE_SECONDS = 120.0
+_AFTER_FAILURE = timedelta(minutes=10)
+"""A look that failed, or ran into its deadline, would most likely do so again at once."""
 
 
 class AttributionWatch:
@@ -43,6 +47,7 @@ class AttributionWatch:
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
+        self._failed: dict[int, tuple[int, datetime]] = {}
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
 
@@ -51,6 +56,8 @@ class AttributionWatch:
         rule = policy.attributions
         busy = self._thread is not None and self._thread.is_alive()
         if rule is None or project.champion is None or busy or self._stopping.is_set():
+            return
+        if self._failed_lately(project, rule):
             return
         latest = self._registry.quality.latest(project.id, ATTRIBUTED)
         if latest is not None and self._clock() - latest.at < rule.pause:
@@ -66,9 +73,12 @@ class AttributionWatch:
             return
 
         def work() -> None:
+            BESIDE.begin()
             try:
-                self._report(project, rule, predictions)
+                if not self._report(project, rule, predictions) and not self._stopping.is_set():
+                    self._note_failure(project)
             except Exception:
+                self._note_failure(project)
                 logger.exception("the look at the attributions of %s failed", project.name)
             finally:
                 self._registry.leases.release(lease)
@@ -82,11 +92,22 @@ class AttributionWatch:
         if self._thread is not None:
             self._thread.join(timeout=15)
 
-    def _report(self, project: Project, rule: Attributions, predictions: int) -> None:
+    def _failed_lately(self, project: Project, rule: Attributions) -> bool:
+        version, at = self._failed.get(project.id, (None, None))
+        if at is None or version != project.champion:
+            return False
+        return self._clock() - at < max(rule.pause, _AFTER_FAILURE)
+
+    def _note_failure(self, project: Project) -> None:
+        assert project.champion is not None
+        self._failed[project.id] = (project.champion, self._clock())
+
+    def _report(self, project: Project, rule: Attributions, predictions: int) -> bool:
+        """Whether there is a report now."""
         assert project.champion is not None
         model = self._registry.models.get(project.id, project.champion)
         if "reference" not in model.attachments:
-            return
+            return False
         folder = self._settings.home.resolve() / ATTRIBUTED / str(project.id)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -105,6 +126,7 @@ class AttributionWatch:
                 self._keep(project, model, predictions, json.loads((folder / "attribution.json").read_text()))
             elif ended.end is not End.CANCELLED:
                 logger.error("attributions of %s were not looked at: %s", project.name, ended.reason)
+            return ended.end is End.OK
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -13,6 +13,7 @@ from registry.store import Registry
 from service.clock import Clock
 from service.fairness_reports import newest
 from service.policy import Policy
+from service.rests import BESIDE
 from service.trust_fairness import Fairness
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class FairnessWatch:
         self._looked[project.id] = (project.epoch, truths, now)
 
         def work() -> None:
+            BESIDE.begin()
             try:
                 self.look(project, rule, truths)
             except Exception:
@@ -64,16 +66,15 @@ class FairnessWatch:
         """Look now, unless too little has come since the last look or another process is at it; whether it was done."""
         from service.live_fairness import look  # brings pandas, which no start of a server should wait for
 
-        before = newest(self._registry, project)
-        if before is not None and truths - int(before.report["truths"]) < max(
-            rule.min_rows, rule.window // 4
-        ):
-            return False
         name = f"fairness:{project.id}"
         lease = self._registry.leases.acquire(name, self._node, seconds=_LEASE_SECONDS, at=self._clock())
         if lease is None:
             return False
         try:
+            before = newest(self._registry, project)
+            enough = max(rule.min_rows, rule.window // 4)
+            if before is not None and truths - int(before.report["truths"]) < enough:
+                return False
             kept = look(self._registry, project, rule, truths=truths, now=self._clock())
         finally:
             self._registry.leases.release(lease)

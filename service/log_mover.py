@@ -100,11 +100,11 @@ class LogMover:
 
     def _commit(self, desk: _Desk, written: list[Written], factor: float) -> float:
         """Seconds that it took, without the pauses."""
-        BESIDE.begin()
+        BESIDE.begin(waits=False)
         pauses = Pauses(factor)
 
         def pause() -> None:
-            BESIDE.charge()
+            BESIDE.rest()
             pauses()
 
         for share in written:

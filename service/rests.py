@@ -10,12 +10,15 @@ WORK_SECONDS = 0.0005
 REST = 4.0
 LONGEST_PIECE = 0.02
 LONGEST_PAUSE = 0.1
+MOST_OWED = 0.5
 
 
 class _Own(threading.local):
-    """Up to how much processor time this thread has rested; None in one that does not work beside the loop."""
+    """Up to how much processor time this thread has rested; None in one that does not work beside the loop. ``waits``
+    is False where it only puts its work on the account."""
 
     rested: float | None = None
+    waits: bool = True
 
 
 class Rests:
@@ -42,8 +45,10 @@ class Rests:
         self._taken = 0.0
         """Until when the loop has been promised its share for what was worked so far."""
 
-    def begin(self) -> None:
-        """This thread works beside the loop from here on."""
+    def begin(self, *, waits: bool = True) -> None:
+        """This thread works beside the loop from here on. Where it may not wait, since others wait for it, its work counts
+        and the others rest for it."""
+        self._own.waits = waits
         if self._own.rested is None:
             self._own.rested = self._processor()
 
@@ -54,20 +59,18 @@ class Rests:
         piece = min(self._processor() - rested, LONGEST_PIECE)
         if piece < WORK_SECONDS:
             return
-        self._sleep(min(self._charge(piece), LONGEST_PAUSE))
+        owed = self._charge(piece)
+        if self._own.waits:
+            self._sleep(min(owed, LONGEST_PAUSE))
         self._own.rested = self._processor()
-
-    def charge(self) -> None:
-        """As :meth:`rest`, for work that can't wait: the others rest for it."""
-        if self._own.rested is not None:
-            self._charge(min(self._processor() - self._own.rested, LONGEST_PIECE))
-            self._own.rested = self._processor()
 
     def _charge(self, piece: float) -> float:
         """Puts a piece of work on the account; how long from now the loop is owed its share."""
         with self._turn:
             now = self._clock()
-            self._taken = max(self._taken, now - piece) + piece * (1.0 + REST)
+            taken = max(self._taken, now - piece) + piece * (1.0 + REST)
+            # Nobody rests longer than a pause, so what many work at once could pile up for minutes.
+            self._taken = min(taken, now + MOST_OWED)
             return self._taken - now
 
 

@@ -33,7 +33,7 @@ def gate_state(gate: Mapping[str, Any]) -> tuple[str, str]:
     >>> gate_state({"name": "size", "passed": None, "evidence": {}})
     ('open', 'no demand')
     >>> gate_state({"name": "fairness", "passed": False, "evidence": {"blocks": False}})
-    ('open', 'noted')
+    ('noted', 'noted')
     """
     evidence = gate["evidence"]
     if gate["passed"]:
@@ -41,7 +41,7 @@ def gate_state(gate: Mapping[str, Any]) -> tuple[str, str]:
     if evidence.get("failed") is True:
         return "no" if evidence.get("blocks") else "open", "not examined"
     if gate["passed"] is False:
-        return ("open", "noted") if evidence.get("blocks") is False else ("no", "failed")
+        return ("noted", "noted") if evidence.get("blocks") is False else ("no", "failed")
     return "open", "not decided" if gate["name"] == "improvement" else "no demand"
 
 

@@ -83,7 +83,7 @@ def ended(server: Server, number: int, seed: int) -> Any:
             ),
             None,
         ),
-        within=60,
+        within=120,  # whoever was killed in the middle of a look holds its lease for a minute
     )
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from service.rests import LONGEST_PAUSE, LONGEST_PIECE, REST, Pauses, Rests
+from service.rests import LONGEST_PAUSE, LONGEST_PIECE, MOST_OWED, REST, Pauses, Rests
 
 
 def test_a_pause_is_as_many_times_the_piece_of_work_before_it() -> None:
@@ -114,3 +114,28 @@ def test_a_rest_is_bounded_however_long_the_piece_was() -> None:
     hands.rests.rest()
     assert hands.slept == pytest.approx([REST * LONGEST_PIECE])
     assert hands.slept[0] <= LONGEST_PAUSE
+
+
+def test_who_is_waited_for_counts_and_does_not_rest() -> None:
+    hands = Hands()
+    hands.rests.begin(waits=False)
+    hands.work(0.002)
+    hands.rests.rest()
+    assert hands.slept == []
+    hands.rests.begin()
+    hands.work(0.001)
+    hands.rests.rest()
+    assert hands.slept == pytest.approx([0.008 + 0.004])
+
+
+def test_what_many_worked_at_once_is_not_owed_for_ever() -> None:
+    hands = Hands()
+    hands.rests.begin(waits=False)
+    for _ in range(100):
+        hands.used += LONGEST_PIECE
+        hands.rests.rest()
+    hands.now += MOST_OWED
+    hands.rests.begin()
+    hands.work(0.001)
+    hands.rests.rest()
+    assert hands.slept == pytest.approx([0.004])
