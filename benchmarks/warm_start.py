@@ -5,15 +5,18 @@
 Each stream's first snapshot is searched cold. Each later one is searched twice: cold, and warm, with what the warm
 searches before it found, as a project's runs follow one another. The table says what each had after a third of the
 cold one's seconds, when the warm one first had the cold one's final score, and which share of the cold one's seconds
-that is. Results are kept in the work folder, so a long comparison goes on where it was.
+that is. Results are kept in the work folder, so a long comparison goes on where it was; not those of another commit,
+or of other starts. A tree with changes counts as one, whatever they are: give it a work folder of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import os
+import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -67,21 +70,36 @@ def _score_at(progress: list[list[Any]], seconds: float, sign: float) -> float |
     )
 
 
+def commit() -> str:
+    """The code that is measured; ``-dirty`` where it is changed."""
+    asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def key(asked: argparse.Namespace, code: str, name: str, at: int, starts: list[dict[str, Any]] | None) -> str:
+    """What a search's result is kept under; ``starts``: of a warm one, None for a cold one."""
+    way = "cold"
+    if starts is not None:
+        told = json.dumps(starts, sort_keys=True, default=str)
+        way = f"warm-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    return f"{name}/{at}/{way}/{asked.budget:g}/{asked.seed}/{code}"
+
+
 def compare(asked: argparse.Namespace, name: str, kept: dict[str, Any], file: Path) -> list[dict[str, Any]]:
-    stream, lines, past = STREAMS[name], [], list[list[dict[str, Any]]]()
+    stream, lines, past, code = STREAMS[name], [], list[list[dict[str, Any]]](), commit()
     for at in range(min(len(stream.shares), asked.snapshots + 1)):
-        for way in ("cold", "warm") if at else ("cold",):
-            key = f"{name}/{at}/{way}/{asked.budget:g}/{asked.seed}"
-            if key not in kept:
-                starts = past_starts(past) if way == "warm" else []
-                kept[key] = apart(name, at, asked.budget, asked.seed, starts)
+        found: list[dict[str, Any]] = []
+        for starts in (None, past_starts(past)) if at else (None,):
+            under = key(asked, code, name, at, starts)
+            if under not in kept:
+                kept[under] = apart(name, at, asked.budget, asked.seed, starts or [])
                 file.write_text(json.dumps(kept))
-        cold = kept[f"{name}/{at}/cold/{asked.budget:g}/{asked.seed}"]
+            found.append(kept[under])
+        cold, warm = found[0], found[-1]
         if at:
-            warm = kept[f"{name}/{at}/warm/{asked.budget:g}/{asked.seed}"]
             lines.append({"snapshot": f"{name} {at}", **line(name, cold, warm)})
             print(json.dumps(lines[-1]), file=sys.stderr, flush=True)
-        past.insert(0, (warm if at else cold)["winner"])
+        past.insert(0, warm["winner"])
     return lines
 
 

@@ -18,7 +18,7 @@ from registry.approval_records import Approval, ApprovalStatus, NewApproval, Sai
 from registry.approval_tables import approval_words as words
 from registry.approval_tables import approvals as table
 from registry.database import Database, lock_project
-from registry.errors import Conflict, NotFound, StaleFence
+from registry.errors import Conflict, NotFound, StaleEpoch, StaleFence
 from registry.ledger import append_events, promote_locked
 from registry.records import Json, NewPromotion, Promotion, PromotionKind
 
@@ -38,23 +38,25 @@ class Approvals:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def say(self, project_id: int, number: int, said: Said, *, tell: Tell) -> Approval:
+    def say(self, project_id: int, number: int, said: Said, *, at_least: int = 1, tell: Tell) -> Approval:
         """Keep what somebody says, and what follows from it: a refusal ends it, the last approval that was needed makes
         the version champion; all of it or nothing. Said again by the same one it changes nothing.
 
-        Only approvals of keys that are still valid count where more than one is needed. Raises NotFound, and Conflict:
+        Only approvals of keys that are still valid, and of the same version, count where more than one is needed:
+        as many as were asked for, or ``at_least`` where that is more by now. Raises NotFound, and Conflict:
         ``approval_ended``, ``approval_stale``, ``approval_expired`` (no word counts any more), ``other_version`` (it is
         about another one), ``key_needed`` (who can't be told from others can't be one of two).
         """
         with self._db.write() as connection:
             project = lock_project(connection, project_id)
             approval_id, before = _one(connection, project_id, number)
+            before = _raised(connection, approval_id, before, at_least)
             epoch = int(project["epoch"])
             if _repeats(before, said) and before.standing(epoch, said.at) in _AGREES[said.word]:
                 return before
             _require_open(before, epoch, said)
             if said.word is Word.APPROVE:
-                said = _of_version(before, said)
+                said = _of_version(connection, before, said)
             row = {"approval_id": approval_id, "word": said.word, "version": said.version, "who": said.who}
             more = {"key": said.key, "reason": said.reason, "at": said.at}
             connection.execute(words.insert().values(**row, **more))
@@ -71,12 +73,16 @@ class Approvals:
         events: Sequence[tuple[str, Json]] = (),
         at: datetime,
     ) -> Approval:
-        """Write down that it is over without a word. Raises StaleFence when it has ended meanwhile."""
+        """Write down that it is over without a word. Raises StaleFence when it has ended meanwhile, or is not over in
+        the way of ``status`` at all."""
         with self._db.write() as connection:
-            lock_project(connection, approval.project_id)
+            project = lock_project(connection, approval.project_id)
             approval_id, now = _one(connection, approval.project_id, approval.number)
             if now.status is not ApprovalStatus.OPEN:
                 raise StaleFence(f"approval {approval.number} has ended meanwhile: {now.status}")
+            standing = now.standing(int(project["epoch"]), at)
+            if standing is not status:
+                raise StaleFence(f"approval {approval.number} is {standing}, not {status}")
             ended = _ended(connection, approval_id, status, reason, at)
             append_events(connection, approval.project_id, events, at=at)
             return ended
@@ -118,7 +124,11 @@ def ask_locked(
     probation: int | None = None,
     at: datetime,
 ) -> None:
-    """The question's part of a larger transaction; the caller has locked the project."""
+    """The question's part of a larger transaction. Raises StaleEpoch when the champion changed since what is asked about
+    was compared with it: nobody could answer."""
+    project = lock_project(connection, project_id)
+    if project["epoch"] != new.epoch:
+        raise StaleEpoch(f"the project moved on from epoch {new.epoch} to {project['epoch']}")
     newest = connection.execute(
         select(func.max(table.c.number)).where(table.c.project_id == project_id)
     ).scalar()
@@ -176,15 +186,24 @@ def _require_open(before: Approval, epoch: int, said: Said) -> None:
         )
 
 
-def _of_version(before: Approval, said: Said) -> Said:
-    """The word with the version that it is about."""
+def _raised(connection: Connection, approval_id: int, before: Approval, at_least: int) -> Approval:
+    """An open one asks as many as are asked today; fewer than when it was asked for it never does."""
+    if before.status is not ApprovalStatus.OPEN or at_least <= before.approvers:
+        return before
+    connection.execute(update(table).where(table.c.id == approval_id).values(approvers=at_least))
+    return replace(before, approvers=at_least)
+
+
+def _of_version(connection: Connection, before: Approval, said: Said) -> Said:
+    """The word with the version that it is about: that of those who approved it, unless their keys were revoked."""
     version = before.version if said.version is None else said.version
     if version not in (before.version, before.judged):
         choice = " or ".join(map(str, sorted({before.judged, before.version})))
         raise Conflict(
             f"approval {before.number} is about version {choice}, not {version}", code="other_version"
         )
-    other = next((one for one in before.approved_by if one.version != version), None)
+    binding = _valid(connection, before.approved_by)
+    other = next((one for one in binding if one.version != version), None)
     if other is not None:
         raise Conflict(
             f"{other.who} approved version {other.version}, not {version}; all have to approve the same",
@@ -200,7 +219,8 @@ def _follow(
     if said.word is Word.REFUSE:
         reason = f"Refused by {said.who}: {said.reason}"
         return _ended(connection, approval_id, ApprovalStatus.REFUSED, reason, said.at), None
-    valid = _valid(connection, (*before.approved_by, said))
+    same = (one for one in before.approved_by if one.version == said.version)
+    valid = _valid(connection, (*same, said))
     if len(valid) < before.approvers:
         return _by_id(connection, approval_id), None
     assert said.version is not None

@@ -172,7 +172,7 @@ class Runs:
         first), the promotion of the one at position ``promoted`` or the ``approval`` to be asked, the look at the holdout
         ``(holdout_epoch, look, alpha_spent)``, the events; all of it or nothing. ``model`` is short for one.
 
-        Raises StaleFence, StaleEpoch (the promotion), Conflict (``look_taken``), NotFound (project, blob),
+        Raises StaleFence, StaleEpoch (the promotion, the approval), Conflict (``look_taken``), NotFound (project, blob),
         ValueError (a status that doesn't end a run, a promotion without a model, ``model`` and ``models``).
         """
         if status not in _ENDED:

@@ -12,7 +12,8 @@ from service.policy_part import Part
 class Approval(Part):
     """What ``promote_mode: manual`` asks of people: as many different ``approvers`` within ``expires_after``.
 
-    With two, each shows a key of their own; a key that was revoked meanwhile doesn't count. One refusal ends it.
+    With two, each shows a key of their own; a key that was revoked meanwhile doesn't count. One refusal ends it. Raised, it
+    reaches what is open; lowered, it does not.
     """
 
     expires_after: timedelta = Field(default=timedelta(days=7), gt=timedelta(0), le=timedelta(days=365))

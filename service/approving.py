@@ -17,6 +17,7 @@ from service.approval_policy import Approval as Rule
 from service.clock import Clock
 from service.conclusion import CHANGED
 from service.metrics import Metrics
+from service.policy import Policy
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,14 @@ def asked(
         expires_at=now + rule.expires_after,
         starter=starter,
     )
+
+
+def approvers_now(project: Project, one: Approval) -> int:
+    """How many have to approve it. A policy that asks more by now reaches those that are open; one that asks fewer does
+    not."""
+    if one.status is not ApprovalStatus.OPEN:
+        return one.approvers
+    return max(one.approvers, Policy.stored(project.policy).approval.approvers)
 
 
 class Approving:
@@ -105,7 +114,8 @@ class Approving:
                 ended.append(after.status)
             return _told(project, after, promotion)
 
-        kept = self._registry.approvals.say(project.id, number, said, tell=tell)
+        at_least = Policy.stored(project.policy).approval.approvers
+        kept = self._registry.approvals.say(project.id, number, said, at_least=at_least, tell=tell)
         for status in ended:
             self._count(project, status)
             if status is ApprovalStatus.APPROVED:

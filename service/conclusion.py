@@ -78,7 +78,7 @@ class Conclusion:
     events: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
     def overtaken(self, why: str) -> Conclusion:
-        """The same without its promotion: the champion was changed by somebody else meanwhile."""
+        """The same without its promotion or its question: the champion was changed by somebody else meanwhile."""
         verdict = dict(self.verdict or {})
         verdict["outcome"] = "inconclusive"
         verdict["reason"] = f"Not promoted: the champion was changed while this run judged it ({why})."
@@ -93,6 +93,7 @@ class Conclusion:
                 for model in self.models
             ),
             promotion=None,
+            approval=None,
             promoted=0,
             events=tuple(
                 (kind, {name: said.get(name, value) for name, value in data.items()})

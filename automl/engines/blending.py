@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -93,12 +94,15 @@ def _blend(
     refit: Refit,
     limits: Limits,
 ) -> Candidate | None:
-    limit = limits.allowance.refit_limit()
+    failed = threading.Event()
 
     def trained(tried: Tried) -> Any:
+        if failed.is_set():  # a blend without all of its members is none: the time is better saved
+            return None
         try:
-            return refit(tried, limit)
+            return refit(tried, limits.allowance.refit_limit())
         except Exception:  # a member less
+            failed.set()
             return None
 
     with ThreadPoolExecutor(limits.at_once) as threads:

@@ -101,15 +101,15 @@ def best_choice(
 
     Asked are: the best of all; the champion's own blend as it was, whose weights ``starts`` tell; where neither
     stands, what past runs were made of alone; and the one that is ``standing`` from before, which is not lost by more
-    to choose from.
+    to choose from, as long as no single model has become better than it.
     """
     found = _choices(kept, prepared, rule, limits, starts)
+    best = prepared.loss(kept[0].score)
     if standing is not None and standing.refit_seconds <= limits.seconds_to_train:
-        found.append(standing)
+        found += [standing] if prepared.loss(standing.score) < best else []
     if not any(one.used for one in found):
         past = [tried for tried in kept if tried.model is not None]
         others = _choices(past, prepared, rule, limits, ()) if len(past) > 1 else []
-        best = prepared.loss(kept[0].score)
         found += [one for one in others if one.used and prepared.loss(one.score) < best]
     sound = [one for one in found if one.used]
     return min(sound, key=lambda one: prepared.loss(one.score)) if sound else found[0]

@@ -34,8 +34,9 @@ class Milestone:
 class Pool:
     """The trials of all engines. May be used by many threads.
 
-    ``give_up`` says how many seconds without a better one end the search (None: none do). While it is ``keeping``, the
-    models of each trial's last fold are held as well.
+    ``best`` is the best candidate that was offered so far, which may be a blend. ``give_up`` says how many seconds without
+    a better one end the search (None: none do). While it is ``keeping``, the models of each trial's last fold are held as
+    well.
     """
 
     prepared: Prepared
@@ -47,7 +48,7 @@ class Pool:
     improved_at: float = field(default_factory=time.perf_counter)
     started: float = field(default_factory=time.perf_counter)
     progress: list[Milestone] = field(default_factory=list)
-    _offered: float | None = None
+    best: Candidate | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _heard: int = 0
 
@@ -76,13 +77,13 @@ class Pool:
     def better(self, score: float) -> bool:
         """Whether a candidate of this score would be taken."""
         with self._lock:
-            return self._offered is None or self.prepared.loss(score) < self._offered
+            return self.best is None or self.prepared.loss(score) < self.prepared.loss(self.best.score)
 
     def take(self, candidate: Candidate) -> bool:
         """Offer an engine's best so far where it is the best of all; whether it is."""
         with self._lock:
             if self.better(candidate.score):
-                self._offered = self.prepared.loss(candidate.score)
+                self.best = candidate
                 self.offer(candidate)
                 return True
             return False

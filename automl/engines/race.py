@@ -235,14 +235,10 @@ def _refit(
 def _raced(ended: Finish, runners: Mapping[str, _Runner], pool: Pool) -> Raced:
     seconds = pool.turns.seconds()
     parts = {name: _part(runner, seconds[name]) for name, runner in runners.items()}
-    candidate = ended.candidate
+    # Where nothing could be trained on all rows, the best so far stays: an early blend or a model of one fold.
+    candidate = ended.candidate or pool.best
     if candidate is None:
-        every = [trials for runner in runners.values() for trials in (runner.trials, *runner.past)]
-        left = [trials.left for trials in every if trials.left is not None]
-        if not left:
-            raise SearchFailed("; ".join(f"{name}: {part.error}" for name, part in parts.items()))
-        loss = next(iter(runners.values())).trials.prepared.loss
-        candidate = min(left, key=lambda one: loss(one.score))
+        raise SearchFailed("; ".join(f"{name}: {part.error}" for name, part in parts.items()))
     pool.passed(candidate.engine, candidate.estimator, candidate.score)
     return Raced(candidate=candidate, parts=parts, blend=ended.report, progress=tuple(pool.progress))
 

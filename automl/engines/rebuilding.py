@@ -28,7 +28,10 @@ def described(model: Any) -> dict[str, Any] | None:
     cls = type(model)
     if not isinstance(model, BaseEstimator) or not _may(cls.__module__):
         return None
-    defaults = cls().get_params(deep=False)
+    try:
+        defaults = cls().get_params(deep=False)
+    except TypeError:  # it can't be made without arguments, as one that is made of others can't
+        return None
     params = {}
     for name, value in model.get_params(deep=False).items():
         fits_itself = name in _PASSING or (name == "objective" and cls.__name__ == "XGBClassifier")
@@ -57,13 +60,15 @@ def built(description: Mapping[str, Any]) -> Any:
             made = [built(step) for step in description["steps"]]
             return Pipeline([(f"step_{at}", step) for at, step in enumerate(made)])
         cls = _named(description["class"])
+        if not isinstance(cls, type):
+            raise TypeError(f"{description['class']} is no class")
         return cls(**{name: _read(value) for name, value in description["params"].items()})
     except (KeyError, TypeError, AttributeError, ImportError) as error:
         raise ValueError(f"no model can be built from {dict(description)!r}: {error}") from error
 
 
 def _said(value: Any) -> dict[str, Any] | None:
-    if hasattr(value, "item") and not hasattr(value, "get_params"):
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:  # a number of numpy's, no array
         value = value.item()
     if (
         value is None
@@ -74,7 +79,7 @@ def _said(value: Any) -> dict[str, Any] | None:
     if isinstance(value, BaseEstimator):
         inside = described(value)
         return None if inside is None else {"is": {"model": inside}}
-    if callable(value) and _may(getattr(value, "__module__", "")):
+    if callable(value) and hasattr(value, "__name__") and _may(getattr(value, "__module__", None) or ""):
         return {"is": {"function": f"{value.__module__}.{value.__name__}"}}
     return None
 
@@ -89,7 +94,10 @@ def _named(path: str) -> Any:
     module, _, name = path.rpartition(".")
     if not _may(module):
         raise ValueError(f"{path} is of no package that a server has")
-    return getattr(importlib.import_module(module), name)
+    found = getattr(importlib.import_module(module), name)
+    if not _may(getattr(found, "__module__", None) or ""):
+        raise ValueError(f"{path} is only imported there, and of no package that a server has")
+    return found
 
 
 def _may(module: str) -> bool:

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from automl.resampling import group_codes
 from automl.task import Task
+from automl.trust.entities import entity_codes
 from automl.trust.fairness_report import column_report
 from automl.trust.figures import Measured, Values, measured, told_classes
-from automl.trust.gaps import Gap, comparisons, gap
-from automl.trust.groups import Codes, Grouping
+from automl.trust.gaps import LEAST_DRAWS, Gap, comparisons, gap
+from automl.trust.groups import Grouping
 from automl.trust.mode import Mode
 
 RESAMPLES = 1_000
@@ -67,7 +67,8 @@ class FairnessRule:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """One measure in one grouping: the gap of the judged model, its ``limit``, the gap of the one beside it (None where
-    there is none), and by how much ours is wider: the estimate and the bound it is surely above."""
+    there is none), and by how much ours is wider: the estimate and the bound it is surely above (None where too few
+    resamples have both)."""
 
     grouping: Grouping
     ours: Gap
@@ -90,6 +91,13 @@ class Audit:
     judged: tuple[Judged, ...]
     rows: int
 
+    @property
+    def of_entities(self) -> bool:
+        """Whether entities were drawn, of which some have several rows."""
+        first = next(iter(self.figures.values()))
+        pairs = zip(first, self.groupings, strict=True)
+        return any(bool((one.units != grouping.counts).any()) for one, grouping in pairs)
+
 
 def audited(
     models: Mapping[str, Values],
@@ -103,7 +111,7 @@ def audited(
 ) -> Audit:
     """The figures and gaps of one or two models, by name; the first is judged, the other stands beside it. ``groups``
     are those of the ``rows``, from which it is also seen what belongs together (the task's entities)."""
-    units = _units(rows, task)
+    units = entity_codes(rows, task)
     resamples = _resamples(len(y) * len(groups) * len(models) * len(told_classes(y, task)))
     figures = measured(models, y, groups, task, resamples=resamples, seed=seed, units=units)
     measures = _measures(task)
@@ -150,9 +158,13 @@ class _Looks:
             wider=None if theirs is None else self._wider(ours, theirs),
         )
 
-    def _wider(self, ours: Gap, theirs: Gap) -> tuple[float, float]:
+    def _wider(self, ours: Gap, theirs: Gap) -> tuple[float, float] | None:
         wider = ours.value - theirs.value
-        error = float(np.nanstd(ours.drawn - theirs.drawn, ddof=1))
+        drawn = ours.drawn - theirs.drawn
+        drawn = drawn[np.isfinite(drawn)]
+        if len(drawn) < LEAST_DRAWS:
+            return None
+        error = float(drawn.std(ddof=1))
         return wider, wider - NormalDist().inv_cdf(1 - self.rule.alpha / max(self.looks, 1)) * error
 
 
@@ -206,12 +218,3 @@ def _mean_error(found: Measured) -> float:
     place = next(place for place, one in enumerate(found.figures) if one.name == "error")
     rows = found.rests_on[place]
     return float(np.nansum(found.values[place] * rows) / rows.sum()) or 1.0
-
-
-def _units(rows: pd.DataFrame, task: Task) -> Codes | None:
-    """What is drawn as a whole: entities, and each row without one by itself."""
-    if task.entity_column is None or task.entity_column not in rows:
-        return None
-    named = rows[task.entity_column]
-    alone = pd.Series([f"\0row {place}" for place in range(len(rows))], index=rows.index)
-    return group_codes(np.asarray(named.astype(object).where(named.notna(), alone), dtype=object))

@@ -20,21 +20,27 @@ _MOST_CATEGORIES = 200
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
     """One column: the share of missing values among the training rows (``missing_before``) and the newest (``missing``),
-    ``risen`` where that is no chance; ``unseen`` is the share of the newest rows' values that no training row had: another
-    category, a number or time beyond all of them (None where that can't be told)."""
+    ``risen`` where that is no chance; ``unseen_values`` of the ``values`` that the newest rows have no training row had:
+    another category, a number beyond all of them (None where that can't be told)."""
 
     column: str
     missing_before: float
     missing: float
     risen: bool
-    unseen: float | None
+    unseen_values: int | None
+    values: int
+
+    @property
+    def unseen(self) -> float | None:
+        """The share of the values that are unseen."""
+        return None if self.unseen_values is None else self.unseen_values / max(self.values, 1)
 
     @property
     def rise(self) -> float:
         return max(self.missing - self.missing_before, 0.0)
 
     def to_json(self) -> dict[str, Any]:
-        named = ("column", "missing_before", "missing", "risen", "unseen")
+        named = ("column", "missing_before", "missing", "risen", "unseen", "unseen_values", "values")
         return {name: getattr(self, name) for name in named}
 
 
@@ -61,19 +67,22 @@ def changed_columns(
                 missing_before=float(before.isna().mean()),
                 missing=float(now.isna().mean()),
                 risen=bool(rose),
-                unseen=None if name == time_column else _unseen(before, now, schema.by_name[name].kind),
+                unseen_values=None
+                if name == time_column
+                else _unseen(before, now, schema.by_name[name].kind),
+                values=int(now.notna().sum()),
             )
         )
     return tuple(sorted(found, key=lambda one: (-one.rise, -(one.unseen or 0.0), one.column)))
 
 
-def _unseen(before: pd.Series[Any], now: pd.Series[Any], kind: ColumnKind) -> float | None:
+def _unseen(before: pd.Series[Any], now: pd.Series[Any], kind: ColumnKind) -> int | None:
     known, asked = before.dropna(), now.dropna()
     if kind in (ColumnKind.TEXT, ColumnKind.DATETIME) or known.empty:
         return None
     if asked.empty:
-        return 0.0
+        return 0
     if kind is ColumnKind.CATEGORICAL:
         values = known.unique()
-        return None if len(values) > _MOST_CATEGORIES else float(np.mean(~asked.isin(values)))
-    return float(np.mean((asked < known.min()) | (asked > known.max())))
+        return None if len(values) > _MOST_CATEGORIES else int(np.sum(~asked.isin(values)))
+    return int(np.sum((asked < known.min()) | (asked > known.max())))

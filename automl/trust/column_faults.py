@@ -11,7 +11,7 @@ import pandas as pd
 
 from automl.trust.exhibit import Answers, Exhibit, drawn
 from automl.trust.perturbation import Columns, in_other_units, without
-from automl.trust.questions import affordable, asked_at_once
+from automl.trust.questions import affordable, asked_at_once, too_slow
 from automl.trust.scores import Loss, Scale
 
 MOST_COLUMNS = 40
@@ -35,11 +35,13 @@ class ColumnFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnFaults:
-    """Every fault, and the number of gate rows it was looked at on; ``skipped`` columns were too many."""
+    """Every fault, and the number of gate rows it was looked at on; ``skipped`` columns were too many. ``not_measured`` says
+    why there is none."""
 
     faults: tuple[ColumnFault, ...]
     rows: int
     skipped: int
+    not_measured: str | None = None
 
     def of(self, fault: str) -> list[ColumnFault]:
         """The faults of one kind, those that cost the challenger most first; those that nothing is known of last."""
@@ -52,7 +54,7 @@ class ColumnFaults:
 
     def to_json(self) -> dict[str, Any]:
         kinds = {fault: [one.to_json() for one in self.of(fault)] for fault in ("missing", "units")}
-        return {"rows": self.rows, "skipped": self.skipped, **kinds}
+        return {"rows": self.rows, "skipped": self.skipped, "not_measured": self.not_measured, **kinds}
 
 
 def column_faults(exhibit: Exhibit, columns: Columns, *, share: float) -> ColumnFaults:
@@ -60,7 +62,10 @@ def column_faults(exhibit: Exhibit, columns: Columns, *, share: float) -> Column
     ``share`` of the allowance."""
     looked = columns.every[:MOST_COLUMNS]
     numbers = [name for name in columns.numbers if name in looked]
-    most = min(MOST_ROWS, affordable(exhibit, len(looked) + len(numbers), share=share))
+    skipped, asked = len(columns.every) - len(looked), len(looked) + len(numbers)
+    most = min(MOST_ROWS, affordable(exhibit, asked, share=share))
+    if not most:
+        return ColumnFaults(faults=(), rows=0, skipped=skipped, not_measured=too_slow(asked))
     picked = drawn(len(exhibit.y), most, seed=exhibit.seed)
     rows = exhibit.rows.iloc[picked]
     frames: list[tuple[str, str, pd.DataFrame]] = [
@@ -76,7 +81,7 @@ def column_faults(exhibit: Exhibit, columns: Columns, *, share: float) -> Column
         ColumnFault(column=column, fault=fault, losses={part: found[at] for part, found in losses.items()})
         for at, (column, fault, _) in enumerate(frames)
     )
-    return ColumnFaults(faults=faults, rows=len(picked), skipped=len(columns.every) - len(looked))
+    return ColumnFaults(faults=faults, rows=len(picked), skipped=skipped)
 
 
 def _losses(scale: Scale, before: Answers, after: Sequence[Answers]) -> list[Loss]:

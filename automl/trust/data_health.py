@@ -36,8 +36,8 @@ class DataHealthRule:
 
     ``leak_from``: what a column may score alone (ROC AUC, R²). ``max_label_errors``: the share of labels that is surely
     denied where a model can tell. ``max_shared_rows``: of the rows that judge, with an equal training row.
-    ``max_missing_rise`` and ``max_unseen``: of a column, from the training rows to the newest. ``max_odd``: of the newest
-    rows, unlike all trained on.
+    ``max_missing_rise`` and ``max_unseen``: of a column, from the training rows to the newest, surely. ``max_odd``: of the
+    newest rows, unlike all trained on.
     """
 
     mode: Mode = Mode.REPORT
@@ -136,7 +136,8 @@ def _label_errors(labels: LabelReview | None, rule: DataHealthRule) -> str | Non
     if _surely(labels.denied, labels.surest) <= rule.max_label_errors:
         return None
     return (
-        f"{labels.share:.1%} of the labels are likely wrong, surely more than the {rule.max_label_errors:.1%} allowed: "
+        f"a model denies {labels.share:.1%} of the labels it is surest of, surely more than the "
+        f"{rule.max_label_errors:.1%} allowed: "
         f"{labels.suspected:,} of {labels.rows:,} looked at are to be reviewed"
     )
 
@@ -161,7 +162,12 @@ def _missing(changed: Sequence[Changed], rule: DataHealthRule) -> str | None:
 def _unseen(changed: Sequence[Changed], rule: DataHealthRule) -> str | None:
     if rule.max_unseen is None:
         return None
-    found = [one for one in changed if one.unseen is not None and one.unseen > rule.max_unseen]
+    looked = [one for one in changed if one.unseen_values is not None and one.values]
+    found = [
+        one
+        for one in looked
+        if _surely(one.unseen_values or 0, one.values, columns=len(looked)) > rule.max_unseen
+    ]
     told = [
         f"{one.unseen:.0%} of the newest values of {one.column} lie outside of all trained on"
         for one in found[:_NAMED]
@@ -200,6 +206,6 @@ def _columns_since(exhibit: Exhibit) -> tuple[list[str], list[str]]:
     return [name for name in new if name not in old], [name for name in old if name not in new]
 
 
-def _surely(count: int, of: int) -> float:
-    """The share that is reached with 95% confidence."""
-    return wilson(count, of, alpha=0.1).lower
+def _surely(count: int, of: int, *, columns: int = 1) -> float:
+    """The share that is reached with 95% confidence, over all ``columns`` together."""
+    return wilson(count, of, alpha=0.1 / columns).lower

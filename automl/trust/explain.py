@@ -15,12 +15,13 @@ import numpy as np
 from automl.explain import Explainer, Method
 from automl.explain.sampling import ASKED_A_ROW
 from automl.frames import frame, typed
+from automl.trust.dependence import CURVES, GRID, dependence
 from automl.trust.dependence import ROWS as CURVE_ROWS
-from automl.trust.dependence import dependence
 from automl.trust.examined import Examined, trust_gate
 from automl.trust.exhibit import Exhibit, drawn
 from automl.trust.leaning import Change, Leaning, change, leaning
 from automl.trust.mode import Mode
+from automl.trust.questions import too_slow
 from automl.verdict import Gate
 
 NAME = "explanation"
@@ -59,6 +60,7 @@ def explanation_gates(exhibit: Exhibit, rule: ExplanationRule) -> Examined:
     if "champion" in found:
         moved = change(found["challenger"], found["champion"], seed=exhibit.seed)
     gate = _gate(found, moved, rule)
+    rows = _curve_rows(exhibit, rule.top)
     report = {
         "method": _METHOD,
         "rows": len(found["challenger"].moved),
@@ -66,7 +68,8 @@ def explanation_gates(exhibit: Exhibit, rule: ExplanationRule) -> Examined:
         "change": None if moved is None else moved.share,
         "interval": None if moved is None else [moved.lower, moved.upper],
         "max_change": rule.max_change,
-        "dependence": _curves(exhibit, found, rule.top),
+        "dependence": _curves(exhibit, found, rule.top, rows) if rows else [],
+        "dependence_not_measured": None if rows else too_slow(GRID * rule.top, least=CURVES),
         "contributions": _contributions(exhibit),
     }
     return Examined(gates=(gate,), report=report)
@@ -149,10 +152,17 @@ def _columns(found: Mapping[str, Leaning]) -> list[dict[str, Any]]:
     ]
 
 
-def _curves(exhibit: Exhibit, found: Mapping[str, Leaning], top: int) -> list[dict[str, Any]]:
+def _curve_rows(exhibit: Exhibit, top: int) -> int:
+    """How many rows there is time to draw curves of, within a quarter of the allowance; 0 where too few."""
+    each = sum(one.row_seconds for one in exhibit.standings.values()) * GRID * max(top, 1)
+    most = CURVE_ROWS if each <= 0 else int(min(exhibit.seconds / 4 / each, CURVE_ROWS))
+    return most if most >= min(CURVES, len(exhibit.rows)) else 0
+
+
+def _curves(exhibit: Exhibit, found: Mapping[str, Leaning], top: int, most_rows: int) -> list[dict[str, Any]]:
     names = found["challenger"].columns
     most = np.max([one.shares for one in found.values()], axis=0)
-    rows = exhibit.rows.iloc[drawn(len(exhibit.rows), CURVE_ROWS, seed=exhibit.seed)].reset_index(drop=True)
+    rows = exhibit.rows.iloc[drawn(len(exhibit.rows), most_rows, seed=exhibit.seed)].reset_index(drop=True)
     models = {part: standing.ask for part, standing in exhibit.standings.items()}
     told: list[dict[str, Any]] = []
     for at in np.argsort(-most, kind="stable"):

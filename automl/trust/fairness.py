@@ -9,6 +9,7 @@ from automl.trust.audit import Audit, FairnessRule, Judged, audit_report, audite
 from automl.trust.examined import Examined, trust_gate
 from automl.trust.exhibit import Exhibit
 from automl.trust.fairness_words import exceeding, more, said
+from automl.trust.gaps import LEAST_UNITS
 from automl.trust.groups import groupings
 from automl.trust.mode import Mode
 
@@ -49,7 +50,8 @@ def ruling(audit: Audit, rule: FairnessRule) -> tuple[bool | None, str, list[Jud
     judged = [one for one in audit.judged if one.limit is not None]
     columns = ", ".join(grouping.name for grouping in audit.groupings)
     if not judged:
-        short = f"no two groups of {columns} have the {rule.min_rows:,} rows that each needs"
+        entities = f", of {LEAST_UNITS} entities," if audit.of_entities else ""
+        short = f"no two groups of {columns} have the {rule.min_rows:,} rows{entities} that each needs"
         return None, short if rule.limits else "the policy sets no limit", []
     if rule.mode is Mode.NON_INFERIOR:
         return _against_champion(judged, rule)
@@ -65,6 +67,8 @@ def ruling(audit: Audit, rule: FairnessRule) -> tuple[bool | None, str, list[Jud
 
 def _against_champion(judged: Sequence[Judged], rule: FairnessRule) -> tuple[bool | None, str, list[Judged]]:
     compared = [one for one in judged if one.wider is not None]
+    if not compared and any(one.theirs is not None for one in judged):
+        return None, "too few resamples have figures of both models to compare them", []
     if not compared:
         return None, "there is no champion to hold the groups against", []
     against = [one for one in compared if one.wider is not None and one.wider[1] > rule.margin]

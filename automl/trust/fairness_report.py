@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from automl.trust.figures import Measured
-from automl.trust.gaps import judged_groups
+from automl.trust.gaps import judged_groups, large_groups
 from automl.trust.groups import Grouping
 
 
 def column_report(grouping: Grouping, models: Mapping[str, Measured], least: int) -> dict[str, Any]:
     """One sensitive column: its groups with each model's figures and their 95% intervals.
 
-    A group that is not ``judged`` has too few rows; a figure of one that is may still rest on too few.
+    A group that is not ``judged`` has too few rows, or entities; a figure of one that is may still rest on too few rows.
     """
+    first = next(iter(models.values()))  # all are of the same rows
+    large = large_groups(first, grouping, least)
     bounds = {name: found.interval() for name, found in models.items()}
     return {
         "column": grouping.name,
@@ -27,7 +29,8 @@ def column_report(grouping: Grouping, models: Mapping[str, Measured], least: int
             {
                 "group": group,
                 "rows": int(grouping.counts[place]),
-                "judged": bool(grouping.counts[place] >= least),
+                "units": int(first.units[place]),
+                "judged": bool(large[place]),
                 **{
                     name: _figures(found, bounds[name], grouping, place, least)
                     for name, found in models.items()

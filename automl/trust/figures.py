@@ -38,12 +38,14 @@ class Figure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """A model's figures by group: ``values`` (figures, groups), ``drawn`` the same in each resample, ``rests_on`` how many
-    rows each is a share or mean of. NaN where there are none."""
+    rows each is a share or mean of. NaN where there are none. ``units`` (groups,) is how many of what resamples draw
+    have rows in a group: entities, or rows."""
 
     figures: tuple[Figure, ...]
     values: Values
     drawn: Values
     rests_on: Values
+    units: Codes
 
     def interval(self, confidence: float = 0.95) -> tuple[Values, Values]:
         """Bounds of each figure by itself: percentiles of the resamples; NaN where most had no value."""
@@ -88,10 +90,11 @@ def measured(
             sums[place].append(_by_group(weights, joint, ordered[place], one.counts))
     figures = _figures(y, task)
     found: dict[str, list[Measured]] = {name: [] for name in models}
-    for blocks in sums:
-        whole = np.concatenate(blocks)
+    for grouping, blocks in zip(groupings, sums, strict=True):
+        whole, held = np.concatenate(blocks), _units(grouping, units)
         for place, name in enumerate(models):
-            found[name].append(_finished(whole[:, :, place * width : (place + 1) * width], figures, task))
+            mine = whole[:, :, place * width : (place + 1) * width]
+            found[name].append(_finished(mine, figures, task, held))
     return found
 
 
@@ -133,12 +136,20 @@ def _by_group(weights: Values, terms: Values, order: Codes, counts: Codes) -> Va
     return found
 
 
-def _finished(sums: Values, figures: tuple[Figure, ...], task: Task) -> Measured:
+def _units(grouping: Grouping, units: Codes | None) -> Codes:
+    """How many units have rows in each group; one may have some in several."""
+    if units is None:
+        return grouping.counts
+    pairs = np.unique(np.column_stack([grouping.codes, units]), axis=0)
+    return np.bincount(pairs[:, 0], minlength=len(grouping.names))
+
+
+def _finished(sums: Values, figures: tuple[Figure, ...], task: Task, units: Codes) -> Measured:
     """Of sums whose first ones are those of all rows."""
     parts = _rates(sums) if task.is_classification else _errors(sums)
     values = np.stack([_share(above, below) for above, below in parts], axis=1)
     rests_on = np.stack([below[0] for _, below in parts])
-    return Measured(figures=figures, values=values[0], drawn=values[1:], rests_on=rests_on)
+    return Measured(figures=figures, values=values[0], drawn=values[1:], rests_on=rests_on, units=units)
 
 
 def _rates(sums: Values) -> list[tuple[Values, Values]]:

@@ -28,6 +28,11 @@ errors are shares of the mean absolute error over all rows."""
 LEAST_PART = 0.3
 """A group's rate is judged that is a share of at least so large a part of the rows a group has to have (30 positives where
 groups need 100 rows)."""
+LEAST_UNITS = 30
+"""A group is judged that has rows of at least so many entities: how far fewer differ says little of how far others would,
+and of one there is nothing to see."""
+LEAST_DRAWS = 50
+"""Two groups are compared that have figures in at least so many resamples in which both have one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +89,18 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pairs:
-    """All differences in one figure: ``apart`` and their standard ``errors`` (groups, groups); the judged groups."""
+    """All differences in one figure: ``apart`` and their standard ``errors`` (groups, groups); the judged groups. NaN of
+    two that can't be compared."""
 
     place: int
     names: tuple[str, ...]
     judged: npt.NDArray[np.intp]
     apart: Values
     errors: Values
+
+    @property
+    def any_compared(self) -> bool:
+        return bool(np.isfinite(self.errors[~np.eye(len(self.errors), dtype=np.bool_)]).any())
 
 
 def comparisons(
@@ -117,7 +127,8 @@ def gap(
     """
     z = NormalDist().inv_cdf(1 - alpha)
     places = [place for place in _places(found, measure) if len(_judged(found, grouping, place, least)) > 1]
-    pairs = [_pairs(found, grouping, place, least) for place in places]
+    every = [_pairs(found, grouping, place, least) for place in places]
+    pairs = [one for one in every if one.any_compared]
     if not pairs:
         return None
     lows = [one.apart - z * one.errors for one in pairs]
@@ -129,14 +140,14 @@ def gap(
         measure=measure,
         widest=_pair(found, pairs[widest], at, lows[widest], unit),
         surest=_pair(found, pairs[surest], sure_at, lows[surest], unit),
-        high=max(float((one.apart + z * one.errors).max()) for one in pairs) / unit,
+        high=max(float(np.nanmax(one.apart + z * one.errors)) for one in pairs) / unit,
         drawn=(drawn[:, high] - drawn[:, low]) / unit,
     )
 
 
 def _largest(tables: Sequence[Values]) -> tuple[int, tuple[int, int]]:
-    """The table with the largest entry, and where it stands; never on the diagonal."""
-    off = [np.where(np.eye(len(table), dtype=np.bool_), -np.inf, table) for table in tables]
+    """The table with the largest entry, and where it stands; never on the diagonal, nor where it is NaN."""
+    off = [np.where(np.eye(len(table), dtype=np.bool_) | np.isnan(table), -np.inf, table) for table in tables]
     best = max(range(len(off)), key=lambda place: float(off[place].max()))
     row, column = divmod(int(off[best].argmax()), len(off[best]))
     return best, (row, column)
@@ -156,9 +167,15 @@ def _places(found: Measured, measure: str) -> list[int]:
     return [place for place, one in enumerate(found.figures) if one.name in MEASURES[measure]]
 
 
+def large_groups(found: Measured, grouping: Grouping, least: int) -> npt.NDArray[np.bool_]:
+    """Which groups have the rows, and where entities are drawn the entities, to be judged."""
+    alone = found.units == grouping.counts  # each row a unit of its own
+    return np.asarray((grouping.counts >= least) & (alone | (found.units >= LEAST_UNITS)), dtype=np.bool_)
+
+
 def judged_groups(found: Measured, grouping: Grouping, place: int, least: int) -> npt.NDArray[np.bool_]:
-    """Which groups a figure is judged of: enough rows in the group, and enough that it is a share of."""
-    enough = (grouping.counts >= least) & (found.rests_on[place] >= LEAST_PART * least)
+    """Which groups a figure is judged of: those large enough, with enough rows that it is a share of."""
+    enough = large_groups(found, grouping, least) & (found.rests_on[place] >= LEAST_PART * least)
     return np.asarray(enough & np.isfinite(found.values[place]), dtype=np.bool_)
 
 
@@ -169,25 +186,37 @@ def _judged(found: Measured, grouping: Grouping, place: int, least: int) -> npt.
 def _pairs(found: Measured, grouping: Grouping, place: int, least: int) -> _Pairs:
     judged = _judged(found, grouping, place, least)
     values = found.values[place, judged]
-    drawn = found.drawn[:, place][:, judged]
-    drawn = drawn[np.isfinite(drawn).all(axis=1)]
-    spread = np.cov(drawn, rowvar=False).reshape(len(judged), len(judged))
-    own = np.diag(spread)
-    squares = own[:, None] + own[None, :] - 2 * spread
+    squares = _squares(found.drawn[:, place][:, judged])
     if found.figures[place].label is not None:
-        floor = _least_spread(found.rests_on[place, judged])
+        floor = _least_spread(np.minimum(found.rests_on[place, judged], found.units[judged]))
         squares = np.maximum(squares, floor[:, None] + floor[None, :])
     return _Pairs(
         place=place,
         names=grouping.names,
         judged=judged,
-        apart=values[:, None] - values[None, :],
-        errors=np.sqrt(np.maximum(squares, 0.0)),
+        apart=np.where(np.isnan(squares), np.nan, values[:, None] - values[None, :]),
+        errors=np.sqrt(squares),
     )
 
 
-def _least_spread(rows: Values) -> Values:
-    """The variance of a rate that was seen to be 0 or 1, with a success and a failure added to so many rows (Agresti and
-    Coull 1998): resamples of rows that are all alike never differ, which proves nothing."""
-    share = 1.0 / (rows + 2.0)
-    return share * (1.0 - share) / (rows + 2.0)
+def _squares(drawn: Values) -> Values:
+    """The variances of all differences between groups (groups, groups), of draws (resamples, groups): each two by the
+    resamples in which both have a figure, NaN where those are too few."""
+    told = np.isfinite(drawn).astype(np.float64)
+    kept = told.T @ told
+    middle = np.divide(np.where(told > 0, drawn, 0.0).sum(axis=0), np.maximum(told.sum(axis=0), 1.0))
+    off = np.where(
+        told > 0, drawn - middle, 0.0
+    )  # from its middle, so that squares of differences keep their digits
+    first, second = off.T @ told, (off**2).T @ told
+    total, squared = first - first.T, second + second.T - 2 * off.T @ off
+    enough = kept >= LEAST_DRAWS
+    count = np.where(enough, kept, 2.0)
+    return np.where(enough, np.maximum(squared - total**2 / count, 0.0) / (count - 1), np.nan)
+
+
+def _least_spread(units: Values) -> Values:
+    """The variance of a rate that was seen to be 0 or 1, with a success and a failure added to so many units (Agresti and
+    Coull 1998): resamples of units that are all alike never differ, which proves nothing."""
+    share = 1.0 / (units + 2.0)
+    return share * (1.0 - share) / (units + 2.0)

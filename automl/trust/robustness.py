@@ -16,7 +16,7 @@ from automl.trust.exhibit import Answers, Exhibit, drawn
 from automl.trust.label_noise import label_noise
 from automl.trust.mode import Mode
 from automl.trust.perturbation import SAID, Bad, Columns, applies, spoiled
-from automl.trust.questions import affordable, asked_at_once
+from automl.trust.questions import affordable, asked_at_once, too_slow
 from automl.trust.scores import Loss, Scale
 from automl.trust.unit_errors import UnitError, unit_errors
 from automl.trust.worst_slices import worst_slices
@@ -90,17 +90,19 @@ def robustness_gates(exhibit: Exhibit, rule: RobustnessRule) -> Examined:
     kinds = [kind for kind in Bad if applies(kind, columns)]
     asked = sum(len(LEVELS[kind]) for kind in kinds)
     most = affordable(exhibit, asked, share=_CURVES)
-    picked = drawn(len(exhibit.y), most, seed=exhibit.seed)
+    not_measured = None if most else too_slow(asked)
+    picked = drawn(len(exhibit.y), most or len(exhibit.y), seed=exhibit.seed)
     scale = Scale.of(exhibit, picked)
     before = {part: one.answers[picked] for part, one in exhibit.standings.items()}
-    curves = _curves(exhibit, columns, kinds, exhibit.rows.iloc[picked])
+    curves = _curves(exhibit, columns, kinds, exhibit.rows.iloc[picked]) if most else ()
     suspects = unit_errors(pd.concat([exhibit.train, exhibit.rows], ignore_index=True), columns)
-    gates = [_gate(exhibit, rule, curves, scale, before, alone)]
+    gates = [_gate(exhibit, rule, curves, scale, before, alone, not_measured)]
     if rule.unit_errors is not None:
         gates.append(_units_gate(rule.unit_errors, suspects))
     report = {
         "metric": exhibit.metric,
         "rows": len(picked),
+        "not_measured": not_measured,
         "clean": {part: scale.score(answers) for part, answers in before.items()},
         "curves": [curve.to_json(scale) for curve in curves],
         "columns": alone.to_json(),
@@ -134,11 +136,15 @@ def _gate(
     scale: Scale,
     before: Mapping[str, Answers],
     alone: ColumnFaults,
+    not_measured: str | None,
 ) -> Gate:
     """Which fault costs the challenger most, and whether that is surely more than allowed."""
     beside = rule.mode is Mode.NON_INFERIOR
     if beside and exhibit.champion is None:
         reason = "there is no champion to be held against"
+        return trust_gate("robustness", mode=rule.mode, passed=None, reason=reason)
+    if not_measured is not None:
+        reason = f"not measured: {not_measured}"
         return trust_gate("robustness", mode=rule.mode, passed=None, reason=reason)
     alpha = ALPHA / max(len(curves), 1)
     losses: dict[Bad, Loss] = {}
@@ -156,7 +162,9 @@ def _gate(
     }
     known = {kind: one for kind, one in losses.items() if one.estimate is not None}
     if not known:
-        reason = "there is no column to change, or the metric has no value on these rows"
+        reason = (
+            "there is no column to change, or the metric has no value on these rows or too few of a class"
+        )
         return trust_gate("robustness", mode=rule.mode, passed=None, reason=reason, evidence=evidence)
     broken = [kind for kind, one in known.items() if (one.lower or 0.0) > limit]
     worst = max(broken or known, key=lambda kind: known[kind].estimate or 0.0)

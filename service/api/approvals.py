@@ -12,6 +12,7 @@ from registry.records import Project
 from service.actors import NOBODY
 from service.api.context import Caller, Context, Ctx, ProjectInPath, require
 from service.api.schemas import Body
+from service.approving import approvers_now
 
 router = APIRouter()
 
@@ -75,7 +76,7 @@ def refuse(
 def shown(context: Context, project: Project, one: Approval) -> dict[str, Any]:
     """An approval as it stands now."""
     standing = one.standing(project.epoch, context.clock())
-    reason = one.reason
+    reason, approvers = one.reason, approvers_now(project, one)
     if standing is not one.status:
         reason = f"{standing.value.capitalize()}. It was: {one.reason}"
     return {
@@ -88,8 +89,8 @@ def shown(context: Context, project: Project, one: Approval) -> dict[str, Any]:
         "judged": one.judged,
         "champion": one.champion,
         "started_by": one.starter,
-        "approvers": one.approvers,
-        "missing": _missing(one, standing),
+        "approvers": approvers,
+        "missing": _missing(one, standing, approvers),
         "said": [
             {"word": said.word.value, "version": said.version, "by": said.who}
             | {"reason": said.reason, "at": said.at}
@@ -126,8 +127,8 @@ def card(context: Context, project: Project, one: Approval) -> dict[str, Any]:
     }
 
 
-def _missing(one: Approval, standing: ApprovalStatus) -> int:
+def _missing(one: Approval, standing: ApprovalStatus, approvers: int) -> int:
     """How many have to approve it yet."""
     if standing is not ApprovalStatus.OPEN:
         return 0
-    return max(1, one.approvers - len(one.approved_by))
+    return max(1, approvers - len(one.approved_by))

@@ -12,6 +12,7 @@ from registry.records import Model, NewPromotion, Project, Promotion, PromotionK
 from service.actors import NOBODY, Actor
 from service.api.context import Caller, Context, Ctx, ProjectInPath, require
 from service.api.schemas import Reason
+from service.approving import approvers_now
 from service.forecasts.kind import served_version
 from service.policy import Policy
 from service.problems import Problem
@@ -131,7 +132,7 @@ def champion(project: ProjectInPath, context: Ctx) -> dict[str, Any]:
 def _allow(context: Context, project: Project, version: int, waiting: Approval | None) -> None:
     """Raises a 409 problem where two people have to say so, and one alone would."""
     policy = Policy.stored(project.policy)
-    asked = waiting.approvers if waiting is not None else policy.approval.approvers
+    asked = policy.approval.approvers if waiting is None else approvers_now(project, waiting)
     if asked < 2 or (waiting is None and policy.promote_mode != "manual"):
         return
     reigned = context.registry.ledger.promotions(project.id, limit=10_000)

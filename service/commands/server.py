@@ -67,8 +67,6 @@ def _listen(wanted: Settings) -> socket.socket:
 def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bool) -> None:
     # What is imported stays: the collector would walk it five times on the way, a quarter of a second in all.
     gc.disable()
-    import logging
-
     import uvicorn
 
     from service.memory import keep_little
@@ -83,9 +81,7 @@ def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bo
     port = listening.getsockname()[1]
     shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
     url = f"http://{shown}:{port}"
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # A tick that comes while the last one still works is left out on purpose, and not worth a line.
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    log_from(log_level)
 
     class Announcing(uvicorn.Server):
         """Says its address once it answers there."""
@@ -122,6 +118,17 @@ def _run(wanted: Settings, listening: socket.socket, log_level: str, as_json: bo
         return  # uvicorn raises it again once it has stopped in good order
     if not server.started:
         raise CommandError("The server could not start; its log says why.")
+
+
+def log_from(level: str) -> None:
+    """Logs of ``level`` and above go to stderr; of libraries, only what is worth a line and tells no secret."""
+    import logging
+
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # A tick that comes while the last one still works is left out on purpose, and not worth a line.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    # It writes whole addresses, and those of receivers may hold a password or a key.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def _announce(url: str, home: Path, as_json: bool) -> None:

@@ -41,6 +41,7 @@ def explanation_panel(report: Mapping[str, Any]) -> dict[str, Any]:
             for one in columns[:_COLUMNS]
         ],
         "curves": [_drawn(curve) for curve in report.get("dependence", ())],
+        "curves_not_measured": report.get("dependence_not_measured"),
         "contributions": report.get("contributions"),
     }
 

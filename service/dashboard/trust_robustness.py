@@ -33,6 +33,8 @@ def robustness_panel(report: Mapping[str, Any]) -> dict[str, Any]:
     up = axis(every, _HEIGHT)
     return {
         "rows": report["rows"],
+        "not_measured": report.get("not_measured"),
+        "columns_not_measured": report["columns"].get("not_measured"),
         "metric": report["metric"],
         "parts": [part for part in _PARTS if part in clean],
         "curves": [_drawn(curve, clean, up) for curve in report["curves"]],

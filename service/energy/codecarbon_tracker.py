@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from codecarbon.core.util import count_cpus, is_linux_os
 from codecarbon.output_methods.base_output import BaseOutput
 from codecarbon.output_methods.emissions_data import EmissionsData
 
+from service.energy.figures import figures, parts
 from service.energy.tracker import WORLD_G_PER_KWH, Told
 
 _MEASURE_SECONDS = 2.0
@@ -35,7 +35,7 @@ class CodecarbonTracker:
         self._tracker = OfflineEmissionsTracker(
             country_iso_code=country or "USA",  # only a name beside a given intensity
             force_carbon_intensity_g_co2e_kwh=intensity,
-            force_cpu_power=None if watts is None else math.ceil(watts * count_cpus()),
+            force_cpu_power=None if watts is None else watts * count_cpus(),
             tracking_mode="process",
             measure_power_secs=_MEASURE_SECONDS,
             api_call_interval=-1,
@@ -62,19 +62,13 @@ class CodecarbonTracker:
         found = self._last.found
         if found is None:
             return None
-        kwh = float(found.energy_consumed)
         return {
-            "source": "measured" if self._measured else "estimated",
-            "wh": kwh * 1000,
-            "gco2e": float(found.emissions) * 1000,
+            **figures(found, measured=self._measured),
             "seconds": float(found.duration),
             "details": {
                 "method": _RAPL if self._measured else _TIME,
                 "grid": self._grid,
-                "g_per_kwh": float(found.emissions) * 1000 / kwh if kwh else None,
-                "processor_wh": float(found.cpu_energy) * 1000,
-                "memory_wh": float(found.ram_energy) * 1000,
-                "gpu_wh": float(found.gpu_energy) * 1000,
+                **parts(found),
                 "processor": str(found.cpu_model),
                 "codecarbon": str(found.codecarbon_version),
             },

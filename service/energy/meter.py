@@ -16,6 +16,8 @@ from typing import Any
 from service.energy.tracker import Told, Tracker
 
 EVENT = "energy"
+THREAD = "energy"
+"""The name of the thread that measures."""
 EVERY_SECONDS = 5.0
 STOP_SECONDS = 2.0
 Tell = Callable[..., None]
@@ -49,7 +51,7 @@ class _Meter:
         self._said = threading.Lock()
         self._final = False
         self._began = time.monotonic()
-        self._thread = threading.Thread(target=self._watch, name="energy", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name=THREAD, daemon=True)
 
     def start(self) -> None:
         self._thread.start()

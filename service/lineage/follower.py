@@ -1,7 +1,8 @@
 """Carries the start and the end of each run to a receiver outside: at least once, in order, never in a run's way.
 
 It reads the ledger's outbox, as alerts do. How far it came is kept in a file beside the home's other files; of several
-processes on one home the one that holds the lease goes on. A receiver that is away is tried again, later and later.
+processes on one home the one that holds the lease goes on. A receiver that is away, or answers what nobody foresaw,
+is tried again, later and later.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
-from registry.errors import NotFound
-from registry.records import EventRecord, Project, Run, RunStatus
+from registry.errors import NotFound, StaleFence
+from registry.records import EventRecord, Lease, Project, Run, RunStatus
 from registry.store import Registry
 from service.alerts.pauses import pause
 from service.clock import Clock
@@ -30,11 +31,13 @@ _STARTED_KEPT = 1_000
 
 
 class Unsent(Exception):
-    """The receiver did not take it. ``final``: it never will, so the next is told instead."""
+    """The receiver did not take it. ``final``: it never will, so the next is told instead. ``unforeseen``: what caused it
+    is logged in full."""
 
-    def __init__(self, reason: str, *, final: bool = False) -> None:
+    def __init__(self, reason: str, *, final: bool = False, unforeseen: bool = False) -> None:
         super().__init__(reason)
         self.final = final
+        self.unforeseen = unforeseen
 
 
 Tell = Callable[[Project, Run, bool], None]
@@ -79,7 +82,8 @@ class Follower:
             self._thread.join(timeout=15)
 
     def look(self) -> None:
-        """Tell what is new, unless a failure asks to wait or another process is at it."""
+        """Tell what is new, unless a failure asks to wait or another process is at it; until it is stopped, or another
+        process has taken over since."""
         now = self._clock()
         if self._not_before is not None and now < self._not_before:
             return
@@ -88,40 +92,55 @@ class Follower:
         if lease is None:
             return
         try:
-            self._go_on(self._place())
+            self._go_on(self._place(), lease)
             self._failures, self._not_before = 0, None
+        except StaleFence:
+            logger.warning("%s: another process goes on with it", self._name)
         except Unsent as error:
-            self._failures += 1
-            first = timedelta(seconds=self._settings.alert_retry_seconds)
-            self._not_before = now + pause(self._failures, first=first, draw=self._draw)
-            logger.warning("%s: not told: %s; trying again at %s", self._name, error, self._not_before)
+            self._wait(error)
         finally:
             leases.release(lease)
 
-    def _go_on(self, place: Place) -> None:
+    def _wait(self, error: Unsent) -> None:
+        self._failures += 1
+        first = timedelta(seconds=self._settings.alert_retry_seconds)
+        self._not_before = self._clock() + pause(self._failures, first=first, draw=self._draw)
+        logger.warning(
+            "%s: not told: %s; trying again at %s",
+            self._name,
+            error,
+            self._not_before,
+            exc_info=error.__cause__ if error.unforeseen else None,
+        )
+
+    def _go_on(self, place: Place, lease: Lease) -> None:
         for project in self._registry.projects.list():
+            if self._stopping.is_set():
+                return
             active = self._registry.runs.active(project.id)
             if active is not None and active.status is RunStatus.RUNNING:
-                self._told_start(place, project, active)
+                self._told_start(place, project, active, lease)
         while not self._stopping.is_set():
             events = self._registry.ledger.events(after=place.event, limit=_PAGE)
             for event in events:
+                if self._stopping.is_set():
+                    return
                 if event.type == ENDED:
-                    self._told_end(place, event)
+                    self._told_end(place, event, lease)
                 place.event = event.number
                 self._keep(place, only_if=event.type == ENDED)
             if len(events) < _PAGE:
                 self._keep(place, only_if=bool(events))
                 return
 
-    def _told_start(self, place: Place, project: Project, run: Run) -> None:
+    def _told_start(self, place: Place, project: Project, run: Run, lease: Lease) -> None:
         if run.id in place.started or run.started_at is None:
             return
-        self._say(project, run, False)
+        self._say(project, run, False, lease)
         place.started = [*place.started, run.id][-_STARTED_KEPT:]
         self._keep(place)
 
-    def _told_end(self, place: Place, event: EventRecord) -> None:
+    def _told_end(self, place: Place, event: EventRecord, lease: Lease) -> None:
         try:
             project = self._registry.projects.get(str(event.data["project"]))
             run = self._registry.runs.get(project.id, int(event.data["run"]))
@@ -129,25 +148,36 @@ class Follower:
             return  # deleted since
         if run.status.is_active:
             return
-        self._told_start(place, project, run)
-        self._say(project, run, True)
+        self._told_start(place, project, run, lease)
+        self._say(project, run, True, lease)
 
-    def _say(self, project: Project, run: Run, ended: bool) -> None:
+    def _say(self, project: Project, run: Run, ended: bool, lease: Lease) -> None:
+        """Raises StaleFence where another process has taken over; Unsent, whatever telling it raised."""
+        # A slow receiver and much to tell take longer than a lease lasts.
+        self._registry.leases.renew(lease, _LEASE_SECONDS, self._clock())
         try:
             self._tell(project, run, ended)
         except Unsent as error:
             if not error.final:
                 raise
             logger.warning("%s: run %d of %s is left out: %s", self._name, run.number, project.name, error)
+        except (
+            Exception
+        ) as error:  # an answer of a shape that nobody foresaw; each tick again would be too often
+            raise Unsent(f"{type(error).__name__}: {error}", unforeseen=True) from error
 
     def _place(self) -> Place:
-        """Where the last look ended; at first the end of the outbox: what was before is not told."""
+        """Where the last look ended; at first, and where its file is broken, the end of the outbox: what was before is not
+        told."""
         try:
             return Place(**json.loads(self._file.read_text()))
         except FileNotFoundError:
-            place = Place(event=self._newest())
-            self._keep(place)
-            return place
+            pass
+        except (ValueError, TypeError) as error:  # half written as the machine went down
+            logger.warning("%s: %s is broken (%s): goes on with what is new", self._name, self._file, error)
+        place = Place(event=self._newest())
+        self._keep(place)
+        return place
 
     def _newest(self) -> int:
         newest = 0

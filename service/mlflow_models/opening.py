@@ -6,6 +6,7 @@ Reading a pickle runs whatever its maker put into it: that is for an administrat
 from __future__ import annotations
 
 import hashlib
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,8 @@ def source(path: Path) -> Source:
 
 
 def opened(found: Source, *, trust: bool) -> Any:
-    """The model. Raises Untrusted, before anything of it runs, unless it is trusted or skops finds in it types of served
-    packages alone; Unreadable."""
+    """The model. Raises Untrusted, before anything of it runs, unless it is trusted or skops finds in it nothing but
+    classes that served packages define; Unreadable."""
     if found.kind == "skops":
         return _skops(found.path, trust)
     if not trust:
@@ -96,13 +97,24 @@ def _skops(path: Path, trust: bool) -> Any:
         raise Unreadable("skops is not installed", "pip install skops") from error
     try:
         unknown = io.get_untrusted_types(file=path)
-        foreign = [name for name in unknown if name.partition(".")[0] not in SERVED]
+        foreign = [name for name in unknown if not _served_class(name)]
         if foreign and not trust:
-            raise Untrusted(
-                f"it holds types that are not of {', '.join(sorted(SERVED))}: {', '.join(foreign)}"
-            )
+            raise Untrusted(f"it holds what is no class of {', '.join(sorted(SERVED))}: {', '.join(foreign)}")
         return io.load(path, trusted=unknown)
     except Untrusted:
         raise
     except Exception as error:
         raise Unreadable(f"{path.name} can't be read: {type(error).__name__}: {error}") from error
+
+
+def _served_class(name: str) -> bool:
+    """Whether a served package defines a class of this name. Its functions don't count, nor what it only imports:
+    ``sklearn.utils._testing.check_output`` is the one of ``subprocess``."""
+    module, _, attribute = name.rpartition(".")
+    if module.partition(".")[0] not in SERVED:
+        return False
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError):
+        return False
+    return isinstance(found, type) and found.__module__.partition(".")[0] in SERVED

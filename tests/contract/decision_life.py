@@ -153,18 +153,18 @@ class Life(RuleBasedStateMachine):
         if taught:
             changed = replace(changed, pseudo_batches=changed.pseudo_batches + 1)
             steps.append(changed)
-        wins = outcome == "promoted" and policy["promote_mode"] != "manual"
+        asks = policy["promote_mode"] == "manual"
         passed = outcome == "promoted" and policy["refit"]
         made = 2 if passed and refit == "passes" else 1
         ended = replace(changed, models=changed.models + made)
-        if wins and not meanwhile:
-            ended = ended.with_run("completed", "promoted").crowned("promotion", ended.models, number)
-        elif wins:
+        if outcome != "promoted":
+            ended = ended.with_run("completed", outcome)
+        elif meanwhile:
             ended = ended.with_run("completed", "inconclusive")
-        elif outcome == "promoted":
+        elif asks:
             ended = ended.with_run("completed", "awaiting_approval").asked(running.epoch)
         else:
-            ended = ended.with_run("completed", outcome)
+            ended = ended.with_run("completed", "promoted").crowned("promotion", ended.models, number)
         self.step(lambda: self.house.work(play), death, [*steps, ended])
 
     def maker_of(self, version: int) -> int | None:

@@ -86,6 +86,11 @@ def refusing(life: Life, death: int | None) -> None:
     life.step(lambda: life.house.refuse(1), death, [life.tale.with_approval(0, "refused")])
 
 
+def manual_by_now(life: Life) -> None:
+    twice(life)
+    life.change_policy(promote_mode="manual", refit=True, taught=False)
+
+
 def overtaken(life: Life) -> None:
     turn(life)
     asking(life)
@@ -113,6 +118,10 @@ STEPS: dict[str, tuple[Callable[[Life], None], Step]] = {
     "a run asks people": (
         lambda life: life.change_policy(promote_mode="manual", refit=True, taught=False),
         judging(late=True),
+    ),
+    "a run that would ask people is overtaken": (
+        manual_by_now,
+        judging(meanwhile="roll back", late=True),
     ),
     "a person approves": (asking, approving),
     "a person refuses": (asking, refusing),

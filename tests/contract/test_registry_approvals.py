@@ -12,7 +12,7 @@ from registry_builders import NOW, after, at_once, enqueue
 from registry.approval_records import Approval, ApprovalStatus, NewApproval, Said, Word
 from registry.approvals import Approvals
 from registry.database import Database
-from registry.errors import Conflict, NotFound, StaleFence
+from registry.errors import Conflict, NotFound, StaleEpoch, StaleFence
 from registry.keys import Keys
 from registry.ledger import Ledger
 from registry.models import Models
@@ -166,6 +166,18 @@ def test_what_is_said_again_changes_nothing(db: Database, reign: Project, new_mo
     assert refusal(db, reign, one, said(Word.REFUSE)) == "approval_ended"
 
 
+def test_nobody_is_asked_about_a_champion_that_is_gone_and_nothing_of_it_is_written(
+    db: Database, reign: Project, new_model: NewModel
+) -> None:
+    made = Models(db).register(reign.id, new_model, at=NOW).version
+    change_champion(db, reign, made)
+    with pytest.raises(StaleEpoch, match="from epoch 1 to 2"):
+        ask(db, reign, new_model)
+    assert Approvals(db).list(reign.id) == ()
+    assert len(Models(db).list(reign.id)) == made
+    assert Runs(db).list(reign.id, 1)[0].status is RunStatus.RUNNING
+
+
 def test_nothing_is_approved_for_a_champion_that_is_gone(
     db: Database, reign: Project, new_model: NewModel
 ) -> None:
@@ -186,6 +198,21 @@ def test_nothing_is_approved_after_its_time(db: Database, reign: Project, new_mo
     assert (ended.status, ended.reason) == (ApprovalStatus.EXPIRED, "over")
     with pytest.raises(StaleFence):
         Approvals(db).end(one, status=ApprovalStatus.STALE, reason="over", at=after(3700))
+
+
+def test_it_is_written_down_as_over_only_where_it_is(
+    db: Database, reign: Project, new_model: NewModel
+) -> None:
+    one = ask(db, reign, new_model)
+    for status in (ApprovalStatus.STALE, ApprovalStatus.EXPIRED):
+        with pytest.raises(StaleFence, match=f"is open, not {status}"):
+            Approvals(db).end(one, status=status, reason="over", at=after(60))
+    assert Approvals(db).get(reign.id, one.number) == one
+    change_champion(db, reign, 2)
+    with pytest.raises(StaleFence, match="is stale, not expired"):
+        Approvals(db).end(one, status=ApprovalStatus.EXPIRED, reason="over", at=after(3600))
+    ended = Approvals(db).end(one, status=ApprovalStatus.STALE, reason="over", at=after(3600))
+    assert ended.status is ApprovalStatus.STALE
 
 
 def test_two_different_keys_are_two(db: Database, reign: Project, new_model: NewModel) -> None:
@@ -214,6 +241,39 @@ def test_a_key_that_was_revoked_meanwhile_does_not_count(
     assert say(db, reign, one, said(**ben)).status is ApprovalStatus.OPEN
     assert say(db, reign, one, said(**carla)).status is ApprovalStatus.APPROVED
     assert Ledger(db).promotions(reign.id)[0].actor == f"{ben['who']}, {carla['who']}"
+
+
+def test_the_version_that_a_revoked_key_chose_binds_nobody_and_is_not_counted(
+    db: Database, reign: Project, new_model: NewModel
+) -> None:
+    anna, ben, carla = key(db), key(db), key(db)
+    one = ask(db, reign, new_model, approvers=2)
+    say(db, reign, one, said(**anna, version=2))
+    assert refusal(db, reign, one, said(**ben, version=3)) == "other_version"
+    Keys(db).revoke(anna["key"], NOW)
+    assert say(db, reign, one, said(**ben, version=3)).status is ApprovalStatus.OPEN
+    assert refusal(db, reign, one, said(**carla, version=2)) == "other_version"
+    assert say(db, reign, one, said(**carla, version=3)).status is ApprovalStatus.APPROVED
+    assert champion(db, reign) == 3
+
+
+def test_as_many_have_to_approve_as_are_asked_by_then_and_never_fewer_than_were(
+    db: Database, reign: Project, new_model: NewModel
+) -> None:
+    anna, ben = key(db), key(db)
+    one = ask(db, reign, new_model)
+
+    def approve(words: Said, at_least: int) -> Approval:
+        return Approvals(db).say(reign.id, one.number, words, at_least=at_least, tell=lambda *_: ())
+
+    with pytest.raises(Conflict, match="2 different keys") as caught:
+        approve(said(), 2)
+    assert caught.value.code == "key_needed"
+    waiting = approve(said(**anna), 2)
+    assert (waiting.status, waiting.approvers, champion(db, reign)) == (ApprovalStatus.OPEN, 2, 1)
+    assert approve(said(**anna), 1) == waiting
+    ended = approve(said(**ben), 1)
+    assert (ended.status, champion(db, reign)) == (ApprovalStatus.APPROVED, 3)
 
 
 def test_one_of_two_may_still_refuse(db: Database, reign: Project, new_model: NewModel) -> None:

@@ -81,6 +81,15 @@ def test_a_blend_that_stands_is_not_lost_by_more_to_choose_from(prepared: Prepar
     assert not best_choice(later, prepared, RULE, limits(), standing=too_long).used
 
 
+def test_a_blend_that_stands_gives_way_to_a_single_model_that_is_better(prepared: Prepared) -> None:
+    early = best_choice([tried(prepared, "up", 1.0), tried(prepared, "down", -3.0)], prepared, RULE, limits())
+    assert early.used
+    worse = replace(early, score=0.7)
+    later = [tried(prepared, "late", 0.5), tried(prepared, "other", 0.6)]
+    assert not best_choice(later, prepared, RULE, limits(), standing=worse).used
+    assert best_choice(later, prepared, RULE, limits(), standing=replace(early, score=0.4)).score == 0.4
+
+
 def test_a_blend_that_takes_too_long_to_train_is_not_chosen(prepared: Prepared) -> None:
     kept = [tried(prepared, "up", 1.0), tried(prepared, "down", -1.0, refit=10.0)]
     assert best_choice(kept, prepared, RULE, limits()).used

@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.base import BaseEstimator
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingRegressor
-from sklearn.feature_selection import SelectPercentile, f_regression
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingRegressor,
+    StackingRegressor,
+    VotingClassifier,
+)
+from sklearn.feature_selection import RFE, SelectPercentile, f_regression
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
@@ -62,6 +69,25 @@ def test_a_model_with_something_that_json_can_not_say_is_not_described() -> None
 
     assert described(Own()) is None
     assert described(SelectPercentile(lambda X, y: X[0])) is None
+    assert described(LogisticRegression(class_weight=np.array([1.0, 2.0]))) is None
+    assert described(LogisticRegression(class_weight=np.array([1.0]))) is None  # an array of one is no number
+    assert described(GaussianProcessRegressor(kernel=RBF())) is None
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        VotingClassifier([("one", LogisticRegression())]),
+        StackingRegressor([("one", Ridge())]),
+        RFE(Ridge()),
+        make_pipeline(RFE(Ridge()), Ridge()),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_a_model_that_can_not_be_made_without_arguments_is_not_described_and_fails_nothing(
+    model: Any,
+) -> None:
+    assert described(model) is None
 
 
 @pytest.mark.parametrize(
@@ -73,6 +99,12 @@ def test_a_model_with_something_that_json_can_not_say_is_not_described() -> None
         {"class": "sklearn.linear_model.Ridge"},
         {"class": "sklearn.linear_model.Ridge", "params": {"alpha": {"function": "subprocess.run"}}},
         {"steps": [{"class": "builtins.eval", "params": {}}]},
+        {"class": "sklearn.utils._testing.check_output", "params": {}},
+        {"class": "sklearn.utils._testing.assert_run_python_script_without_output", "params": {}},
+        {
+            "class": "sklearn.linear_model.Ridge",
+            "params": {"alpha": {"function": "sklearn.utils._testing.check_output"}},
+        },
     ],
 )
 def test_what_is_no_description_or_names_what_no_server_has_is_refused(description: dict[str, Any]) -> None:

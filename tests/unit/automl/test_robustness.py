@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from trust_house import CLASSES, CLASSIFY, REGRESS, by_formula, by_learning, exhibit_of, schema_of
 
 from automl.frames import TEXT_DTYPE
+from automl.task import Task
 from automl.trust.exhibit import Exhibit
 from automl.trust.mode import Mode
 from automl.trust.perturbation import UNSEEN, Bad, Columns, applies, spoiled
+from automl.trust.questions import affordable
 from automl.trust.robustness import LEVELS, RobustnessRule, robustness_gates
+from automl.trust.scores import Loss, Scale
 
 RANDOM = np.random.default_rng
 
@@ -171,12 +176,95 @@ def test_a_real_pipeline_answers_every_fault_in_two_calls_or_one() -> None:
     assert report["clean"]["challenger"] > noise[-1]
 
 
+def scale_of(rows: pd.DataFrame, y: np.ndarray, task: Task) -> Scale:
+    return Scale.of(exhibit_of(rows, y, by_formula(rows, step), task=task))
+
+
+def width(loss: Loss) -> float:
+    assert loss.lower is not None
+    assert loss.upper is not None
+    return loss.upper - loss.lower
+
+
+def one_of_ten_goes_wrong() -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
+    """Forty machines of twenty rows beside each other; from right answers four machines fall to wrong ones."""
+    machine = np.repeat(np.arange(40), 20)
+    rows = pd.DataFrame({"x": np.zeros(800), "machine": pd.array([f"m{one}" for one in machine], TEXT_DTYPE)})
+    y = np.tile([0, 1], 400)
+    before = np.column_stack([1 - y, y]).astype(float)
+    after = np.where((machine % 10 == 0)[:, None], before[:, ::-1], before)
+    return rows, y, before, after
+
+
+def test_what_a_fault_costs_is_drawn_by_entities_where_the_task_names_them() -> None:
+    rows, y, before, after = one_of_ten_goes_wrong()
+    alone = scale_of(rows, y, CLASSIFY).loss(before, after, alpha=0.05)
+    together = scale_of(rows, y, replace(CLASSIFY, entity_column="machine")).loss(before, after, alpha=0.05)
+    assert together.estimate == alone.estimate == pytest.approx(0.1)
+    assert width(together) / width(alone) == pytest.approx(np.sqrt(20), rel=0.25)
+
+
+def test_what_a_fault_costs_is_drawn_by_blocks_where_rows_come_in_time() -> None:
+    rows, y, before, after = one_of_ten_goes_wrong()
+    alone = scale_of(rows, y, CLASSIFY).loss(before, after, alpha=0.05)
+    timed = scale_of(rows, y, replace(CLASSIFY, time_column="at")).loss(before, after, alpha=0.05)
+    assert timed.estimate == alone.estimate
+    assert width(timed) > 2 * width(alone)
+
+
+def test_what_rests_on_a_rare_class_is_less_sure_and_below_five_rows_of_it_undecided() -> None:
+    rows = pd.DataFrame({"x": np.zeros(400)})
+    task = replace(CLASSIFY, metric="balanced_accuracy")
+    found = {}
+    for rare in (4, 5, 200):
+        y = (np.arange(400) < rare).astype(int)
+        before = np.column_stack([1 - y, y]).astype(float)
+        after = np.where((np.arange(400) % 5 == 0)[:, None], before[:, ::-1], before)
+        found[rare] = scale_of(rows, y, task).loss(before, after, alpha=0.05)
+    assert found[4] == Loss(estimate=None, lower=None, upper=None)
+    assert found[5].estimate == found[200].estimate == pytest.approx(0.2)
+    # with five rows Student's bound: 2.13 standard errors, not what percentiles of so few say
+    assert found[5].lower is not None
+    assert found[5].lower < 0.0 < (found[200].lower or 0.0)
+
+
 def test_a_slow_model_is_asked_about_fewer_rows() -> None:
     rows = pd.DataFrame({"x": np.arange(1500.0)})
     slow = by_formula(rows, step)
     object.__setattr__(slow, "row_seconds", 1e-3)
     exhibit = exhibit_of(rows, (np.arange(1500) > 15).astype(int), slow, seconds=10.0)
     assert robustness_gates(exhibit, RobustnessRule()).report["rows"] == 291
+
+
+def test_a_model_that_is_too_slow_for_a_hundred_rows_is_not_asked_and_the_report_says_why() -> None:
+    rows = pd.DataFrame({"x": np.arange(1500.0)})
+    asked: list[int] = []
+
+    def counted(some: pd.DataFrame) -> np.ndarray:
+        asked.append(len(some))
+        return step(some)
+
+    slow = replace(by_formula(rows, counted), row_seconds=1.0)
+    asked.clear()
+    exhibit = exhibit_of(rows, (np.arange(1500) > 15).astype(int), slow, seconds=10.0)
+    found = robustness_gates(exhibit, RobustnessRule(mode=Mode.HARD, label_noise=False))
+    assert asked == []
+    assert found.gates[0].passed is None
+    assert found.gates[0].reason == (
+        "not measured: the models are too slow to be asked about 100 rows 12 times in the time that there is for it"
+    )
+    assert found.report["curves"] == []
+    assert found.report["not_measured"] in found.gates[0].reason
+    assert found.report["clean"] == {"challenger": 1.0}  # was answered before
+    assert "100 rows 2 times" in found.report["columns"]["not_measured"]
+
+
+def test_a_holdout_smaller_than_a_hundred_rows_is_asked_about_where_there_is_time_for_all_of_it() -> None:
+    rows = pd.DataFrame({"x": np.arange(60.0)})
+    for seconds, most in ((61.0, 61), (59.0, 0)):
+        slow = replace(by_formula(rows, step), row_seconds=0.1)
+        shown = exhibit_of(rows, (np.arange(60) > 15).astype(int), slow, seconds=seconds)
+        assert affordable(shown, 10) == most
 
 
 def planted(seed: int, *, broken: bool) -> Exhibit:

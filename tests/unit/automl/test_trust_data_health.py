@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,8 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from trust_house import CLASSES, CLASSIFY, NUMBERS, REGRESS, by_learning, exhibit_of, schema_of
 
 from automl.columns import Column, ColumnKind, Schema
-from automl.trust.changed_columns import changed_columns
-from automl.trust.data_health import DataHealthRule, data_health_gates
+from automl.trust.changed_columns import Changed, changed_columns
+from automl.trust.data_health import DataHealthRule, _unseen, data_health_gates
 from automl.trust.duplicates import duplicates
 from automl.trust.exhibit import Exhibit
 from automl.trust.label_errors import out_of_sample, rows_within, suspects
@@ -117,6 +118,7 @@ def test_what_is_new_in_thirty_rows_is_counted() -> None:
     }
     assert found["n"].unseen == pytest.approx(0.1)
     assert found["city"].unseen == pytest.approx(0.2)
+    assert (found["city"].unseen_values, found["city"].values) == (6, 30)
     assert (found["gap"].missing_before, found["gap"].missing, found["gap"].risen) == (0.0, 0.4, True)
     assert (found["n"].missing, found["n"].risen) == (0.0, False)
     timed = changed_columns(before, now, schema, ["n"], time_column="n")
@@ -160,7 +162,10 @@ def test_flipped_labels_are_counted_and_listed_for_review_by_their_rows() -> Non
     flipped = np.random.default_rng(3).random(len(y)) < 0.05
     gate, report = gate_of(exhibit(x, np.where(flipped, 1 - y, y)))
     assert gate.passed is False
-    assert "labels are likely wrong" in gate.reason
+    assert re.match(
+        r"a model denies \d\.\d% of the labels it is surest of, surely more than the 1\.0% allowed",
+        gate.reason,
+    )
     assert gate.evidence["failed"] == ["label_errors"]
     assert 0.02 < report["label_errors"]["share"] < 0.1
     review = report["label_errors"]["review"]
@@ -203,6 +208,30 @@ def test_a_column_that_went_missing_a_new_category_and_rows_unlike_all_others_ar
     assert "of city lie outside of all trained on" in gate.reason
     assert "unlike all trained on" in gate.reason
     assert set(report["outliers"]["columns"]) <= {"c3", "c4", "city"}
+
+
+def newest(unseen: int, rows: int, columns: int = 1) -> tuple[Changed, ...]:
+    """So many unseen values of the first of some columns, the others as they were."""
+    return tuple(
+        Changed(
+            column=f"c{place}",
+            missing_before=0.0,
+            missing=0.0,
+            risen=False,
+            unseen_values=0 if place else unseen,
+            values=rows,
+        )
+        for place in range(columns)
+    )
+
+
+def test_unseen_values_are_held_against_a_column_only_where_their_share_is_surely_above_the_limit() -> None:
+    assert _unseen(newest(3, 10), HARD) is None  # 30%, but surely only 13%
+    assert _unseen(newest(90, 300), HARD) == "30% of the newest values of c0 lie outside of all trained on"
+    # 25% of 300 are surely 21% where one column was looked at, and 18% where fifty were
+    assert _unseen(newest(75, 300), HARD) is not None
+    assert _unseen(newest(75, 300, columns=50), HARD) is None
+    assert _unseen(newest(0, 0), HARD) is None
 
 
 def test_a_limit_that_is_null_is_told_and_held_against_nobody() -> None:

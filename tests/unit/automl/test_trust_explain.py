@@ -212,6 +212,28 @@ def test_a_model_that_is_too_slow_to_be_asked_is_not_measured_and_says_so() -> N
     assert "too slow" in found.gates[0].reason
 
 
+@pytest.mark.parametrize(("row_seconds", "rows"), [(1e-9, 200), (5e-4, 41), (1.1e-3, 0)])
+def test_the_slower_a_model_the_fewer_rows_have_curves_and_below_twenty_none(
+    row_seconds: float, rows: int
+) -> None:
+    """A quarter of five seconds, five columns, twelve values each."""
+    exhibit = exhibit_learnt(LogisticRegression())
+    ask, asked = exhibit.challenger.ask, []
+
+    def counted(some: pd.DataFrame) -> Any:
+        asked.append(len(some))
+        return ask(some)
+
+    slow = replace(exhibit, challenger=replace(exhibit.challenger, ask=counted, row_seconds=row_seconds))
+    report = explanation_gates(slow, HARD).report
+    assert (12 * rows in asked) == bool(rows)
+    assert bool(report["dependence"]) == bool(rows)
+    if rows:
+        assert report["dependence_not_measured"] is None
+    else:
+        assert "too slow to be asked about 20 rows 60 times" in report["dependence_not_measured"]
+
+
 def test_rows_go_back_from_a_frame_to_a_table_as_they_came() -> None:
     columns = (
         Column(name="n", kind=ColumnKind.NUMERIC),

@@ -230,6 +230,24 @@ def test_with_four_eyes_nobody_promotes_alone_what_never_served_but_may_go_back(
     assert locked.http.post("/v1/projects/fruit/rollback", json=WHY, headers=admin).status_code == 200
 
 
+def test_a_second_pair_of_eyes_that_is_asked_for_later_reaches_what_waits(locked: Site) -> None:
+    ask(locked)
+    admin, anna = key(locked, "admin"), key(locked, "approve")
+    policy = {"promote_mode": "manual", "approval": {"approvers": 2}}
+    assert locked.http.patch("/v1/projects/fruit", json={"policy": policy}, headers=admin).status_code == 200
+    (one,) = locked.http.get(APPROVALS, headers=admin).json()["approvals"]
+    assert (one["approvers"], one["missing"]) == (2, 2)
+    alone = locked.http.post("/v1/projects/fruit/models/4/promote", json=WHY, headers=admin)
+    assert (alone.status_code, alone.json()["code"]) == (409, "approval_needed")
+    first = locked.http.post(f"{APPROVALS}/1/approve", json=WHY, headers=anna).json()
+    assert (first["status"], first["approvers"], first["missing"]) == ("open", 2, 1)
+    fewer = {"promote_mode": "manual", "approval": {"approvers": 1}}
+    assert locked.http.patch("/v1/projects/fruit", json={"policy": fewer}, headers=admin).status_code == 200
+    assert locked.http.get(f"{APPROVALS}/1", headers=admin).json()["missing"] == 1
+    assert locked.http.post(f"{APPROVALS}/1/approve", json=WHY, headers=admin).json()["status"] == "approved"
+    assert champion(locked) == 4
+
+
 def test_promoting_what_waits_is_approving_it(house: Site) -> None:
     ask(house)
     changed = house.http.post("/v1/projects/fruit/models/3/promote", json=WHY).json()

@@ -211,6 +211,79 @@ def test_a_receiver_that_is_away_is_tried_again_later_and_misses_nothing(
     assert sent == ["START", "FAIL", "START", "FAIL"]
 
 
+def test_what_nobody_foresaw_is_tried_again_later_too(
+    registry: Registry, project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    times, sent = [NOW], list[Any]()
+
+    def send(event: Any) -> None:
+        sent.append(event["eventType"])
+        if len(sent) == 1:
+            raise KeyError("experiment")
+
+    told = follower(registry, teller(registry, send), at=times)
+    told.look()
+    conclude(registry, project, claimed(registry, project), RunStatus.FAILED)
+    told.look()
+    told.look()
+    assert sent == ["START"]  # it waits
+    assert "KeyError: 'experiment'; trying again at" in caplog.text
+    assert "Traceback" in caplog.text
+    times.append(NOW + timedelta(seconds=6))
+    told.look()
+    assert sent == ["START", "START", "FAIL"]
+
+
+@pytest.mark.parametrize("broken", ["", '{"event": 1, "star', "[]", '{"event": 1, "more": 2}'])
+def test_a_half_written_place_is_as_none(registry: Registry, project: Project, broken: str) -> None:
+    sent: list[Any] = []
+    told = follower(registry, teller(registry, lambda event: sent.append(event["eventType"])))
+    conclude(registry, project, claimed(registry, project), RunStatus.FAILED)
+    file = registry.home / "followers" / "openlineage.json"
+    file.parent.mkdir()
+    file.write_text(broken)
+    told.look()
+    assert sent == []  # what was before is not told
+    conclude(registry, project, claimed(registry, project), RunStatus.FAILED)
+    told.look()
+    assert sent == ["START", "FAIL"]
+
+
+@pytest.mark.parametrize(("seconds", "taken", "told_of"), [(40, False, 4), (70, True, 1)])
+def test_a_long_backlog_is_told_by_one_process_and_ends_where_another_took_over(
+    registry: Registry, project: Project, seconds: int, taken: bool, told_of: int
+) -> None:
+    times, sent = [NOW], list[Any]()
+
+    def send(event: Any) -> None:
+        sent.append(event["eventType"])
+        times.append(times[-1] + timedelta(seconds=seconds))
+        other = registry.leases.acquire("follower: openlineage", "another", seconds=600, at=times[-1])
+        assert (other is not None) is taken
+
+    told = follower(registry, teller(registry, send), at=times)
+    told.look()
+    for _ in range(2):
+        conclude(registry, project, claimed(registry, project), RunStatus.FAILED)
+    told.look()
+    assert len(sent) == told_of
+
+
+def test_who_is_stopped_tells_no_further_run(registry: Registry, project: Project) -> None:
+    sent: list[Any] = []
+
+    def send(event: Any) -> None:
+        sent.append(event["eventType"])
+        told.stop()
+
+    told = follower(registry, teller(registry, send))
+    told.look()
+    for _ in range(2):
+        conclude(registry, project, claimed(registry, project), RunStatus.FAILED)
+    told.look()
+    assert sent == ["START", "FAIL"]
+
+
 def test_what_a_receiver_will_never_take_does_not_hold_up_the_rest(
     registry: Registry, project: Project
 ) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -46,6 +49,57 @@ def test_skops_needs_no_trust_for_types_of_served_packages_and_names_the_others(
     io.dump(make_pipeline(FunctionTransformer(shifted), LogisticRegression()).fit(X, Y), file)
     with pytest.raises(Untrusted, match=r"test_opening\.shifted"):
         opened(source(file), trust=False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sklearn.utils._testing.check_output",  # subprocess's own
+        "sklearn.utils._testing.assert_run_python_script_without_output",
+        "sklearn.model_selection._search.MaskedArray",  # a class, but numpy's
+        "sklearn.gone.Class",
+        "sklearn.linear_model.Gone",
+    ],
+)
+def test_what_a_served_package_only_passes_on_or_its_functions_are_not_trusted(
+    name: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "model.skops"
+    io.dump(FunctionTransformer(shifted), file)
+    forged(file, name)
+    with pytest.raises(Untrusted, match=name.replace(".", r"\.")):
+        opened(source(file), trust=False)
+
+
+def forged(file: Path, name: str) -> None:
+    """The function in the file becomes the one of this name."""
+
+    def changed(node: dict[str, Any]) -> dict[str, Any]:
+        if node.get("__class__") != "shifted":
+            return node
+        module, _, attribute = name.rpartition(".")
+        return {**node, "__class__": attribute, "__module__": module}
+
+    with zipfile.ZipFile(file) as archive:
+        schema = json.loads(archive.read("schema.json"), object_hook=changed)
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("schema.json", json.dumps(schema))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        RandomForestClassifier(3),
+        HistGradientBoostingClassifier(max_iter=3),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_the_inner_classes_of_served_packages_need_no_trust(estimator: Any, tmp_path: Path) -> None:
+    file = tmp_path / "model.skops"
+    fitted = estimator.fit(X, Y)
+    io.dump(fitted, file)
+    assert io.get_untrusted_types(file=file)
+    np.testing.assert_array_equal(opened(source(file), trust=False).predict_proba(X), fitted.predict_proba(X))
 
 
 def test_mlflows_folder_leads_to_its_pickle_and_to_nothing_outside_of_it(tmp_path: Path) -> None:
