@@ -247,10 +247,7 @@ class Datasets:
         """The newest ``most`` rows of the batches after ``after``, yet to be read, perhaps by another process."""
         upto = self._upto(project_id)
         since = takewhile(lambda each: each[0] > after, held(self._db, project_id, "rows"))
-        came = tuple((number, count) for number, count in since if number <= upto)
-        folder = self.tables_of(project_id).folder
-        rows = sum(count for _, count in came)
-        return Arrivals(folder=folder, upto=upto, held=_newest(came, most), rows=rows, most=most)
+        return Arrivals.of(self.tables_of(project_id), since, upto=upto, most=most)
 
     def rows(self, project_id: int, row_ids: Iterable[str]) -> pa.Table:
         """The rows with these ids, those that exist, in no order. Raises Damaged."""
@@ -346,13 +343,3 @@ class Datasets:
             raise NotFound(f"there is no project with id {project_id}")
         with self._guard:
             return self._open.setdefault(project_id, DeltaTables(self._tables / folder))
-
-
-def _newest(held: tuple[tuple[int, int], ...], rows: int) -> tuple[tuple[int, int], ...]:
-    """The first of them that have so many rows together, or all."""
-    total = 0
-    for place, (_, count) in enumerate(held):
-        total += count
-        if total >= rows:
-            return held[: place + 1]
-    return held

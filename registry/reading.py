@@ -96,6 +96,18 @@ class Arrivals:
     rows: int
     most: int
 
+    @classmethod
+    def of(cls, tables: DeltaTables, held: Iterable[tuple[int, int]], *, upto: int, most: int) -> Arrivals:
+        """Of the batches ``held`` up to ``upto``; of them are named as many as have ``most`` rows together."""
+        came = [(number, count) for number, count in held if number <= upto]
+        total, named = 0, 0
+        for _, count in came:
+            if total >= most:
+                break
+            total, named = total + count, named + 1
+        rows = sum(count for _, count in came)
+        return cls(folder=tables.folder, upto=upto, held=tuple(came[:named]), rows=rows, most=most)
+
     def read(self) -> pa.Table:
         """These rows, oldest of them first. Raises Damaged."""
         return recent(DeltaTables(self.folder), self.upto, self.held, self.most, None)
