@@ -101,6 +101,8 @@ def load(
     form that is made of it here. ``rest`` is called now and then: whoever loads beside an event loop gives way in it.
     """
     _check_requirements(model.details["requirements"])
+    data = registry.blobs.open(model.blob.digest)  # where its form serves too: nothing that was changed may
+    rest()
     golden = json.loads(registry.blobs.open(model.attachments["golden"].digest))
     classes = Task.from_json(model.details["task"]).classes
     deployment = Deployment(
@@ -121,7 +123,7 @@ def load(
     stored = _stored(registry, model, deployment, questions, golden, rest)
     if stored is not None:
         return stored
-    deployment = replace(deployment, pipeline=pickle.loads(registry.blobs.open(model.blob.digest)))
+    deployment = replace(deployment, pipeline=pickle.loads(data))
     _check_golden(deployment, questions, golden)
     return _compiled(deployment, model.details.get(FORM), questions, golden)
 
