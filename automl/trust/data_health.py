@@ -74,7 +74,8 @@ def data_health_gates(exhibit: Exhibit, rule: DataHealthRule) -> Examined:
         seed=exhibit.seed,
         least=rule.leak_from or FROM,
     )
-    labels = reviewed(exhibit)
+    knowing = {leak.column for leak in leaks}
+    labels = reviewed(exhibit, without=knowing if knowing < set(columns) else ())
     twice = duplicates(exhibit.train, exhibit.train_y, exhibit.whole, columns)
     changed = changed_columns(
         exhibit.train, exhibit.rows, exhibit.schema, columns, time_column=exhibit.task.time_column

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,10 +55,16 @@ class LabelReview:
         }
 
 
-def reviewed(exhibit: Exhibit) -> LabelReview | None:
+def reviewed(exhibit: Exhibit, *, without: Collection[str] = ()) -> LabelReview | None:
     """Rows trained on and rows that judge, together: where the world changed between them, a model of the older ones alone
-    would deny right labels of the newest. None where there is too little to learn from."""
-    rows = pd.concat([exhibit.train, exhibit.whole], ignore_index=True)
+    would deny right labels of the newest. None where there is too little to learn from.
+
+    Columns ``without`` which it learns are those that know the label: they would explain a wrong one as well."""
+    kept = tuple(column for column in exhibit.schema.columns if column.name not in without)
+    schema = replace(exhibit.schema, columns=kept)
+    rows = pd.concat([exhibit.train, exhibit.whole], ignore_index=True).drop(
+        columns=list(without), errors="ignore"
+    )
     y, ids = np.concatenate([exhibit.train_y, exhibit.whole_y]), [*exhibit.train_ids, *exhibit.whole_ids]
     most = rows_within(exhibit.seconds / 2, len(exhibit.features), len(exhibit.task.classes))
     picked = drawn(len(rows), most, seed=exhibit.seed)
@@ -65,7 +72,7 @@ def reviewed(exhibit: Exhibit) -> LabelReview | None:
     said = out_of_sample(
         rows.iloc[picked].reset_index(drop=True),
         y,
-        schema=exhibit.schema,
+        schema=schema,
         task=exhibit.task,
         seed=exhibit.seed,
     )
