@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from automl.columns import Column, ColumnKind, Schema, TargetSpec
 from automl.quick import quick_model
@@ -81,18 +82,22 @@ def planted(x: pd.DataFrame, y: Any, fault: str, held: int, seed: int) -> tuple[
     return x, y
 
 
-def seen(x: pd.DataFrame, y: Any, held: int, seed: int) -> Seen:
-    kinds = {"city": ColumnKind.CATEGORICAL}
-    columns = tuple(Column(name=name, kind=kinds.get(name, ColumnKind.NUMERIC)) for name in x)
+def exhibit(x: pd.DataFrame, y: Any, held: int, seed: int, *, task: Task = TASK) -> Exhibit:
+    """The quick model of all rows but the last ``held``, before these. What is no number is a category."""
+    columns = tuple(
+        Column(name=name, kind=ColumnKind.NUMERIC if is_numeric_dtype(x[name]) else ColumnKind.CATEGORICAL)
+        for name in x
+    )
     schema = Schema(columns=columns, target=TARGET)
     train, judge = x.iloc[:-held].reset_index(drop=True), x.iloc[-held:].reset_index(drop=True)
-    model = quick_model(train, y[:-held], schema=schema, task=TASK, seed=seed)
-    answers = predictions(model, judge, TASK)
-    challenger = Standing(
-        answers=answers, whole=answers, ask=lambda rows: predictions(model, rows, TASK), pipeline=model
-    )
-    exhibit = Exhibit(
-        task=TASK,
+    model = quick_model(train, y[:-held], schema=schema, task=task, seed=seed)
+
+    def ask(rows: pd.DataFrame) -> Any:
+        return predictions(model, rows, task)
+
+    answers = ask(judge)
+    return Exhibit(
+        task=task,
         schema=schema,
         metric="roc_auc",
         rows=judge,
@@ -102,10 +107,13 @@ def seen(x: pd.DataFrame, y: Any, held: int, seed: int) -> Seen:
         train=train,
         train_y=y[:-held],
         champion=None,
-        challenger=challenger,
+        challenger=Standing(answers=answers, whole=answers, ask=ask, pipeline=model),
         seed=seed,
     )
-    found = data_health_gates(exhibit, DataHealthRule(mode=Mode.HARD))
+
+
+def seen(x: pd.DataFrame, y: Any, held: int, seed: int) -> Seen:
+    found = data_health_gates(exhibit(x, y, held, seed), DataHealthRule(mode=Mode.HARD))
     verdict = guarded(PROMOTED, found.gates)
     return Seen(rejected=verdict.outcome is Outcome.REJECTED, failed=tuple(found.gates[0].evidence["failed"]))
 

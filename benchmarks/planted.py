@@ -21,15 +21,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 
-from automl.columns import Column, ColumnKind, Schema
-from automl.quick import quick_model
-from automl.scoring import predictions
 from automl.task import Task, TaskKind
 from automl.trust.examined import blocks
-from automl.trust.exhibit import Exhibit, Standing
 from automl.trust.vector import examined, guarded
 from automl.verdict import Gate, Outcome
-from benchmarks.data_health import PROMOTED, TARGET
+from benchmarks.data_health import PROMOTED, exhibit
 from service.trust_policy import Trust
 
 TASK = Task(
@@ -50,7 +46,6 @@ NAMED = {
     "leaking column": ("data_health", "refund"),
     "5% flipped": ("data_health", "denies"),
 }
-_CATEGORIES = ("city", "sex")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,38 +74,9 @@ def table(rows: int, seed: int, *, faulty: bool) -> tuple[pd.DataFrame, Any]:
     return x, y
 
 
-def exhibit(x: pd.DataFrame, y: Any, held: int, seed: int) -> Exhibit:
-    columns = tuple(
-        Column(name=name, kind=ColumnKind.CATEGORICAL if name in _CATEGORIES else ColumnKind.NUMERIC)
-        for name in x
-    )
-    schema = Schema(columns=columns, target=TARGET)
-    train, judge = x.iloc[:-held].reset_index(drop=True), x.iloc[-held:].reset_index(drop=True)
-    model = quick_model(train, y[:-held], schema=schema, task=TASK, seed=seed)
-
-    def ask(rows: pd.DataFrame) -> Any:
-        return predictions(model, rows, TASK)
-
-    answers = ask(judge)
-    return Exhibit(
-        task=TASK,
-        schema=schema,
-        metric="roc_auc",
-        rows=judge,
-        y=y[-held:],
-        whole=judge,
-        whole_y=y[-held:],
-        train=train,
-        train_y=y[:-held],
-        champion=None,
-        challenger=Standing(answers=answers, whole=answers, ask=ask, pipeline=model),
-        seed=seed,
-    )
-
-
 def seen(rows: int, seed: int, *, faulty: bool) -> Seen:
     x, y = table(rows, seed, faulty=faulty)
-    found = examined(exhibit(x, y, rows // 3, seed), RULES)
+    found = examined(exhibit(x, y, rows // 3, seed, task=TASK), RULES)
     gates = [gate for one in found.values() for gate in one.gates]
     verdict = guarded(PROMOTED, gates)
     named = tuple(fault for fault, (name, word) in NAMED.items() if _says(gates, name, word))
