@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 from hostile_trust import hostile_reports
-from small_house import NOW, make_champion, make_model, make_project, open_registry
+from small_house import NOW, await_ready, make_champion, make_model, make_project, open_registry
 
 from automl.schema import Schema
 from registry.records import NewModel, TrialRecord
@@ -186,5 +186,6 @@ def site(folder: Path, **settings: Any) -> Iterator[Site]:
         Settings(home=folder / "home", scheduler=False, **settings), clock=lambda: NOW + timedelta(hours=1)
     )
     with TestClient(app) as http:
+        await_ready(http)
         yield Site(http, registry)
     registry.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from fastapi.testclient import TestClient
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
@@ -23,6 +25,14 @@ from registry.store import Registry
 from service.policy import Policy
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def await_ready(http: TestClient, within: float = 60) -> None:
+    """Champions are loaded beside the start: until then calls are answered 503, and the ledger lacks the deployment."""
+    end = time.monotonic() + within
+    while (told := http.get("/readyz")).status_code != 200:
+        assert time.monotonic() < end, told.text
+        time.sleep(0.02)
 
 
 def raw_rows(count: int = 120, seed: int = 0) -> pa.Table:

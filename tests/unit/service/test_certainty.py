@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from small_house import NOW, make_champion, make_model, make_project, open_registry, raw_rows
+from small_house import NOW, await_ready, make_champion, make_model, make_project, open_registry, raw_rows
 
 from automl.conformal import Conformal
 from automl.oddness import Oddness, measured
@@ -65,6 +65,7 @@ def asked(folder: Path, answers: dict[str, Any], *, bare: bool = False) -> Itera
     project = make_project(registry, policy={"answers": answers})
     make_champion(registry, project, sure_model(registry, project, bare=bare))
     with TestClient(create_app(Settings(home=folder / "home", scheduler=False))) as http:
+        await_ready(http)
         yield http
     registry.close()
 

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 from fastapi.testclient import TestClient
-from small_house import make_champion, make_model, make_project, open_registry
+from small_house import await_ready, make_champion, make_model, make_project, open_registry
 
 from service.app import create_app
 from service.explain_messages import Request
@@ -37,9 +37,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     make_project(registry, name="bare")
     registry.close()
     with TestClient(create_app(Settings(home=folder / "home", scheduler=False))) as client:
-        end = time.monotonic() + 20
-        while client.get("/readyz").status_code != 200 and time.monotonic() < end:
-            time.sleep(0.05)
+        await_ready(client)
         yield client
 
 

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from small_house import make_champion, make_model, make_project, open_registry
+from small_house import await_ready, make_champion, make_model, make_project, open_registry
 
 from service.app import create_app
 from service.settings import Settings
@@ -29,9 +28,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         home=folder / "home", scheduler=False, max_predict_bytes=100_000, max_predict_rows=100
     )
     with TestClient(create_app(settings)) as client:
-        end = time.monotonic() + 20
-        while client.get("/readyz").status_code != 200 and time.monotonic() < end:
-            time.sleep(0.05)
+        await_ready(client)
         yield client
 
 
