@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.metrics import Metric
+from automl.mixing import Mixing
 
 Answers = Sequence[npt.NDArray[Any]]
 """A model's answers, one array for each fold."""
@@ -69,7 +70,16 @@ def select(
     folds = range(len(truths))
     if len(models) < 2 or len(truths) < 2:
         return None
-    pick = _Picker(models, truths, measure, rounds, members, costs or [0.0] * len(models), allowed, expired)
+    pick = _Picker(
+        models,
+        truths,
+        measure,
+        rounds,
+        members,
+        [0.0] * len(models) if costs is None else costs,
+        allowed,
+        expired,
+    )
     gains = []
     for held in folds:
         others = [fold for fold in folds if fold != held]
@@ -128,69 +138,69 @@ class _Picker:
         self._measure = measure
         self._rounds = rounds
         self._members = members
-        self._costs = costs
+        self._costs = np.asarray(costs, dtype=np.float64)
         self._allowed = allowed
         self._expired = expired
-        self._known: dict[tuple[int, tuple[tuple[int, int], ...]], float] = {}
+        self._mixing = [
+            Mixing([model[fold] for model in models], truth.y, truth.weights, measure)
+            for fold, truth in enumerate(truths)
+        ]
+        self._known: dict[tuple[int, tuple[tuple[int, int], ...]], npt.NDArray[np.float64]] = {}
 
     def single(self, folds: Sequence[int]) -> int:
-        scores = [self._loss([model[fold] for fold in folds], folds) for model in self._models]
-        return int(np.argmin(scores))
+        return int(np.argmin(self._adding({}, folds)))
 
     def score(self, weights: dict[int, float], folds: Sequence[int]) -> float:
-        mixed = [sum(share * self._models[at][fold] for at, share in weights.items()) for fold in folds]
-        return self._sign * self._loss(mixed, folds)
+        scores = []
+        for fold in folds:
+            mixed = np.sum([share * self._models[at][fold] for at, share in weights.items()], axis=0)
+            scores.append(self._measure.score(self._truths[fold].y, mixed, self._truths[fold].weights))
+        finite = [score for score in scores if math.isfinite(score)]
+        nothing = -math.inf if self._measure.greater_is_better else math.inf
+        return float(np.mean(finite)) if finite else nothing
 
     def weights(self, folds: Sequence[int]) -> dict[int, float]:
         """Greedily, and as they were when they were best."""
-        first = self.single(folds)
+        losses = self._adding({}, folds)
+        first = int(np.argmin(losses))
         counts = {first: 1}
-        best, kept = self._mixed(counts, folds), dict(counts)
+        best, kept = float(losses[first]), dict(counts)
         for step in range(2, self._rounds + 1):
-            tried = [
-                (self._mixed({**counts, at: counts.get(at, 0) + 1}, folds), at)
-                for at in self._affordable(counts)
-            ]
-            if not tried or self._expired():
+            losses = np.where(self._affordable(counts), self._adding(counts, folds), math.inf)
+            at = int(np.argmin(losses))
+            if not math.isfinite(losses[at]) or self._expired():
                 break
-            loss, at = min(tried)
             counts[at] = counts.get(at, 0) + 1
-            if loss < best:
-                best, kept = loss, dict(counts)
+            if losses[at] < best:
+                best, kept = float(losses[at]), dict(counts)
             elif step > 2 + sum(kept.values()):
                 break
         whole = sum(kept.values())
         return {at: count / whole for at, count in sorted(kept.items())}
 
-    def _mixed(self, counts: dict[int, int], folds: Sequence[int]) -> float:
-        """The loss of the mean of so many of each model. Selections that leave out another fold go the same way for
-        long: what one of them measured on a fold is not measured again for the next."""
-        key, whole = tuple(sorted(counts.items())), sum(counts.values())
-        losses = []
+    def _adding(self, counts: dict[int, int], folds: Sequence[int]) -> npt.NDArray[np.float64]:
+        """For each model the mean loss with one more of it; infinite where no fold has a value. Selections that leave
+        out another fold go the same way for long: what one of them measured on a fold is not measured again for the next.
+        """
+        key = tuple(sorted(counts.items()))
         for fold in folds:
             if (fold, key) not in self._known:
-                total = sum(count * self._models[at][fold] for at, count in key)
-                self._known[fold, key] = self._loss([total / whole], [fold])
-            losses.append(self._known[fold, key])
-        finite = [loss for loss in losses if math.isfinite(loss)]
-        return float(np.mean(finite)) if finite else math.inf
+                self._known[fold, key] = self._mixing[fold].adding(counts)
+        losses = np.stack([self._known[fold, key] for fold in folds])
+        finite = np.isfinite(losses)
+        count = finite.sum(axis=0)
+        total = np.where(finite, losses, 0.0).sum(axis=0)
+        means: npt.NDArray[np.float64] = np.divide(
+            total, count, out=np.full(len(total), math.inf), where=count > 0
+        )
+        return means
 
-    def _affordable(self, counts: dict[int, int]) -> list[int]:
-        spent = sum(self._costs[at] for at in counts)
-        return [
-            at
-            for at in range(len(self._models))
-            if at in counts or (len(counts) < self._members and spent + self._costs[at] <= self._allowed)
-        ]
-
-    @property
-    def _sign(self) -> float:
-        return -1.0 if self._measure.greater_is_better else 1.0
-
-    def _loss(self, answers: Sequence[Any], folds: Sequence[int]) -> float:
-        scores = [
-            self._measure.score(self._truths[fold].y, given, self._truths[fold].weights)
-            for given, fold in zip(answers, folds, strict=True)
-        ]
-        finite = [score for score in scores if math.isfinite(score)]
-        return self._sign * float(np.mean(finite)) if finite else math.inf
+    def _affordable(self, counts: dict[int, int]) -> npt.NDArray[np.bool_]:
+        chosen = np.zeros(len(self._models), dtype=bool)
+        chosen[list(counts)] = True
+        if len(counts) >= self._members:
+            return chosen
+        affordable: npt.NDArray[np.bool_] = chosen | (
+            self._costs[chosen].sum() + self._costs <= self._allowed
+        )
+        return affordable

@@ -46,7 +46,7 @@ def apart(*arguments: Any) -> dict[str, Any]:
         )
 
 
-def line(stream: str, cold: dict[str, Any], warm: dict[str, Any]) -> dict[str, Any]:
+def line(stream: str, cold: dict[str, Any], warm: dict[str, Any], short: dict[str, Any]) -> dict[str, Any]:
     sign = -1.0 if STREAMS[stream].metric in _LOWER_IS_BETTER else 1.0
     wanted = sign * cold["score"] - 1e-6 * abs(cold["score"])
     third = cold["seconds"] / 3
@@ -60,6 +60,9 @@ def line(stream: str, cold: dict[str, Any], warm: dict[str, Any]) -> dict[str, A
         "reached": reached,
         "share": None if reached is None else reached / cold["seconds"],
         "trials": f"{cold['trials']}/{warm['trials']}",
+        "short": short["score"],
+        "unseen": {"cold": cold["unseen"], "warm": warm["unseen"], "short": short["unseen"]},
+        "short_is_better": sign * short["unseen"] > sign * cold["unseen"],
     }
 
 
@@ -76,30 +79,38 @@ def commit() -> str:
     return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def key(asked: argparse.Namespace, code: str, name: str, at: int, starts: list[dict[str, Any]] | None) -> str:
-    """What a search's result is kept under; ``starts``: of a warm one, None for a cold one."""
+def key(
+    asked: argparse.Namespace,
+    code: str,
+    name: str,
+    at: int,
+    starts: list[dict[str, Any]] | None,
+    part: float,
+) -> str:
+    """What a search's result is kept under; ``starts``: of a warm one, None for a cold one; ``part`` of the budget."""
     way = "cold"
     if starts is not None:
         told = json.dumps(starts, sort_keys=True, default=str)
         way = f"warm-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
-    return f"{name}/{at}/{way}/{asked.budget:g}/{asked.seed}/{code}"
+    return f"{name}/{at}/{way}/{part * asked.budget:g}/{asked.seed}/{code}"
 
 
 def compare(asked: argparse.Namespace, name: str, kept: dict[str, Any], file: Path) -> list[dict[str, Any]]:
     stream, lines, past, code = STREAMS[name], [], list[list[dict[str, Any]]](), commit()
     for at in range(min(len(stream.shares), asked.snapshots + 1)):
         found: list[dict[str, Any]] = []
-        for starts in (None, past_starts(past)) if at else (None,):
-            under = key(asked, code, name, at, starts)
+        starts = past_starts(past)
+        ways = ((None, 1.0), (starts, 1.0), (starts, 1 / 3)) if at else ((None, 1.0),)
+        for begin, part in ways:
+            under = key(asked, code, name, at, begin, part)
             if under not in kept:
-                kept[under] = apart(name, at, asked.budget, asked.seed, starts or [])
+                kept[under] = apart(name, at, asked.budget * part, asked.seed, begin or [])
                 file.write_text(json.dumps(kept))
             found.append(kept[under])
-        cold, warm = found[0], found[-1]
         if at:
-            lines.append({"snapshot": f"{name} {at}", **line(name, cold, warm)})
+            lines.append({"snapshot": f"{name} {at}", **line(name, *found)})
             print(json.dumps(lines[-1]), file=sys.stderr, flush=True)
-        past.insert(0, warm["winner"])
+        past.insert(0, found[min(at, 1)]["winner"])
     return lines
 
 

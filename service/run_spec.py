@@ -13,7 +13,7 @@ from service.demands import embargo_seconds, holdout_rule, rules
 from service.policy import Policy
 
 _PAST_MODELS = 6
-_MOST_STARTS = 16
+_MOST_STARTS = 24
 
 
 def specification(

@@ -18,8 +18,10 @@ from automl.engines.protocol import Start
 from automl.engines.trials import Tried
 
 _CANDIDATES = 24
-_ROWS = 6_000
+_ROWS = 20_000
 _SELECTING = 0.06
+_IN_NEED = 0.1
+"""Share of the budget by which training a blend that stands may overrun."""
 _BLOCKS = 4
 """Where there are fewer folds, they are cut into at least so many blocks to be held out in turn."""
 
@@ -79,6 +81,11 @@ class Limits:
         left = max(self.allowance.left, 0.0) if self.training is None else self.training
         return left * self._side_by_side
 
+    @property
+    def seconds_in_need(self) -> float:
+        """Some more, for what time was kept back for, where the trials took some of that."""
+        return self.seconds_to_train + _IN_NEED * self.allowance.budget_seconds * self._side_by_side
+
     def kept_back(self, choice: Chosen) -> float:
         """The seconds that training its members takes."""
         return choice.refit_seconds / self._side_by_side
@@ -105,7 +112,7 @@ def best_choice(
     """
     found = _choices(kept, prepared, rule, limits, starts)
     best = prepared.loss(kept[0].score)
-    if standing is not None and standing.refit_seconds <= limits.seconds_to_train:
+    if standing is not None and standing.refit_seconds <= limits.seconds_in_need:
         found += [standing] if prepared.loss(standing.score) < best else []
     if not any(one.used for one in found):
         past = [tried for tried in kept if tried.model is not None]
@@ -196,14 +203,24 @@ def _parts(answers: Sequence[npt.NDArray[Any]], where: Where) -> list[npt.NDArra
     return [np.asarray(answers[at][rows], dtype=np.float64) for at, rows in where]
 
 
+def _score(parts: Sequence[tuple[Tried, float]], prepared: Prepared) -> float:
+    """On all rows of the folds, as a single model's: those that did not choose the blend flatter it less."""
+    scores = []
+    for at, fold in enumerate(prepared.folds):
+        mixed = np.sum([share * tried.answers[at].astype(np.float64) for tried, share in parts], axis=0)
+        scores.append(float(prepared.metric.score(fold.y, mixed, fold.weights)))
+    return float(np.mean([score for score in scores if math.isfinite(score)]))
+
+
 def _told(choice: Choice | None, pool: Sequence[Tried], rule: BlendRule, prepared: Prepared) -> Chosen:
     """A choice and what is said of it; it is ``used`` where its gain is above the rule's margin."""
     if choice is None:
         report = {"used": False, "reason": "there was not time, or not enough, to choose a blend"}
         return Chosen(parts=(), score=math.nan, report=report)
     parts = tuple((pool[at], share) for at, share in choice.weights.items())
+    score = _score(parts, prepared)
     names = ", ".join(f"{share:.0%} {tried.engine}'s {tried.estimator}" for tried, share in parts)
-    facts = {"gain": choice.gain, "score": choice.score, "members": names}
+    facts = {"gain": choice.gain, "score": score, "members": names}
     unit = prepared.metric.name
     used = False
     if len(parts) < 2:
@@ -216,4 +233,4 @@ def _told(choice: Choice | None, pool: Sequence[Tried], rule: BlendRule, prepare
     else:
         used = True
         reason = f"{names}: better than the best single model by {choice.gain:.3g} {unit} on rows that did not choose it"
-    return Chosen(parts=parts, score=choice.score, report={**facts, "used": used, "reason": reason})
+    return Chosen(parts=parts, score=score, report={**facts, "used": used, "reason": reason})

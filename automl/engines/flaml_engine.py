@@ -131,11 +131,13 @@ class _FoldedTask(GenericTask):  # type: ignore[misc]
     ) -> tuple[float, dict[str, Any], float, float]:
         began = time.perf_counter()
         learner = next(name for name, cls in self.estimators.items() if cls is type(estimator))
-        loss = self.trials.run(
-            learner,
-            lambda seconds: _attempt(estimator, self.trials, seconds),
-            lambda: _as_trained(config, estimator),
-        )
+        loss = self.trials.known(learner, _as_asked(config))
+        if loss is None:
+            loss = self.trials.run(
+                learner,
+                lambda seconds: _attempt(estimator, self.trials, seconds),
+                lambda: _as_trained(config, estimator),
+            )
         return math.inf if loss is None else loss, {}, time.perf_counter() - began, 0.0
 
 
@@ -178,9 +180,14 @@ def _rounds(model: Any) -> int:
     return 0
 
 
+def _as_asked(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration, JSON-able."""
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in config.items()}
+
+
 def _as_trained(config: Mapping[str, Any], estimator: Any) -> dict[str, Any]:
-    """The configuration, JSON-able, with the size a time limit left."""
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in config.items()}
+    """The configuration with the size a time limit left."""
+    plain = _as_asked(config)
     return (
         {**plain, "n_estimators": int(estimator.params["n_estimators"])} if "n_estimators" in plain else plain
     )

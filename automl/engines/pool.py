@@ -16,6 +16,8 @@ from automl.engines.turns import FairTurns
 
 KEPT = 40
 """Trials whose answers are remembered: the best, and the best of each kind of model."""
+HELD = 24
+"""Of those, the ones whose models of the last fold are held: a blend is chosen from no more."""
 _FAR = 0.25
 _FEW = 6
 
@@ -35,8 +37,8 @@ class Pool:
     """The trials of all engines. May be used by many threads.
 
     ``best`` is the best candidate that was offered so far, which may be a blend. ``give_up`` says how many seconds without
-    a better one end the search (None: none do). While it is ``keeping``, the models of each trial's last fold are held as
-    well.
+    a better one end the search (None: none do). While it is ``keeping``, the last fold's models of the best trials are held
+    as well. ``heard`` counts the trials with a score.
     """
 
     prepared: Prepared
@@ -44,17 +46,17 @@ class Pool:
     offer: Callable[[Candidate], None]
     give_up: float | None = None
     keeping: bool = False
+    heard: int = 0
     kept: list[Tried] = field(default_factory=list)
     improved_at: float = field(default_factory=time.perf_counter)
     started: float = field(default_factory=time.perf_counter)
     progress: list[Milestone] = field(default_factory=list)
     best: Candidate | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
-    _heard: int = 0
 
     def hear(self, tried: Tried) -> None:
         with self._lock:
-            self._heard += 1
+            self.heard += 1
             loss = self.prepared.loss(tried.score)
             if not self.kept or loss < self.prepared.loss(self.kept[0].score):
                 self.improved_at = time.perf_counter()
@@ -84,6 +86,7 @@ class Pool:
         with self._lock:
             if self.better(candidate.score):
                 self.best = candidate
+                self.improved_at = time.perf_counter()
                 self.offer(candidate)
                 return True
             return False
@@ -117,17 +120,17 @@ class Pool:
         """Nothing better came for so long that the rest of the budget is better saved."""
         with self._lock:
             quiet = time.perf_counter() - self.improved_at
-            return self.give_up is not None and self._heard >= 30 and quiet > self.give_up
+            return self.give_up is not None and self.heard >= 30 and quiet > self.give_up
 
     def _forget(self) -> None:
-        if len(self.kept) <= KEPT:
-            return
         first: dict[tuple[str, str], Tried] = {}
         for one in self.kept:
             first.setdefault((one.engine, one.estimator), one)
         spared = set(map(id, first.values()))
-        for at in range(len(self.kept) - 1, -1, -1):
-            if id(self.kept[at]) not in spared:
-                self.kept[at] = replace(self.kept[at], answers=())
-                del self.kept[at]
-                return
+        others = [one for one in self.kept if id(one) not in spared]
+        if len(self.kept) > KEPT and others:
+            gone = others.pop()
+            self.kept = [one for one in self.kept if one is not gone]
+        if self.keeping:
+            held = set(map(id, [*first.values(), *others][:HELD]))
+            self.kept = [one if id(one) in held else replace(one, fitted=None) for one in self.kept]

@@ -43,7 +43,7 @@ class PortfolioEngine(Searcher):
 
 def _in_turn(trials: Trials, starts: Sequence[Setting], seed: int) -> Iterator[Setting]:
     yield from starts
-    done = [_without_rounds(config) for config in trials.done]
+    done = [_without_rounds(tried.config) for tried in trials.done]
     yield from (
         setting
         for setting in portfolio.settings_for(trials.prepared)

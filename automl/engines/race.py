@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from automl.candidate import Candidate
@@ -22,6 +22,7 @@ from automl.engines.past import ZERO_SHOT, to_begin_with, trained
 from automl.engines.past_phase import Past, try_the_past
 from automl.engines.pool import Milestone, Pool
 from automl.engines.protocol import Problem, Start, Trial
+from automl.engines.standing import Standing
 from automl.engines.trials import SearchOver, Trials, Tried, quiet
 from automl.engines.turns import FairTurns
 from automl.errors import BrokenEngine, NoSuchEngine, SearchFailed
@@ -31,6 +32,9 @@ _FOR_THE_END = 0.18
 """Share of the budget that is kept for choosing a blend and training its members on all rows."""
 _FOR_A_BLEND_THAT_STANDS = 0.3
 """Where past models make a blend that stands, so much at most is kept for training that."""
+_LOOKING = 0.1
+"""Looking for a better blend takes at most so much of the time while the engines search."""
+_LOOKS_EVERY = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,17 +154,26 @@ def _run(
     trying = _Trying(allowance=allowance, pool=pool, kept_back=kept_back)
     most = _FOR_A_BLEND_THAT_STANDS * allowance.budget_seconds
     limits = Limits(allowance=trying, at_once=rule.at_once, seed=seed, training=most)
-    past = try_the_past(starts, prepared, rule.blend, limits, pool, tell, kinds=ZERO_SHOT in rule.shares)
+    standing = None
+    if rule.blend is not None:
+        standing = Standing(pool, prepared, rule.blend, limits, starts=starts)
+        pool.keeping = True
+    past = try_the_past(
+        starts, prepared, limits, pool, tell, kinds=ZERO_SHOT in rule.shares, standing=standing
+    )
     if broken:
         raise broken[0]
-    if past.standing is not None:
-        trying.keep_back(limits.kept_back(past.standing) - kept_back)
+    if standing is not None:
+        if standing.choice is not None:
+            trying.keep_back(limits.kept_back(standing.choice) - kept_back)
+        training = allowance.budget_seconds - trying.budget_seconds
+        standing.limits = replace(limits, training=training)
     runners = {
         name: _runner(name, prepared, trying, pool, tell, past)
         for name, share in rule.shares.items()
         if share > 0
     }
-    starts = to_begin_with(starts, past.tried)
+    starts = to_begin_with(starts, past)
     threads = [
         threading.Thread(target=_search, args=(runner, seed, starts), name=runner.name, daemon=True)
         for runner in runners.values()
@@ -168,10 +181,15 @@ def _run(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        while thread.is_alive():
+            thread.join(_LOOKS_EVERY)
+            if standing is not None:
+                standing.look(share=_LOOKING)
     if broken:
         raise broken[0]
-    return runners, past.standing
+    pool.let_go()
+    choice = None if standing is None else standing.choice
+    return runners, None if choice is None else choice.let_go()
 
 
 def _runner(
@@ -191,11 +209,9 @@ def _runner(
         turns=pool.turns,
         hear=pool.hear,
         behind=pool.behind,
-        done=[start.config for start, _ in past.tried if start.engine == name],
+        done=[one for start, again in past if start.engine == name for one in again.tried],
     )
-    return _Runner(
-        name=name, trials=trials, past=[again for start, again in past.tried if start.engine == name]
-    )
+    return _Runner(name=name, trials=trials, past=[again for start, again in past if start.engine == name])
 
 
 class _Trying(Allowance):

@@ -92,11 +92,10 @@ def _evolve(trials: Trials, menu: Menu, seed: int, starts: Sequence[Recipe]) -> 
     def score(individual: Any) -> float:
         """Greater is better; NaN when it failed."""
         recipe = _recipe(individual, menu)
-        loss = trials.run(
-            recipe[-1][0].name,
-            lambda seconds: _attempt(recipe, trials, seconds),
-            lambda: recipes.to_config(recipe),
-        )
+        name, config = recipe[-1][0].name, recipes.to_config(recipe)
+        loss = trials.known(name, config)
+        if loss is None:
+            loss = trials.run(name, lambda seconds: _attempt(recipe, trials, seconds), lambda: config)
         return math.nan if loss is None else -loss
 
     try:

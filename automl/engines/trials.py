@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,7 +81,7 @@ class Trials:
 
     Where several search at once, ``turns`` says who may try, ``hear`` is told of each trial with a score, and
     ``behind`` says of a trial's scores on its first folds whether to give it up. ``model`` describes what is tried where
-    that is one of the past; ``done`` are configurations of this engine that were tried in this search before it began.
+    that is one of the past; ``done`` are this engine's trials of this search from before it began.
     """
 
     engine: str
@@ -93,7 +94,7 @@ class Trials:
     hear: Callable[[Tried], None] = lambda tried: None
     behind: Callable[[list[float]], bool] = lambda scores: False
     model: Mapping[str, Any] | None = None
-    done: Sequence[Mapping[str, Any]] = ()
+    done: Sequence[Tried] = ()
     tried: list[Tried] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     count: int = 0
@@ -123,6 +124,18 @@ class Trials:
                 raise SearchOver("no time, or no trial, is left")
             self.count += 1
             return self._run(estimator, lambda: attempt(seconds), config)
+
+    def known(self, estimator: str, config: Mapping[str, Any]) -> float | None:
+        """The loss of what was done before the engine began, None of anything else: to try it again would tell nothing.
+
+        Raises SearchOver where nothing more would be begun.
+        """
+        if self.done and not self.allowance.trial_seconds():
+            raise SearchOver("no time is left")
+        for tried in self.done:
+            if tried.estimator == estimator and _alike(tried.config, config):
+                return self.prepared.loss(tried.score)
+        return None
 
     def _run(
         self,
@@ -245,6 +258,17 @@ class Trials:
         if not self.errors:
             return f"nothing could be tried within {budget:.3g} s: raise the budget or send fewer rows"
         return f"everything tried failed ({len(self.errors)} times), the last with {self.errors[-1]}"
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Equal but for what a way through logarithms does to a number."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_alike(one[name], other[name]) for name in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, float) or isinstance(other, float):
+        return isinstance(other, int | float) and math.isclose(one, other, rel_tol=1e-9)
+    return bool(one == other)
 
 
 @contextmanager

@@ -20,8 +20,9 @@ def search(stream: str, at: int, budget: float, seed: int, starts: list[dict[str
 
     begun: list[float] = []
     stalled = _stalls()
+    problem = _problem(stream, at, seed)
     found = race(
-        _problem(stream, at, seed),
+        problem,
         RaceRule(shares={"portfolio": 0.3, "flaml": 0.4, "tpot": 0.3}, at_once=2),
         budget_seconds=budget,
         seed=seed,
@@ -29,10 +30,11 @@ def search(stream: str, at: int, budget: float, seed: int, starts: list[dict[str
         starts=[Start(**start) for start in starts],
         begin=lambda: begun.append(time.perf_counter()),
     )
-    candidate = found.candidate
+    candidate, seconds = found.candidate, time.perf_counter() - begun[0]
     return {
         "score": candidate.score,
-        "seconds": time.perf_counter() - begun[0],
+        "seconds": seconds,
+        "unseen": _unseen(stream, at, problem, candidate),
         "before": begun[0] - began,
         "blend": found.blend["reason"],
         "stalled": max(stalled),
@@ -40,6 +42,15 @@ def search(stream: str, at: int, budget: float, seed: int, starts: list[dict[str
         "trials": sum(part.trials for part in found.parts.values()),
         "progress": [[one.seconds, one.score, one.engine, one.estimator] for one in found.progress],
     }
+
+
+def _unseen(stream: str, at: int, problem: Any, candidate: Any) -> float:
+    """Of what was found, on the rows that came next."""
+    from automl.metrics import metric
+    from automl.scoring import predictions
+
+    X, y = _rows(STREAMS[stream].following(at), problem.schema, problem.task)
+    return metric(problem.task.metric).score(y, predictions(candidate.pipeline, X, problem.task))
 
 
 def _stalls() -> list[float]:
@@ -58,7 +69,7 @@ def _stalls() -> list[float]:
 
 def _problem(stream: str, at: int, seed: int) -> Any:
     from automl.engines.protocol import Problem
-    from automl.schema import check, frame, infer
+    from automl.schema import check, infer
     from automl.snapshot import folds, row_order
     from automl.task import Task, TaskKind
 
@@ -67,17 +78,17 @@ def _problem(stream: str, at: int, seed: int) -> Any:
     schema, task = infer(
         given, Task(kind=TaskKind(asked.kind), target=TARGET, metric=asked.metric, time_column=TIME)
     )
-    table = check(given, schema, task).table
-    labels = given[TARGET].to_pylist()
+    X, y = _rows(asked.snapshot(at), schema, task)
+    order = row_order(check(given, schema, task).table, task)
+    return Problem(task=task, schema=schema, X=X, y=y, folds=folds(y, task=task, order=order, seed=seed))
+
+
+def _rows(rows: Any, schema: Any, task: Any) -> tuple[Any, Any]:
+    """As the schema reads them, and their encoded labels."""
+    from automl.schema import check, frame
+
+    given = pa.Table.from_pandas(rows, preserve_index=False)
+    X, labels = frame(check(given, schema, task).table, schema), given[TARGET].to_pylist()
     if task.is_classification:
-        y = np.array([task.classes.index(label) for label in labels], dtype=np.int64)
-    else:
-        y = np.array(labels, dtype=np.float64)
-    order = row_order(table, task)
-    return Problem(
-        task=task,
-        schema=schema,
-        X=frame(table, schema),
-        y=y,
-        folds=folds(y, task=task, order=order, seed=seed),
-    )
+        return X, np.array([task.classes.index(label) for label in labels], dtype=np.int64)
+    return X, np.array(labels, dtype=np.float64)

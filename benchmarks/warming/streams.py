@@ -14,7 +14,10 @@ FLIGHTS_A_MONTH = 4_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """``shares`` are where its snapshots end, as parts of the rows; runs on the first are the past of those after it."""
+    """``shares`` are where its snapshots end, as parts of the rows; runs on the first are the past of those after it.
+
+    The rows from the last share on are in no snapshot: they follow the last one.
+    """
 
     name: str
     kind: str
@@ -26,6 +29,13 @@ class Stream:
         """The rows up to then, oldest first."""
         rows = self.load()
         return rows.iloc[: round(len(rows) * self.shares[at])].reset_index(drop=True)
+
+    def following(self, at: int) -> pd.DataFrame:
+        """The rows that come next after the snapshot: those of the one after it that are new, or what is left."""
+        rows = self.load()
+        ends = (*self.shares[at : at + 2], 1.0)[:2]
+        begin, end = (round(len(rows) * share) for share in ends)
+        return rows.iloc[begin:end].reset_index(drop=True)
 
 
 def _flights() -> pd.DataFrame:
@@ -65,7 +75,7 @@ _ALL = (
         load=_flights,
         shares=tuple(month / 12 for month in (2, 3, 4, 5, 6)),
     ),
-    Stream(name="hotels", kind="regression", metric="rmse", load=_hotels, shares=(0.4, 0.6, 0.8, 1.0)),
-    Stream(name="wages", kind="regression", metric="rmse", load=_wages, shares=(0.4, 0.6, 0.8, 1.0)),
+    Stream(name="hotels", kind="regression", metric="rmse", load=_hotels, shares=(0.3, 0.5, 0.7, 0.9)),
+    Stream(name="wages", kind="regression", metric="rmse", load=_wages, shares=(0.3, 0.5, 0.7, 0.9)),
 )
 STREAMS: Mapping[str, Stream] = {one.name: one for one in _ALL}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from automl.engines.choosing import BlendRule, Limits
 from automl.engines.contract import problems
 from automl.engines.evaluation import Prepared, prepare
 from automl.engines.plain import plain
-from automl.engines.pool import Pool
+from automl.engines.pool import HELD, Pool
 from automl.engines.race import _raced
 from automl.engines.trials import Tried
 from automl.engines.turns import FairTurns
@@ -110,3 +111,25 @@ def test_where_nothing_can_be_trained_on_all_rows_the_best_that_was_offered_stay
 def test_where_nothing_was_offered_either_the_search_failed(prepared: Prepared) -> None:
     with pytest.raises(SearchFailed):
         _raced(Finish(candidate=None, report={"used": False}), {}, pool_of(prepared, []))
+
+
+def test_a_better_blend_puts_off_the_end_that_a_search_without_progress_has(prepared: Prepared) -> None:
+    pool = pool_of(prepared, [])
+    pool.improved_at = 0.0
+    assert pool.take(offered(prepared, "blend", 1.0))
+    assert pool.improved_at > 0.0
+
+
+def test_only_the_best_trials_keep_their_models_and_of_each_kind_the_best(prepared: Prepared) -> None:
+    pool = pool_of(prepared, [])
+    pool.keeping = True
+    fitted = (prepared.folds[0], None)
+    for at in range(HELD + 3):
+        pool.hear(replace(tried(prepared, "same", 1.0 + at), fitted=fitted))
+    pool.hear(replace(tried(prepared, "other", 99.0), fitted=fitted))
+    held = [one.estimator for one in pool.kept if one.fitted is not None]
+    assert len(pool.kept) == HELD + 4
+    assert len(held) == HELD
+    assert "other" in held
+    pool.let_go()
+    assert all(one.fitted is None for one in pool.kept)
