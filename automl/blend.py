@@ -121,6 +121,32 @@ def given(
     return Choice(weights=weights, score=pick.score(weights, list(folds)), gain=float(np.mean(finite)))
 
 
+def by_use(
+    models: Sequence[Answers],
+    truths: Sequence[Truth],
+    measure: Metric,
+    *,
+    rounds: int = 40,
+    expired: Callable[[], bool] = lambda: False,
+) -> list[int]:
+    """The models that a blend of any number of them takes within so many rounds, in the order in which it first does.
+
+    >>> from automl.metrics import metric
+    >>> y = np.arange(8.0); halves = lambda a: (a[:4], a[4:])
+    >>> by_use([halves(y + 9), halves(y - 1), halves(y + 2)], [Truth(y=part) for part in halves(y)], metric("rmse"))
+    [1, 2]
+    """
+    pick, folds = _Picker(models, truths, measure), range(len(truths))
+    counts: dict[int, int] = {}
+    for _ in range(rounds):
+        losses = pick.adding(counts, folds)
+        at = int(np.argmin(losses))
+        if not math.isfinite(losses[at]) or expired():
+            break
+        counts[at] = counts.get(at, 0) + 1
+    return list(counts)
+
+
 class _Picker:
     def __init__(
         self,
@@ -148,7 +174,7 @@ class _Picker:
         self._known: dict[tuple[int, tuple[tuple[int, int], ...]], npt.NDArray[np.float64]] = {}
 
     def single(self, folds: Sequence[int]) -> int:
-        return int(np.argmin(self._adding({}, folds)))
+        return int(np.argmin(self.adding({}, folds)))
 
     def score(self, weights: dict[int, float], folds: Sequence[int]) -> float:
         scores = []
@@ -161,12 +187,12 @@ class _Picker:
 
     def weights(self, folds: Sequence[int]) -> dict[int, float]:
         """Greedily, and as they were when they were best."""
-        losses = self._adding({}, folds)
+        losses = self.adding({}, folds)
         first = int(np.argmin(losses))
         counts = {first: 1}
         best, kept = float(losses[first]), dict(counts)
         for step in range(2, self._rounds + 1):
-            losses = np.where(self._affordable(counts), self._adding(counts, folds), math.inf)
+            losses = np.where(self._affordable(counts), self.adding(counts, folds), math.inf)
             at = int(np.argmin(losses))
             if not math.isfinite(losses[at]) or self._expired():
                 break
@@ -178,7 +204,7 @@ class _Picker:
         whole = sum(kept.values())
         return {at: count / whole for at, count in sorted(kept.items())}
 
-    def _adding(self, counts: dict[int, int], folds: Sequence[int]) -> npt.NDArray[np.float64]:
+    def adding(self, counts: dict[int, int], folds: Sequence[int]) -> npt.NDArray[np.float64]:
         """For each model the mean loss with one more of it; infinite where no fold has a value. Selections that leave
         out another fold go the same way for long: what one of them measured on a fold is not measured again for the next.
         """

@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 
 from registry.records import Model, Project
 from registry.store import Registry
+from service.beside import Beside
 from service.children import End, Limits, run_child
 from service.clock import Clock
 from service.metrics import Metrics
 from service.policy import Attributions, Policy
-from service.rests import BESIDE
 from service.sealed import seal
 from service.settings import Settings
 from service.stages.names import CHAMPION_FILE
@@ -48,13 +48,13 @@ class AttributionWatch:
         self._clock = clock
         self._metrics = metrics
         self._failed: dict[int, tuple[int, datetime]] = {}
-        self._thread: threading.Thread | None = None
+        self._beside = Beside()
         self._stopping = threading.Event()
 
     def look_at(self, project: Project, policy: Policy) -> None:
         """Start a look when a new window of prediction rows is full. Returns at once."""
         rule = policy.attributions
-        busy = self._thread is not None and self._thread.is_alive()
+        busy = self._beside.busy
         if rule is None or project.champion is None or busy or self._stopping.is_set():
             return
         if self._failed_lately(project, rule):
@@ -73,24 +73,23 @@ class AttributionWatch:
             return
 
         def work() -> None:
-            BESIDE.begin()
             try:
                 if not self._report(project, rule, predictions) and not self._stopping.is_set():
                     self._note_failure(project)
             except Exception:
                 self._note_failure(project)
-                logger.exception("the look at the attributions of %s failed", project.name)
+                raise
             finally:
                 self._registry.leases.release(lease)
 
-        self._thread = threading.Thread(target=work, name=f"attribution-{project.id}", daemon=True)
-        self._thread.start()
+        self._beside.begin(
+            f"attribution-{project.id}", work, failed=f"the look at the attributions of {project.name} failed"
+        )
 
     def stop(self) -> None:
         """Let go of a look that is under way: the next server looks again."""
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout=15)
+        self._beside.join()
 
     def _failed_lately(self, project: Project, rule: Attributions) -> bool:
         version, at = self._failed.get(project.id, (None, None))

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 
 from registry.records import Model, Project
 from registry.store import Registry
+from service.beside import Beside
 from service.children import End, Limits, run_child
 from service.clock import Clock
 from service.metrics import Metrics
 from service.policy import FeatureDrift, Policy
-from service.rests import BESIDE
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -47,13 +47,13 @@ class DriftWatch:
         self._clock = clock
         self._metrics = metrics
         self._on_report = on_report
-        self._thread: threading.Thread | None = None
+        self._beside = Beside()
         self._stopping = threading.Event()
 
     def look_at(self, project: Project, policy: Policy) -> None:
         """Start a report when a new window of prediction rows is full. Returns at once."""
         rule = policy.triggers.drift
-        busy = self._thread is not None and self._thread.is_alive()
+        busy = self._beside.busy
         if rule is None or project.champion is None or busy or self._stopping.is_set():
             return
         latest = self._registry.drift.latest(project.id)
@@ -70,21 +70,16 @@ class DriftWatch:
             return
 
         def work() -> None:
-            BESIDE.begin()
             try:
                 self._report(project, rule, predictions)
-            except Exception:
-                logger.exception("the drift report of %s failed", project.name)
             finally:
                 self._registry.leases.release(lease)
 
-        self._thread = threading.Thread(target=work, name=f"drift-{project.id}", daemon=True)
-        self._thread.start()
+        self._beside.begin(f"drift-{project.id}", work, failed=f"the drift report of {project.name} failed")
 
     def stop(self) -> None:
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout=15)
+        self._beside.join()
 
     def _report(self, project: Project, rule: FeatureDrift, predictions: int) -> None:
         assert project.champion is not None

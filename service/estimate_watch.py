@@ -4,8 +4,6 @@ are other answers than those it was judged by. The twin of :mod:`service.quality
 from __future__ import annotations
 
 import json
-import logging
-import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,14 +19,12 @@ from automl.prediction_drift import prediction_drift
 from automl.task import Task
 from registry.records import Project
 from registry.store import Registry
+from service.beside import Beside
 from service.clock import Clock
 from service.deployment import Deployment
 from service.metrics import Metrics
 from service.performance import answers, unit_of_drop
 from service.policy import EstimatedDecay, Policy, PredictionDrift
-from service.rests import BESIDE
-
-logger = logging.getLogger(__name__)
 
 ESTIMATED, MOVED = "estimated", "prediction_drift"
 
@@ -54,14 +50,14 @@ class EstimateWatch:
         self._metrics = metrics
         self._served = served
         self._on_report = on_report
-        self._thread: threading.Thread | None = None
+        self._beside = Beside()
         self._looked: dict[tuple[int, int], tuple[int, datetime]] = {}
 
     def look_at(self, project: Project, policy: Policy) -> None:
         """Start a look when half a window (at least ``min_rows``) of answers has come since the last one, and no
         sooner than the policy's pause. Returns at once."""
         rules = _rules(policy)
-        busy = self._thread is not None and self._thread.is_alive()
+        busy = self._beside.busy
         if not rules or project.champion is None or busy:
             return
         predictions = self._registry.datasets.facts(project.id).predictions
@@ -75,19 +71,11 @@ class EstimateWatch:
             return
         self._looked[key] = (predictions, now)
 
-        def work() -> None:
-            BESIDE.begin()
-            try:
-                self.report(project, policy)
-            except Exception:
-                logger.exception("the look at the newest answers of %s failed", project.name)
-
-        self._thread = threading.Thread(target=work, name=f"estimate-{project.id}", daemon=True)
-        self._thread.start()
+        failed = f"the look at the newest answers of {project.name} failed"
+        self._beside.begin(f"estimate-{project.id}", lambda: self.report(project, policy), failed=failed)
 
     def stop(self) -> None:
-        if self._thread is not None:
-            self._thread.join(timeout=15)
+        self._beside.join()
 
     def report(self, project: Project, policy: Policy) -> None:
         """Keep what the newest answers of the champion say; nothing where there are too few, or the model brought

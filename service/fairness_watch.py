@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from automl.task import Task
 from registry.records import Project
 from registry.store import Registry
+from service.beside import Beside
 from service.clock import Clock
 from service.fairness_reports import newest
 from service.policy import Policy
-from service.rests import BESIDE
 from service.trust_fairness import Fairness
-
-logger = logging.getLogger(__name__)
 
 _PAUSE = timedelta(seconds=10)
 _LEASE_SECONDS = 300.0
@@ -32,14 +28,14 @@ class FairnessWatch:
         self._node = node
         self._clock = clock
         self._on_report = on_report
-        self._thread: threading.Thread | None = None
+        self._beside = Beside()
         self._looked: dict[int, tuple[int, int, datetime]] = {}
 
     def look_at(self, project: Project, policy: Policy) -> None:
         """Start a look when a quarter of a window (at least ``min_rows``) of truths has come since the last one, and not
         more often than every ten seconds. Returns at once."""
         rule = policy.gates.trust.fairness
-        busy = self._thread is not None and self._thread.is_alive()
+        busy = self._beside.busy
         if rule is None or project.champion is None or busy or not _audits(project, rule):
             return
         truths, now = self._registry.datasets.facts(project.id).truths, self._clock()
@@ -48,19 +44,11 @@ class FairnessWatch:
             return
         self._looked[project.id] = (project.epoch, truths, now)
 
-        def work() -> None:
-            BESIDE.begin()
-            try:
-                self.look(project, rule, truths)
-            except Exception:
-                logger.exception("the look at the groups of %s failed", project.name)
-
-        self._thread = threading.Thread(target=work, name=f"fairness-{project.id}", daemon=True)
-        self._thread.start()
+        failed = f"the look at the groups of {project.name} failed"
+        self._beside.begin(f"fairness-{project.id}", lambda: self.look(project, rule, truths), failed=failed)
 
     def stop(self) -> None:
-        if self._thread is not None:
-            self._thread.join(timeout=15)
+        self._beside.join()
 
     def look(self, project: Project, rule: Fairness, truths: int) -> bool:
         """Look now, unless too little has come since the last look or another process is at it; whether it was done."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -13,13 +11,11 @@ from automl.schema import Schema
 from automl.task import Task
 from registry.records import LossMonitorRecord, Project
 from registry.store import Registry
+from service.beside import Beside
 from service.clock import Clock
 from service.performance import answers_and_truths
 from service.policy import LossRule, Policy
 from service.quality_windows import keep_windows
-from service.rests import BESIDE
-
-logger = logging.getLogger(__name__)
 
 MOST_ROWS = 50_000
 """Of more truths at once (an import of labels), the newest answers are taken."""
@@ -38,13 +34,13 @@ class LossWatch:
         self._registry = registry
         self._clock = clock
         self._on_report = on_report
-        self._thread: threading.Thread | None = None
+        self._beside = Beside()
         self._looked: dict[int, tuple[int, int, datetime]] = {}
 
     def look_at(self, project: Project, policy: Policy) -> None:
         """Take in what came since the last look, in a thread, at most every ten seconds. Returns at once."""
         rule = None if policy.triggers.decay is None else policy.triggers.decay.loss
-        busy = self._thread is not None and self._thread.is_alive()
+        busy = self._beside.busy
         if project.champion is None or busy:
             return
         truths, now = self._registry.datasets.facts(project.id).truths, self._clock()
@@ -54,20 +50,16 @@ class LossWatch:
         self._looked[project.id] = (project.epoch, truths, now)
 
         def work() -> None:
-            BESIDE.begin()
-            try:
-                if rule is not None:
-                    self.take_in(project, rule)
-                keep_windows(self._registry, project, self._clock())
-            except Exception:
-                logger.exception("the losses of %s could not be followed", project.name)
+            if rule is not None:
+                self.take_in(project, rule)
+            keep_windows(self._registry, project, self._clock())
 
-        self._thread = threading.Thread(target=work, name=f"loss-{project.id}", daemon=True)
-        self._thread.start()
+        self._beside.begin(
+            f"loss-{project.id}", work, failed=f"the losses of {project.name} could not be followed"
+        )
 
     def stop(self) -> None:
-        if self._thread is not None:
-            self._thread.join(timeout=15)
+        self._beside.join()
 
     def take_in(self, project: Project, rule: LossRule) -> Change | None:
         """Take in all truths that the monitor has not seen; the change they brought, if any."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -14,14 +12,12 @@ from automl.schema import Schema
 from automl.task import Task
 from registry.records import Project
 from registry.store import Registry
+from service.beside import Beside
 from service.clock import Clock
 from service.loss_watch import LossWatch
 from service.metrics import Metrics
 from service.performance import answers_and_truths, unit_of_drop
 from service.policy import Decay, Policy
-from service.rests import BESIDE
-
-logger = logging.getLogger(__name__)
 
 _PAUSE = timedelta(seconds=30)
 
@@ -40,7 +36,7 @@ class QualityWatch:
         self._clock = clock
         self._metrics = metrics
         self._on_report = on_report
-        self._thread: threading.Thread | None = None
+        self._beside = Beside()
         self._looked: dict[tuple[int, int], tuple[int, datetime]] = {}
         self._losses = LossWatch(registry, clock=clock, on_report=on_report)
 
@@ -49,7 +45,7 @@ class QualityWatch:
         not more often than twice a minute; every new truth goes to the loss watch. Returns at once."""
         self._losses.look_at(project, policy)
         rule = policy.triggers.decay
-        busy = self._thread is not None and self._thread.is_alive()
+        busy = self._beside.busy
         if rule is None or project.champion is None or busy:
             return
         truths = self._registry.datasets.facts(project.id).truths
@@ -59,20 +55,12 @@ class QualityWatch:
             return
         self._looked[key] = (truths, now)
 
-        def work() -> None:
-            BESIDE.begin()
-            try:
-                self._report(project, rule)
-            except Exception:
-                logger.exception("the look at the live quality of %s failed", project.name)
-
-        self._thread = threading.Thread(target=work, name=f"quality-{project.id}", daemon=True)
-        self._thread.start()
+        failed = f"the look at the live quality of {project.name} failed"
+        self._beside.begin(f"quality-{project.id}", lambda: self._report(project, rule), failed=failed)
 
     def stop(self) -> None:
         self._losses.stop()
-        if self._thread is not None:
-            self._thread.join(timeout=15)
+        self._beside.join()
 
     def _report(self, project: Project, rule: Decay) -> None:
         assert project.champion is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,6 +13,7 @@ from service.policy import Policy
 
 _PAST_MODELS = 6
 _MOST_STARTS = 24
+_PLACES_A_RECIPE, _PLACES_A_SECOND = 3.0, 4.0
 
 
 def specification(
@@ -72,24 +72,33 @@ def recipes(champion: Model | None, models: Sequence[Model]) -> list[list[Mappin
 def past_starts(recipes: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """What past models were made of, the likeliest model first, as starts.
 
-    All parts of the first model come first, so that its blend can stand soon. Of the others the first of each kind come
-    before the second of any: time may do for a few, and models that differ blend best. Within a kind the likelier
-    model comes first, of one model the weightier part; what was part of no model (weight 0) comes last, the quick first.
+    All parts of the first model come first, so that its blend can stand soon. The others follow by their place in
+    their recipe, which begins with what is of most use in a blend; those of later recipes, and what is slow to train,
+    come some places later.
     """
     known: list[dict[str, Any]] = []
-    order: list[tuple[int, float, int]] = []
-    of_kind: Counter[str] = Counter()
+    seen: list[object] = []
+    order: list[tuple[float, int]] = []
     for at, recipe in enumerate(recipes):
-        for one in sorted(recipe, key=lambda part: -part["weight"]):
+        for place, one in enumerate(sorted(recipe, key=lambda part: -part["weight"])):
             start = {name: one[name] for name in ("engine", "estimator", "config", "model")}
-            if start in [{name: each[name] for name in start} for each in known]:
+            if (what := _without_rounds(start)) in seen:
                 continue
+            seen.append(what)
             leads = not at and one["weight"] > 0
             known.append({**start, "share": one["weight"] if leads else 0.0})
-            slow = 0.0 if one["weight"] > 0 else 1e-3 + one.get("seconds", 0.0)
-            order.append((-1 if leads else of_kind[one["estimator"]], slow, len(order)))
-            of_kind[one["estimator"]] += 1
-    return [known[at] for _, _, at in sorted(order)[:_MOST_STARTS]]
+            later = _PLACES_A_RECIPE * at + _PLACES_A_SECOND * one.get("seconds", 0.0)
+            order.append((-1.0 if leads else place + later, len(order)))
+    return [known[at] for _, at in sorted(order)[:_MOST_STARTS]]
+
+
+def _without_rounds(start: Mapping[str, Any]) -> object:
+    """What tells a model apart: rounds of boosting are found anew, so models that differ in those only are one."""
+    model = start["model"]
+    if model is None or not str(model.get("class", "")).startswith(("lightgbm.", "xgboost.")):
+        return model or (start["engine"], dict(start["config"]))
+    params = {name: value for name, value in model["params"].items() if name != "n_estimators"}
+    return model["class"], params
 
 
 def _recipe(model: Model) -> list[Mapping[str, Any]]:

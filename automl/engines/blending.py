@@ -13,9 +13,8 @@ from sklearn.pipeline import Pipeline
 
 from automl.calibration import chosen
 from automl.candidate import Candidate
-from automl.engines.allowance import Allowance
 from automl.engines.blended import BlendClassifier, BlendRegressor
-from automl.engines.choosing import BlendRule, Chosen, Limits, best_choice
+from automl.engines.choosing import BlendRule, Chosen, Limits, best_choice, by_use_in_blends
 from automl.engines.evaluation import Prepared
 from automl.engines.plain import plain, requirements
 from automl.engines.protocol import Start
@@ -26,8 +25,8 @@ from automl.metrics import metric
 ENGINE = "blend"
 IN_CONFIG = ("engine", "estimator", "config", "weight")
 """What a blend's configuration says of each member."""
-_KINDS, _OTHERS = 5, 3
-"""Of each as many reserves at most."""
+_PARTS, _KINDS = 24, 5
+"""A recipe's parts at most, and the reserves of kinds that are in none of the parts before them."""
 
 Refit = Callable[[Tried, float], Any]
 
@@ -65,19 +64,17 @@ def finish(
                 return Finish(candidate=made, report={**report, "calibration": _way(made)})
             reason = "its members could not be trained on all rows in time"
             report = {**report, "used": False, "reason": reason}
-    return Finish(candidate=_single(kept, prepared, refit, limits.allowance), report=report)
+    return Finish(candidate=_single(kept, prepared, refit, limits), report=report)
 
 
-def _single(
-    kept: Sequence[Tried], prepared: Prepared, refit: Refit, allowance: Allowance
-) -> Candidate | None:
+def _single(kept: Sequence[Tried], prepared: Prepared, refit: Refit, limits: Limits) -> Candidate | None:
     for at, tried in enumerate(kept):
-        limit = allowance.refit_limit()
+        limit = limits.allowance.refit_limit()
         if at and tried.refit_seconds > limit:
             continue
         try:
             model = refit(tried, limit)
-            recipe = [ingredient(tried, 1.0, model), *reserves(kept, [tried], [model])]
+            recipe = [ingredient(tried, 1.0, model), *reserves(kept, [tried], prepared, limits)]
             return _candidate(
                 tried.engine, tried.estimator, tried.config, tried.score, model, prepared, recipe
             )
@@ -125,7 +122,7 @@ def _blend(
     estimator = " + ".join(dict.fromkeys(tried.estimator for tried, _, _ in made))
     parts = [ingredient(tried, share, model) for tried, share, model in made]
     config = {"members": [{name: one[name] for name in IN_CONFIG} for one in parts]}
-    recipe = [*parts, *reserves(kept, [tried for tried, _, _ in made], members)]
+    recipe = [*parts, *reserves(kept, [tried for tried, _, _ in made], prepared, limits)]
     return _candidate(ENGINE, estimator, config, choice.score, model, prepared, recipe)
 
 
@@ -153,23 +150,29 @@ def _way(candidate: Candidate) -> str | None:
     return None if calibration is None else str(calibration["way"])
 
 
-def reserves(kept: Sequence[Tried], members: Sequence[Tried], models: Sequence[Any]) -> list[dict[str, Any]]:
-    """What a later search may begin with besides the members, as parts of no weight: the best trial of each kind of model
-    that is no member (``models`` are the members as they were trained), then the best of the others."""
-    had = {kind(one) for model in models if (one := described(model)) is not None}
-    inside = set(map(id, members))
-    rest = [tried for tried in kept if tried.likeness is not None and id(tried) not in inside]
-    kinds: list[Tried] = []
-    others: list[Tried] = []
-    for tried in rest:
+def reserves(
+    kept: Sequence[Tried], members: Sequence[Tried], prepared: Prepared, limits: Limits
+) -> list[dict[str, Any]]:
+    """What a later search may begin with besides the members, as parts of no weight: what a blend of any number would
+    take next, and among them the best of some kinds of model that would be missing."""
+    inside = set(map(_which, members))
+    said = [tried for tried in kept if tried.likeness is not None and _which(tried) not in inside]
+    ranked = by_use_in_blends(said, prepared, limits)
+    room = _PARTS - len(members)
+    first, last = ranked[: room - _KINDS], ranked[room - _KINDS :]
+    had = {kind(tried.likeness) for tried in (*members, *first) if tried.likeness is not None}
+    for tried in said:
         assert tried.likeness is not None
-        what = kind(tried.likeness)
-        (others if what in had else kinds).append(tried)
-        had.add(what)
-    return [
-        {**ingredient(tried, 0.0, None), "model": tried.likeness}
-        for tried in (*kinds[:_KINDS], *others[:_OTHERS])
-    ]
+        if kind(tried.likeness) not in had and len(first) < room:
+            had.add(kind(tried.likeness))
+            first.append(tried)
+    chosen = set(map(_which, first))
+    more = [tried for tried in last if _which(tried) not in chosen][: room - len(first)]
+    return [{**ingredient(tried, 0.0, None), "model": tried.likeness} for tried in (*first, *more)]
+
+
+def _which(tried: Tried) -> tuple[str, str, float]:
+    return tried.engine, tried.estimator, tried.score
 
 
 def ingredient(tried: Tried, share: float, model: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.blend import Answers, Choice, Truth, given, select
+from automl.blend import Answers, Choice, Truth, by_use, given, select
 from automl.engines.allowance import Allowance
 from automl.engines.evaluation import Prepared
 from automl.engines.protocol import Start
@@ -19,7 +19,8 @@ from automl.engines.trials import Tried
 
 _CANDIDATES = 24
 _ROWS = 20_000
-_SELECTING = 0.06
+_FEW_ROWS = 4_000
+_SELECTING, _RANKING = 0.06, 0.02
 _IN_NEED = 0.1
 """Share of the budget by which training a blend that stands may overrun."""
 _BLOCKS = 4
@@ -175,17 +176,35 @@ def _varied(pool: Sequence[Tried]) -> list[Tried]:
     return [*first.values(), *(tried for tried in pool if id(tried) not in spared)]
 
 
+def by_use_in_blends(kept: Sequence[Tried], prepared: Prepared, limits: Limits) -> list[Tried]:
+    """What a blend of any number would be made of, in the order in which it takes them; then the others, as they came."""
+    pool = _varied([tried for tried in kept if tried.answers])[:_CANDIDATES]
+    if len(pool) < 2:
+        return list(kept)
+    rows, truths = _rows(prepared, limits.seed, most=_FEW_ROWS)
+    until = time.perf_counter() + _RANKING * limits.allowance.budget_seconds
+    order = by_use(
+        [_parts(tried.answers, rows) for tried in pool],
+        truths,
+        prepared.metric,
+        expired=lambda: time.perf_counter() > until,
+    )
+    first = [pool[at] for at in order]
+    taken = set(map(id, first))
+    return [*first, *(tried for tried in kept if id(tried) not in taken)]
+
+
 Where = tuple[tuple[int, npt.NDArray[np.intp]], ...]
 
 
-def _rows(prepared: Prepared, seed: int) -> tuple[Where, list[Truth]]:
+def _rows(prepared: Prepared, seed: int, *, most: int = _ROWS) -> tuple[Where, list[Truth]]:
     """The validation rows to select by, a sample where they are many; few folds are cut into blocks."""
     rng = np.random.default_rng(seed)
     whole = sum(len(fold.y) for fold in prepared.folds)
     blocks = math.ceil(_BLOCKS / len(prepared.folds))
     where: list[tuple[int, npt.NDArray[np.intp]]] = []
     for at, fold in enumerate(prepared.folds):
-        share = min(1.0, _ROWS / whole)
+        share = min(1.0, most / whole)
         rows = np.sort(rng.permutation(len(fold.y))[: max(1, round(share * len(fold.y)))])
         parts = np.array_split(rows, blocks)
         where.extend((at, np.asarray(part, dtype=np.intp)) for part in parts if len(part))

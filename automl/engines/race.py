@@ -137,43 +137,62 @@ def _run(
     seed: int,
     starts: Sequence[Start],
 ) -> tuple[dict[str, _Runner], Chosen | None]:
-    heard = threading.Lock()
-    broken: list[BaseException] = []
-
-    def tell(trial: Trial) -> None:
-        with heard:
-            if broken:
-                raise SearchOver("the search was ended")
-            try:
-                report(trial)
-            except BaseException as error:
-                broken.append(error)
-                raise SearchOver("the search was ended") from error
-
+    telling = _Telling(report)
     kept_back = _FOR_THE_END * allowance.budget_seconds if rule.blend is not None else 0.0
     trying = _Trying(allowance=allowance, pool=pool, kept_back=kept_back)
     most = _FOR_A_BLEND_THAT_STANDS * allowance.budget_seconds
     limits = Limits(allowance=trying, at_once=rule.at_once, seed=seed, training=most)
     standing = None
     if rule.blend is not None:
-        standing = Standing(pool, prepared, rule.blend, limits, starts=starts)
         pool.keeping = True
-    past = try_the_past(
-        starts, prepared, limits, pool, tell, kinds=ZERO_SHOT in rule.shares, standing=standing
-    )
-    if broken:
-        raise broken[0]
+        standing = Standing(pool, prepared, rule.blend, limits, starts=starts)
+    kinds = ZERO_SHOT in rule.shares
+    past = try_the_past(starts, prepared, limits, pool, telling, kinds=kinds, standing=standing)
+    telling.check()
     if standing is not None:
         if standing.choice is not None:
             trying.keep_back(limits.kept_back(standing.choice) - kept_back)
-        training = allowance.budget_seconds - trying.budget_seconds
-        standing.limits = replace(limits, training=training)
+        # What is found from now on must be trained in what is kept back.
+        standing.limits = replace(limits, training=allowance.budget_seconds - trying.budget_seconds)
     runners = {
-        name: _runner(name, prepared, trying, pool, tell, past)
+        name: _runner(name, prepared, trying, pool, telling, past)
         for name, share in rule.shares.items()
         if share > 0
     }
-    starts = to_begin_with(starts, past)
+    _search_with_all(runners, seed, to_begin_with(starts, past), standing)
+    telling.check()
+    pool.let_go()
+    choice = None if standing is None else standing.choice
+    return runners, None if choice is None else choice.let_go()
+
+
+class _Telling:
+    """Tells one trial after the other; what the listener raises ends the search, and is raised again by ``check``."""
+
+    def __init__(self, report: Callable[[Trial], None]) -> None:
+        self._report = report
+        self._one_by_one = threading.Lock()
+        self._broken: BaseException | None = None
+
+    def __call__(self, trial: Trial) -> None:
+        with self._one_by_one:
+            if self._broken is not None:
+                raise SearchOver("the search was ended")
+            try:
+                self._report(trial)
+            except BaseException as error:
+                self._broken = error
+                raise SearchOver("the search was ended") from error
+
+    def check(self) -> None:
+        if self._broken is not None:
+            raise self._broken
+
+
+def _search_with_all(
+    runners: Mapping[str, _Runner], seed: int, starts: Sequence[Start], standing: Standing | None
+) -> None:
+    """Each engine in a thread of its own, and a look for a better blend now and then."""
     threads = [
         threading.Thread(target=_search, args=(runner, seed, starts), name=runner.name, daemon=True)
         for runner in runners.values()
@@ -185,11 +204,6 @@ def _run(
             thread.join(_LOOKS_EVERY)
             if standing is not None:
                 standing.look(share=_LOOKING)
-    if broken:
-        raise broken[0]
-    pool.let_go()
-    choice = None if standing is None else standing.choice
-    return runners, None if choice is None else choice.let_go()
 
 
 def _runner(

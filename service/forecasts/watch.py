@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
 
 from automl.forecasting.live import USUAL_SPREAD, live_quality
@@ -12,13 +10,11 @@ from automl.task import Task
 from registry.forecasts import ForecastRecord
 from registry.records import Project
 from registry.store import Registry
+from service.beside import Beside
 from service.clock import Clock
 from service.forecasts.actuals import actuals, came_of, scored
 from service.metrics import Metrics
 from service.policy import Decay, Policy
-from service.rests import BESIDE
-
-logger = logging.getLogger(__name__)
 
 MOST_OPEN = 5_000
 """Open forecasts that are looked at, the newest; older ones have outlived their series."""
@@ -39,30 +35,26 @@ class ForecastWatch:
         self._clock = clock
         self._metrics = metrics
         self._on_report = on_report
-        self._thread: threading.Thread | None = None
+        self._beside = Beside()
         self._seen: dict[int, int] = {}
 
     def look_at(self, project: Project, policy: Policy) -> None:
         """Start to score when a dataset version came since the last time. Returns at once."""
-        busy = self._thread is not None and self._thread.is_alive()
+        busy = self._beside.busy
         version = self._registry.datasets.facts(project.id).version
         if busy or not version or self._seen.get(project.id) == version:
             return
 
         def work() -> None:
-            BESIDE.begin()
-            try:
-                self.score(project, policy, version)
-                self._seen[project.id] = version
-            except Exception:
-                logger.exception("the forecasts of %s could not be scored", project.name)
+            self.score(project, policy, version)
+            self._seen[project.id] = version
 
-        self._thread = threading.Thread(target=work, name=f"forecasts-{project.id}", daemon=True)
-        self._thread.start()
+        self._beside.begin(
+            f"forecasts-{project.id}", work, failed=f"the forecasts of {project.name} could not be scored"
+        )
 
     def stop(self) -> None:
-        if self._thread is not None:
-            self._thread.join(timeout=15)
+        self._beside.join()
 
     def score(self, project: Project, policy: Policy, version: int) -> None:
         """Write what a dataset version tells of open forecasts; report on the champion where that is news."""

@@ -96,17 +96,30 @@ def test_a_blend_that_takes_too_long_to_train_is_not_chosen(prepared: Prepared) 
     assert not best_choice(kept, prepared, RULE, limits(training=1.0)).used
 
 
-def test_a_recipe_keeps_the_best_of_other_kinds_first_and_says_that_they_are_no_part(
+def test_a_recipe_keeps_what_a_larger_blend_would_take_next_and_says_that_it_is_no_part(
     prepared: Prepared,
 ) -> None:
-    ridge, near = described(Ridge()), described(KNeighborsRegressor())
+    ridge = described(Ridge())
     kept = [
-        replace(tried(prepared, name, 1.0), likeness=likeness)
-        for name, likeness in (("best", ridge), ("again", ridge), ("near", near), ("unsaid", None))
+        replace(tried(prepared, name, off), likeness=None if name == "unsaid" else ridge)
+        for name, off in (("best", 1.0), ("again", 1.1), ("unsaid", 1.2), ("other way", -1.5))
     ]
-    found = reserves(kept, kept[:1], [Ridge()])
-    assert [(part["estimator"], part["weight"]) for part in found] == [("near", 0.0), ("again", 0.0)]
-    assert found[0]["model"] == near
+    found = reserves(kept, kept[:1], prepared, limits())
+    assert [part["estimator"] for part in found] == ["again", "other way"]
+    opposite = reserves(kept, kept[1:2], prepared, limits())
+    assert [part["estimator"] for part in opposite] == ["best", "other way"]
+    assert {part["weight"] for part in (*found, *opposite)} == {0.0}
+    assert found[0]["model"] == ridge
+
+
+def test_a_recipe_has_room_for_kinds_of_model_that_no_blend_would_take(prepared: Prepared) -> None:
+    ridge, near = described(Ridge()), described(KNeighborsRegressor())
+    many = [replace(tried(prepared, f"ridge {at}", 1.0 + at / 100), likeness=ridge) for at in range(40)]
+    kept = [*many, replace(tried(prepared, "near", 50.0), likeness=near)]
+    found = reserves(kept, kept[:2], prepared, limits())
+    assert len(found) == 22
+    assert "near" in [part["estimator"] for part in found]
+    assert not {"ridge 0", "ridge 1"} & {part["estimator"] for part in found}
 
 
 def test_the_champions_parts_are_tried_first_and_no_model_twice(prepared: Prepared) -> None:

@@ -41,11 +41,11 @@ def test_a_look_that_can_not_be_made_waits_before_the_next(tmp_path: Path) -> No
     begun = []
 
     def look() -> None:
-        before = watch._thread
+        before = watch._beside._thread
         watch.look_at(registry.projects.get("fruit"), POLICY)
-        begun.append(watch._thread is not before)
-        if watch._thread is not None:
-            watch._thread.join(timeout=30)
+        begun.append(watch._beside._thread is not before)
+        if watch._beside._thread is not None:
+            watch._beside._thread.join(timeout=30)
 
     look()
     now[0] += timedelta(minutes=5)

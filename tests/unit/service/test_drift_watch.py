@@ -90,8 +90,7 @@ def report_on(registry: Registry, project: Project) -> DriftRecord:
         on_report=lambda: None,
     )
     watch.look_at(project, Policy.model_validate(project.policy))
-    assert watch._thread is not None
-    watch._thread.join(timeout=120)
+    watch._beside.join(timeout=120)
     latest = registry.drift.latest(project.id)
     assert latest is not None
     return latest

@@ -44,6 +44,37 @@ def test_the_champions_weightiest_part_comes_first_and_nothing_comes_twice() -> 
     assert "weight" not in starts[0]
 
 
+def boosted(rounds: int, leaves: int = 7, weight: float = 0.0, seconds: float = 0.1) -> dict[str, Any]:
+    model = {
+        "class": "lightgbm.sklearn.LGBMRegressor",
+        "params": {"n_estimators": rounds, "num_leaves": leaves},
+    }
+    return {
+        **part("lgbm", weight),
+        "config": {"rounds": rounds, "leaves": leaves},
+        "model": model,
+        "seconds": seconds,
+    }
+
+
+def test_boosting_that_differs_in_its_rounds_alone_is_one_model() -> None:
+    starts = past_starts([[boosted(40, weight=1.0)], [boosted(80), boosted(80, leaves=31)]])
+    assert [start["config"] for start in starts] == [
+        {"rounds": 40, "leaves": 7},
+        {"rounds": 80, "leaves": 31},
+    ]
+
+
+def test_what_is_of_more_use_comes_first_unless_it_is_slow_or_of_another_recipe() -> None:
+    mine = [
+        boosted(1, 1, weight=1.0, seconds=9.0),
+        boosted(1, 2, seconds=3.0),
+        *(boosted(1, at) for at in (3, 4, 5)),
+    ]
+    starts = past_starts([mine, [boosted(1, 6), boosted(1, 7)]])
+    assert [start["config"]["leaves"] for start in starts] == [1, 3, 4, 6, 5, 7, 2]
+
+
 def test_a_model_from_before_recipes_were_kept_is_a_start_for_its_engine(registry: Registry) -> None:
     project = make_project(registry)
     model: Model = promote(registry, project)
