@@ -2,8 +2,8 @@
 
 Caruana et al. 2004, "Ensemble Selection from Libraries of Models": begin with nothing, add again and again the model
 that makes the mean of the answers best, the same one several times where that helps. Answers to rows that
-the model was not trained on are what it selects by; whether the blend really beats the single best is asked on folds
-that took no part in the selection.
+the model was not trained on are what it selects by; how many steps it takes, and whether the blend really beats the single
+best, is asked on folds that took no part in the selection.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from automl.mixing import Mixing
 Answers = Sequence[npt.NDArray[Any]]
 """A model's answers, one array for each fold."""
 
+_PATIENCE = 4
+"""Steps without anything better after which a selection ends."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
@@ -35,8 +38,8 @@ class Truth:
 class Choice:
     """How the models are blended (``weights`` by position, summing to 1), and what that is worth.
 
-    ``gain`` is the mean by which blends beat the best single model on folds that chose neither, in the metric's
-    unit and never by the rows that selected; ``score`` is the blend's on all folds.
+    ``gain`` is the mean by which blends of as many steps beat the best single model on folds that chose neither, in the
+    metric's unit and never by the rows that selected; ``score`` is the blend's on all folds.
     """
 
     weights: dict[int, float]
@@ -82,17 +85,20 @@ def select(
     )
     gains = []
     for held in folds:
-        others = [fold for fold in folds if fold != held]
-        weights, single = pick.weights(others), pick.single(others)
+        steps = pick.steps([fold for fold in folds if fold != held])
         if expired():
             return None
-        gain = measure.gain(pick.score(weights, [held]), pick.score({single: 1.0}, [held]))
-        gains.append(gain)
-    finite = [gain for gain in gains if math.isfinite(gain)]
-    weights = pick.weights(list(folds))
+        scores = [pick.score(_shares(counts), [held]) for counts in steps]
+        scores += [scores[-1]] * (rounds - len(scores))
+        gains.append([measure.gain(score, scores[0]) for score in scores])
+    finite = [gain for gain in gains if np.isfinite(gain).all()]
+    steps = pick.steps(list(folds))
     if expired() or not finite:
         return None
-    return Choice(weights=weights, score=pick.score(weights, list(folds)), gain=float(np.mean(finite)))
+    means = np.mean(finite, axis=0)
+    at = int(np.argmax(means))
+    weights = _shares(steps[min(at, len(steps) - 1)])
+    return Choice(weights=weights, score=pick.score(weights, list(folds)), gain=float(means[at]))
 
 
 def given(
@@ -147,6 +153,11 @@ def by_use(
     return list(counts)
 
 
+def _shares(counts: dict[int, int]) -> dict[int, float]:
+    whole = sum(counts.values())
+    return {at: count / whole for at, count in sorted(counts.items())}
+
+
 class _Picker:
     def __init__(
         self,
@@ -185,24 +196,22 @@ class _Picker:
         nothing = -math.inf if self._measure.greater_is_better else math.inf
         return float(np.mean(finite)) if finite else nothing
 
-    def weights(self, folds: Sequence[int]) -> dict[int, float]:
-        """Greedily, and as they were when they were best."""
+    def steps(self, folds: Sequence[int]) -> list[dict[int, int]]:
+        """How often each model was taken after each step, greedily, from the best one alone to a few beyond the best."""
         losses = self.adding({}, folds)
         first = int(np.argmin(losses))
-        counts = {first: 1}
-        best, kept = float(losses[first]), dict(counts)
+        counts, best, best_at = {first: 1}, float(losses[first]), 1
+        steps = [dict(counts)]
         for step in range(2, self._rounds + 1):
             losses = np.where(self._affordable(counts), self.adding(counts, folds), math.inf)
             at = int(np.argmin(losses))
-            if not math.isfinite(losses[at]) or self._expired():
+            if not math.isfinite(losses[at]) or self._expired() or step > best_at + _PATIENCE:
                 break
             counts[at] = counts.get(at, 0) + 1
+            steps.append(dict(counts))
             if losses[at] < best:
-                best, kept = float(losses[at]), dict(counts)
-            elif step > 2 + sum(kept.values()):
-                break
-        whole = sum(kept.values())
-        return {at: count / whole for at, count in sorted(kept.items())}
+                best, best_at = float(losses[at]), step
+        return steps
 
     def adding(self, counts: dict[int, int], folds: Sequence[int]) -> npt.NDArray[np.float64]:
         """For each model the mean loss with one more of it; infinite where no fold has a value. Selections that leave

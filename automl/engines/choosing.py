@@ -18,7 +18,6 @@ from automl.engines.protocol import Start
 from automl.engines.trials import Tried
 
 _CANDIDATES = 24
-_ROWS = 20_000
 _FEW_ROWS = 4_000
 _SELECTING, _RANKING = 0.06, 0.02
 _IN_NEED = 0.1
@@ -67,7 +66,8 @@ class Chosen:
 class Limits:
     """What choosing and training a blend may take: the search's allowance and the trials that run side by side.
 
-    ``training`` is how long its members may train where that is not all that is left.
+    ``training`` is how long its members may train where that is not all that is left; ``rows`` are those it is chosen by
+    at most.
     """
 
     allowance: Allowance
@@ -75,6 +75,7 @@ class Limits:
     seed: int
     rounds: int = 20
     training: float | None = None
+    rows: int = 20_000
 
     @property
     def seconds_to_train(self) -> float:
@@ -132,7 +133,7 @@ def _choices(
     pool = _varied(pool)[:_CANDIDATES]
     most = np.inf if rule.row_seconds is None else rule.row_seconds
     costs = [max(tried.refit_seconds / max(time_left, 1e-9), tried.row_seconds / most) for tried in pool]
-    rows, truths = _rows(prepared, limits.seed)
+    rows, truths = _rows(prepared, limits.seed, most=limits.rows)
     models: list[Answers] = [_parts(tried.answers, rows) for tried in pool]
     until = time.perf_counter() + max(_SELECTING * limits.allowance.budget_seconds, 1.0)
     choice = select(
@@ -197,7 +198,7 @@ def by_use_in_blends(kept: Sequence[Tried], prepared: Prepared, limits: Limits) 
 Where = tuple[tuple[int, npt.NDArray[np.intp]], ...]
 
 
-def _rows(prepared: Prepared, seed: int, *, most: int = _ROWS) -> tuple[Where, list[Truth]]:
+def _rows(prepared: Prepared, seed: int, *, most: int) -> tuple[Where, list[Truth]]:
     """The validation rows to select by, a sample where they are many; few folds are cut into blocks."""
     rng = np.random.default_rng(seed)
     whole = sum(len(fold.y) for fold in prepared.folds)
