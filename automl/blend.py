@@ -2,8 +2,8 @@
 
 Caruana et al. 2004, "Ensemble Selection from Libraries of Models": begin with nothing, add again and again the model
 that makes the mean of the answers best, the same one several times where that helps. Answers to rows that
-the model was not trained on are what it selects by; how many steps it takes, and whether the blend really beats the single
-best, is asked on folds that took no part in the selection.
+the model was not trained on are what it selects by; whether the blend really beats the single best is asked on folds
+that took no part in the selection.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Truth:
 class Choice:
     """How the models are blended (``weights`` by position, summing to 1), and what that is worth.
 
-    ``gain`` is the mean by which blends of as many steps beat the best single model on folds that chose neither, in the
-    metric's unit and never by the rows that selected; ``score`` is the blend's on all folds.
+    ``gain`` is the mean by which blends beat the best single model on folds that chose neither, in the metric's
+    unit and never by the rows that selected; ``score`` is the blend's on all folds.
     """
 
     weights: dict[int, float]
@@ -59,6 +59,9 @@ def select(
     expired: Callable[[], bool] = lambda: False,
 ) -> Choice | None:
     """The blend, or None where there are fewer than two models or folds, or the time has ``expired``.
+
+    It takes the steps that are best by the rows that choose it; where blends so made gain nothing on the other folds, as
+    many as gain most there.
 
     At most ``members`` different models, whose ``costs`` together stay within what is ``allowed``; the best single
     model is always affordable.
@@ -85,20 +88,22 @@ def select(
     )
     gains = []
     for held in folds:
-        steps = pick.steps([fold for fold in folds if fold != held])
+        path = pick.path([fold for fold in folds if fold != held])
         if expired():
             return None
-        scores = [pick.score(_shares(counts), [held]) for counts in steps]
+        scores = [pick.score(_shares(counts), [held]) for counts in path.steps]
         scores += [scores[-1]] * (rounds - len(scores))
-        gains.append([measure.gain(score, scores[0]) for score in scores])
+        gains.append([measure.gain(score, scores[0]) for score in (scores[path.best], *scores)])
     finite = [gain for gain in gains if np.isfinite(gain).all()]
-    steps = pick.steps(list(folds))
+    path = pick.path(list(folds))
     if expired() or not finite:
         return None
-    means = np.mean(finite, axis=0)
-    at = int(np.argmax(means))
-    weights = _shares(steps[min(at, len(steps) - 1)])
-    return Choice(weights=weights, score=pick.score(weights, list(folds)), gain=float(means[at]))
+    gain, *by_steps = np.mean(finite, axis=0)
+    counts = path.steps[path.best]
+    if not gain > 0.0:
+        gain, counts = max(by_steps), path.steps[min(int(np.argmax(by_steps)), len(path.steps) - 1)]
+    weights = _shares(counts)
+    return Choice(weights=weights, score=pick.score(weights, list(folds)), gain=float(gain))
 
 
 def given(
@@ -158,6 +163,14 @@ def _shares(counts: dict[int, int]) -> dict[int, float]:
     return {at: count / whole for at, count in sorted(counts.items())}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Path:
+    """How often each model was taken after each step, and the place of the best step."""
+
+    steps: Sequence[dict[int, int]]
+    best: int
+
+
 class _Picker:
     def __init__(
         self,
@@ -196,8 +209,8 @@ class _Picker:
         nothing = -math.inf if self._measure.greater_is_better else math.inf
         return float(np.mean(finite)) if finite else nothing
 
-    def steps(self, folds: Sequence[int]) -> list[dict[int, int]]:
-        """How often each model was taken after each step, greedily, from the best one alone to a few beyond the best."""
+    def path(self, folds: Sequence[int]) -> _Path:
+        """Greedily, from the best model alone to a few steps beyond the best."""
         losses = self.adding({}, folds)
         first = int(np.argmin(losses))
         counts, best, best_at = {first: 1}, float(losses[first]), 1
@@ -211,7 +224,7 @@ class _Picker:
             steps.append(dict(counts))
             if losses[at] < best:
                 best, best_at = float(losses[at]), step
-        return steps
+        return _Path(steps=steps, best=best_at - 1)
 
     def adding(self, counts: dict[int, int], folds: Sequence[int]) -> npt.NDArray[np.float64]:
         """For each model the mean loss with one more of it; infinite where no fold has a value. Selections that leave

@@ -18,7 +18,7 @@ from automl.engines.protocol import Start
 from automl.engines.trials import Tried
 
 _CANDIDATES = 24
-_FEW_ROWS = 4_000
+_ROWS, _FEW_ROWS = 20_000, 4_000
 _SELECTING, _RANKING = 0.06, 0.02
 _IN_NEED = 0.1
 """Share of the budget by which training a blend that stands may overrun."""
@@ -66,8 +66,7 @@ class Chosen:
 class Limits:
     """What choosing and training a blend may take: the search's allowance and the trials that run side by side.
 
-    ``training`` is how long its members may train where that is not all that is left; ``rows`` are those it is chosen by
-    at most.
+    ``training`` is how long its members may train where that is not all that is left.
     """
 
     allowance: Allowance
@@ -75,7 +74,6 @@ class Limits:
     seed: int
     rounds: int = 20
     training: float | None = None
-    rows: int = 20_000
 
     @property
     def seconds_to_train(self) -> float:
@@ -133,7 +131,7 @@ def _choices(
     pool = _varied(pool)[:_CANDIDATES]
     most = np.inf if rule.row_seconds is None else rule.row_seconds
     costs = [max(tried.refit_seconds / max(time_left, 1e-9), tried.row_seconds / most) for tried in pool]
-    rows, truths = _rows(prepared, limits.seed, most=limits.rows)
+    rows, truths = _rows(prepared, limits.seed, most=_ROWS)
     models: list[Answers] = [_parts(tried.answers, rows) for tried in pool]
     until = time.perf_counter() + max(_SELECTING * limits.allowance.budget_seconds, 1.0)
     choice = select(

@@ -35,8 +35,6 @@ _FOR_A_BLEND_THAT_STANDS = 0.3
 _LOOKING = 0.1
 """Looking for a better blend takes at most so much of the time while the engines search."""
 _LOOKS_EVERY = 0.2
-_LOOKED_AT = 6_000
-"""Rows by which it is chosen; its score is told by all, as at the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +141,7 @@ def _run(
     kept_back = _FOR_THE_END * allowance.budget_seconds if rule.blend is not None else 0.0
     trying = _Trying(allowance=allowance, pool=pool, kept_back=kept_back)
     most = _FOR_A_BLEND_THAT_STANDS * allowance.budget_seconds
-    limits = Limits(allowance=trying, at_once=rule.at_once, seed=seed, training=most, rows=_LOOKED_AT)
+    limits = Limits(allowance=trying, at_once=rule.at_once, seed=seed, training=most)
     standing = None
     if rule.blend is not None:
         pool.keeping = True
