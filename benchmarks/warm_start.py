@@ -2,11 +2,13 @@
 
     python benchmarks/warm_start.py [--quick] [--only STREAM ...] [--snapshots N] [--budget SECONDS] [--work FOLDER]
 
-Each stream's first snapshot is searched cold. Each later one is searched twice: cold, and warm, with what the warm
-searches before it found, as a project's runs follow one another. The table says what each had after a third of the
-cold one's seconds, when the warm one first had the cold one's final score, and which share of the cold one's seconds
-that is. Results are kept in the work folder, so a long comparison goes on where it was; not those of another commit,
-or of other starts. A tree with changes counts as one, whatever they are: give it a work folder of its own.
+Each stream's first snapshot is searched cold. Each later one is searched cold, and warm, with what the warm
+searches before it found, as a project's runs follow one another, and once more with that and a third of the budget. The
+first table says what each had after a third of the cold one's seconds, when the warm one first had the cold one's final
+score, and which share of the cold one's seconds that is; the second how good what they ended with is on the rows that
+came next, which chose nothing. Results are kept in the work folder, so a long comparison goes on where it was; not
+those of another commit, or of other starts. A tree with changes counts as one, whatever they are: give it a work
+folder of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -63,6 +66,7 @@ def line(stream: str, cold: dict[str, Any], warm: dict[str, Any], short: dict[st
         "short": short["score"],
         "unseen": {"cold": cold["unseen"], "warm": warm["unseen"], "short": short["unseen"]},
         "short_is_better": sign * short["unseen"] > sign * cold["unseen"],
+        "warm_is_better": sign * warm["unseen"] > sign * cold["unseen"],
     }
 
 
@@ -85,7 +89,7 @@ def key(
     name: str,
     at: int,
     starts: list[dict[str, Any]] | None,
-    part: float,
+    part: float = 1.0,
 ) -> str:
     """What a search's result is kept under; ``starts``: of a warm one, None for a cold one; ``part`` of the budget."""
     way = "cold"
@@ -115,23 +119,46 @@ def compare(asked: argparse.Namespace, name: str, kept: dict[str, Any], file: Pa
 
 
 def show(lines: list[dict[str, Any]]) -> None:
-    print(
-        "| snapshot | cold, at a third | warm, at a third | cold, at its end | seconds | warm had that after | share |"
+    head = (
+        "snapshot",
+        "cold, at a third",
+        "warm, at a third",
+        "cold, at its end",
+        "seconds",
+        "warm had that after",
+        "share",
     )
-    print("|---|---|---|---|---|---|---|")
-    for one in lines:
-        reached = "never" if one["reached"] is None else f"{one['reached']:.1f} s"
-        share = "–" if one["share"] is None else f"{one['share']:.0%}"
-        scores = " | ".join(
-            "–" if score is None else f"{score:.5g}"
-            for score in (one["cold_at_a_third"], one["warm_at_a_third"], one["cold"])
-        )
-        print(f"| {one['snapshot']} | {scores} | {one['cold_seconds']:.1f} | {reached} | {share} |")
-    if lines:
-        middle = median(float("inf") if one["share"] is None else one["share"] for one in lines)
-        said = "never" if middle == float("inf") else f"{middle:.0%}"
-        print(f"\nmedian share over {len(lines)} snapshots: {said}")
-        print(f"reached within a third: {sum((one['share'] or 9) <= 1 / 3 for one in lines)} of {len(lines)}")
+    _table(head, [_score_cells(one) for one in lines])
+    if not lines:
+        return
+    middle = median(float("inf") if one["share"] is None else one["share"] for one in lines)
+    print(
+        f"\nmedian share over {len(lines)} snapshots: {'never' if middle == float('inf') else f'{middle:.0%}'}"
+    )
+    print(f"reached within a third: {sum((one['share'] or 9) <= 1 / 3 for one in lines)} of {len(lines)}\n")
+    head = ("snapshot", "next rows: cold", "warm, a third of the budget", "warm")
+    ways = ("cold", "short", "warm")
+    _table(head, [[one["snapshot"], *(f"{one['unseen'][way]:.5g}" for way in ways)] for one in lines])
+    for way, name in (("short", "with a third of the budget"), ("warm", "with all of it")):
+        better = sum(one[f"{way}_is_better"] for one in lines)
+        print(f"\nwarm {name} better than cold on the next rows: {better} of {len(lines)}", end="")
+    print()
+
+
+def _score_cells(one: dict[str, Any]) -> list[str]:
+    scores = (one["cold_at_a_third"], one["warm_at_a_third"], one["cold"])
+    return [
+        one["snapshot"],
+        *("–" if score is None else f"{score:.5g}" for score in scores),
+        f"{one['cold_seconds']:.1f}",
+        "never" if one["reached"] is None else f"{one['reached']:.1f} s",
+        "–" if one["share"] is None else f"{one['share']:.0%}",
+    ]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for cells in (head, ["---"] * len(head), *rows):
+        print(f"| {' | '.join(cells)} |")
 
 
 def main() -> None:

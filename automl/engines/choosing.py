@@ -20,7 +20,7 @@ from automl.engines.trials import Tried
 _CANDIDATES = 24
 _ROWS, _FEW_ROWS = 20_000, 4_000
 _SELECTING, _RANKING = 0.06, 0.02
-_IN_NEED = 0.1
+_IN_NEED = 0.2
 """Share of the budget by which training a blend that stands may overrun."""
 _BLOCKS = 4
 """Where there are fewer folds, they are cut into at least so many blocks to be held out in turn."""

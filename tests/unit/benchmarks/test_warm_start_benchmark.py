@@ -18,8 +18,9 @@ def test_a_result_of_other_code_or_of_other_starts_is_not_taken_for_this_ones() 
         key(ASKED, "abc", "hotels", 1, [{**START, "share": 0.5}]),
         key(ASKED, "abc", "hotels", 1, []),
         key(ASKED, "abc", "hotels", 1, None),
+        key(ASKED, "abc", "hotels", 1, [START], 1 / 3),
     ]
-    assert len({kept, *others}) == 5
+    assert len({kept, *others}) == 6
 
 
 def test_the_code_that_is_measured_is_named() -> None:
