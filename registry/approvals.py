@@ -104,6 +104,11 @@ class Approvals:
         with self._db.read() as connection:
             return _records(connection, connection.execute(query.order_by(table.c.number)).mappings().all())
 
+    def binding(self, approval: Approval) -> tuple[Said, ...]:
+        """What counts of those who approved it: not the words of keys that were revoked since."""
+        with self._db.read() as connection:
+            return tuple(_valid(connection, approval.approved_by))
+
     def of_run(self, project_id: int, run: int) -> Approval | None:
         """The newest approval that was asked for what this run found."""
         query = select(table).where(table.c.project_id == project_id, table.c.run == run)

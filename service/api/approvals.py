@@ -90,7 +90,7 @@ def shown(context: Context, project: Project, one: Approval) -> dict[str, Any]:
         "champion": one.champion,
         "started_by": one.starter,
         "approvers": approvers,
-        "missing": _missing(one, standing, approvers),
+        "missing": _missing(context, one, standing, approvers),
         "said": [
             {"word": said.word.value, "version": said.version, "by": said.who}
             | {"reason": said.reason, "at": said.at}
@@ -127,8 +127,8 @@ def card(context: Context, project: Project, one: Approval) -> dict[str, Any]:
     }
 
 
-def _missing(one: Approval, standing: ApprovalStatus, approvers: int) -> int:
+def _missing(context: Context, one: Approval, standing: ApprovalStatus, approvers: int) -> int:
     """How many have to approve it yet."""
     if standing is not ApprovalStatus.OPEN:
         return 0
-    return max(1, approvers - len(one.approved_by))
+    return max(1, approvers - len(context.registry.approvals.binding(one)))

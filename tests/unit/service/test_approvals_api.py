@@ -248,6 +248,17 @@ def test_a_second_pair_of_eyes_that_is_asked_for_later_reaches_what_waits(locked
     assert champion(locked) == 4
 
 
+def test_the_word_of_a_key_that_was_revoked_is_missing_again(locked: Site) -> None:
+    ask(locked, approvers=2)
+    kept, secret = locked.registry.keys.create(("approve",), label="anna", at=NOW)
+    anna, admin = {"authorization": f"Bearer {secret}"}, key(locked, "admin")
+    first = locked.http.post(f"{APPROVALS}/1/approve", json=WHY, headers=anna).json()
+    assert first["missing"] == 1
+    locked.registry.keys.revoke(kept.prefix, NOW)
+    after = locked.http.get(f"{APPROVALS}/1", headers=admin).json()
+    assert (after["missing"], [one["word"] for one in after["said"]]) == (2, ["approve"])
+
+
 def test_promoting_what_waits_is_approving_it(house: Site) -> None:
     ask(house)
     changed = house.http.post("/v1/projects/fruit/models/3/promote", json=WHY).json()
