@@ -109,6 +109,11 @@ class Pool:
         reach = self.prepared.loss(middle.score) - self.prepared.loss(best.score)
         return gap > max(float(np.std(best.fold_scores)), 2.0 * reach) * (1.0 + _FAR)
 
+    def best_first(self) -> list[Tried]:
+        """What is kept now. ``kept`` itself is nothing to look at while trials end: sorting empties it meanwhile."""
+        with self._lock:
+            return list(self.kept)
+
     def let_go(self) -> None:
         """Hold no fitted model any longer; what they answered stays."""
         with self._lock:

@@ -40,9 +40,8 @@ class Standing:
         if self.limits.allowance.left < 2 * self._cost:  # it must not hold up what comes after the trials
             return
         self._heard = self._pool.heard
-        choice = early_choice(
-            list(self._pool.kept), self._prepared, self._rule, self.limits, starts=self._starts
-        )
+        kept = self._pool.best_first()
+        choice = early_choice(kept, self._prepared, self._rule, self.limits, starts=self._starts)
         if choice is not None and self._pool.better(choice.score):
             found = early_blend(choice, self._prepared)
             self.choice = choice
