@@ -6,7 +6,7 @@ Definitions follow scikit-learn's. With more than two classes ``roc_auc`` is one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
@@ -14,12 +14,26 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from automl.tallies import Positions, Ranks, Sums, Tally, Values, mean_of_defined
+from automl.row_losses import (
+    Finish,
+    Losses,
+    Numbers,
+    Prepare,
+    absolute,
+    given,
+    itself,
+    log_losses,
+    mean,
+    means,
+    mistakes,
+    positive,
+    squared,
+    surprise,
+)
+from automl.tallies import Positions, Ranks, Sums, Tally, Values, mean_of_defined, ratio, roc_aucs
 from automl.task import TaskKind
 
 Needs = Literal["probabilities", "values"]
-Losses = Callable[[npt.NDArray[Any], Values], Values]
-Prepare = Callable[[npt.NDArray[Any], Values, tuple[int, ...]], Tally]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +51,7 @@ class Metric:
     per_class: bool = False
     in_target_units: bool = False
     row_losses: Losses | None = field(default=None, repr=False)
+    numbers: Numbers | None = field(default=None, repr=False)
     _prepare: Prepare = field(repr=False)
 
     def score(
@@ -133,47 +148,14 @@ def _spread(probabilities: Any, classes: npt.NDArray[Any], labels: npt.NDArray[A
     return spread
 
 
-def _mean(losses: Losses, finish: Callable[[Values], Values] = lambda mean: mean) -> Prepare:
-    """A function of the weighted mean of a loss."""
-
-    def prepare(y: npt.NDArray[Any], p: Values, classes: tuple[int, ...]) -> Tally:
-        terms = np.column_stack([losses(y, p), np.ones(len(y))])
-        return Sums(terms=terms, finish=lambda sums: finish(_divide(sums[:, 0], sums[:, 1])))
-
-    return prepare
-
-
-def _divide(top: Values, bottom: Values) -> Values:
-    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
-
-
-def _log_losses(y: npt.NDArray[Any], p: Values) -> Values:
-    # clipped as scikit-learn does, so that a certain and wrong answer costs 36 nats and not infinitely many
-    given = np.take_along_axis(p, y[:, None], axis=1)[:, 0]
-    smallest = np.finfo(np.float64).eps
-    return -np.log(np.clip(given, smallest, 1.0 - smallest))
-
-
-def _mistakes(y: npt.NDArray[Any], p: Values) -> Values:
-    return np.asarray(p.argmax(axis=1) != y, dtype=np.float64)
-
-
-def _squared(y: npt.NDArray[Any], p: Values) -> Values:
-    return np.square(y - p)
-
-
-def _absolute(y: npt.NDArray[Any], p: Values) -> Values:
-    return np.abs(y - p)
-
-
 def _r2(y: npt.NDArray[Any], p: Values, classes: tuple[int, ...]) -> Tally:
     centred = y - y.mean()  # keeps the sum of squares below from drowning in a large mean
-    terms = np.column_stack([_squared(y, p), centred, np.square(centred), np.ones(len(y))])
+    terms = np.column_stack([squared(y, p), centred, np.square(centred), np.ones(len(y))])
 
     def finish(sums: Values) -> Values:
-        spread = sums[:, 2] - _divide(np.square(sums[:, 1]), sums[:, 3])
+        spread = sums[:, 2] - ratio(np.square(sums[:, 1]), sums[:, 3])
         spread = np.where(spread > 1e-12 * sums[:, 2], spread, 0.0)  # all labels the same: no value
-        return 1.0 - _divide(sums[:, 0], spread)
+        return 1.0 - ratio(sums[:, 0], spread)
 
     return Sums(terms=terms, finish=finish)
 
@@ -191,7 +173,7 @@ def _f1(y: npt.NDArray[Any], p: Values, classes: tuple[int, ...]) -> Tally:
 
     def finish(sums: Values) -> Values:
         right, all_of_it = sums[:, :k], sums[:, k : 2 * k] + sums[:, 2 * k :]
-        scores = mean_of_defined([_divide(2.0 * right[:, i], all_of_it[:, i]) for i in range(k)])
+        scores = mean_of_defined([ratio(2.0 * right[:, i], all_of_it[:, i]) for i in range(k)])
         return np.nan_to_num(scores, nan=0.0) if binary else scores
 
     return Sums(terms=terms, finish=finish)
@@ -201,7 +183,7 @@ def _balanced_accuracy(y: npt.NDArray[Any], p: Values, classes: tuple[int, ...])
     terms, k = _confusion(y, p, classes)
 
     def finish(sums: Values) -> Values:
-        return mean_of_defined([_divide(sums[:, i], sums[:, 2 * k + i]) for i in range(k)])
+        return mean_of_defined([ratio(sums[:, i], sums[:, 2 * k + i]) for i in range(k)])
 
     return Sums(terms=terms, finish=finish)
 
@@ -218,29 +200,39 @@ def _classification(name: str, prepare: Prepare, **more: Any) -> Metric:
     return Metric(name=name, greater_is_better=better, needs="probabilities", _prepare=prepare, **more)
 
 
-def _error(name: str, losses: Losses, prepare: Prepare) -> Metric:
+def _error(name: str, losses: Losses, finish: Finish = itself) -> Metric:
     return Metric(
         name=name,
         greater_is_better=False,
         needs="values",
         in_target_units=True,
         row_losses=losses,
-        _prepare=prepare,
+        numbers=Numbers(of=lambda y, p: p, scores=means(losses, finish)),
+        _prepare=mean(losses, finish),
     )
 
 
 _ALL = (
-    _classification("roc_auc", _ranked("roc_auc"), per_class=True),
-    _classification("log_loss", _mean(_log_losses), greater_is_better=False, row_losses=_log_losses),
-    _classification("accuracy", _mean(lambda y, p: 1.0 - _mistakes(y, p)), row_losses=_mistakes),
+    _classification(
+        "roc_auc",
+        _ranked("roc_auc"),
+        per_class=True,
+        numbers=Numbers(of=positive, scores=lambda y, numbers, weights: roc_aucs(numbers, y == 1, weights)),
+    ),
+    _classification(
+        "log_loss",
+        mean(log_losses),
+        greater_is_better=False,
+        row_losses=log_losses,
+        numbers=Numbers(of=given, scores=means(surprise)),
+    ),
+    _classification("accuracy", mean(lambda y, p: 1.0 - mistakes(y, p)), row_losses=mistakes),
     _classification("f1", _f1, per_class=True),
     _classification("balanced_accuracy", _balanced_accuracy, per_class=True),
     _classification("average_precision", _ranked("average_precision"), per_class=True),
-    _error("rmse", _squared, _mean(_squared, np.sqrt)),
-    _error("mae", _absolute, _mean(_absolute)),
-    _error(
-        "mase", _absolute, _mean(_absolute)
-    ),  # of values in units of their series (automl.forecasting.histories)
+    _error("rmse", squared, np.sqrt),
+    _error("mae", absolute),
+    _error("mase", absolute),  # of values in units of their series (automl.forecasting.histories)
     Metric(name="r2", greater_is_better=True, needs="values", _prepare=_r2),
 )
 

@@ -85,7 +85,7 @@ class _Ranking:
         beaten = np.take(low, self.below, axis=1)
         if self.tied:
             beaten = 0.5 * (beaten + np.take(low, self.upto, axis=1))
-        return _ratio(np.einsum("ij,ij->i", high, beaten), high.sum(axis=1) * low[:, -1])
+        return ratio(np.einsum("ij,ij->i", high, beaten), high.sum(axis=1) * low[:, -1])
 
     def average_precision(self, weights: Values) -> Values:
         high = np.take(weights, self.positives, axis=1)
@@ -94,7 +94,7 @@ class _Ranking:
         found = hits[:, -1:] - np.take(hits, self.peers, axis=1)
         wrong = misses[:, -1:] - np.take(misses, self.below, axis=1)
         precision = np.divide(found, found + wrong, out=np.zeros_like(found), where=found > 0)
-        return _ratio(np.einsum("ij,ij->i", high, precision), hits[:, -1])
+        return ratio(np.einsum("ij,ij->i", high, precision), hits[:, -1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +121,36 @@ class Ranks:
         return mean_of_defined([ranking.average_precision(weights) for ranking in self.rankings])
 
 
+def roc_aucs(scores: Values, positive: npt.NDArray[np.bool_], weights: Values) -> Values:
+    """The area of each of many scorings (many, rows) under one weighting, where :class:`Ranks` has one scoring under many.
+
+    The chance that a positive is scored above a negative, ties counting half; NaN where one of them is missing.
+    """
+    order = np.argsort(scores, axis=1)
+    ordered = np.take_along_axis(scores, order, axis=1)
+    high = np.where(positive, weights, 0.0)[order]
+    low = np.where(positive, 0.0, weights)[order]
+    upto = np.cumsum(low, axis=1)
+    beaten = upto - low
+    tied = ordered[:, 1:] == ordered[:, :-1]
+    if tied.any():
+        places = np.arange(scores.shape[1])
+        joined = np.zeros_like(ordered, dtype=bool)
+        joined[:, 1:] = tied
+        first = np.maximum.accumulate(np.where(joined, 0, places), axis=1)
+        joined[:, :-1], joined[:, -1] = tied, False
+        last = np.minimum.accumulate(np.where(joined, places[-1], places)[:, ::-1], axis=1)[:, ::-1]
+        beaten = 0.5 * (np.take_along_axis(beaten, first, axis=1) + np.take_along_axis(upto, last, axis=1))
+    pairs = high.sum(axis=1) * upto[:, -1]
+    won = np.einsum("ij,ij->i", high, beaten)
+    return ratio(won, pairs)
+
+
 def mean_of_defined(parts: list[Values]) -> Values:
     """The mean over parts, element by element, of those that have a value; NaN where none has."""
     stacked = np.stack(parts)
     defined = ~np.isnan(stacked)
-    return _ratio(np.where(defined, stacked, 0.0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
+    return ratio(np.where(defined, stacked, 0.0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
 
 
 def _cumulated(weights: Values) -> Values:
@@ -135,6 +160,6 @@ def _cumulated(weights: Values) -> Values:
     return sums
 
 
-def _ratio(top: Values, bottom: Values) -> Values:
+def ratio(top: Values, bottom: Values) -> Values:
     """``top / bottom``, NaN where there is nothing to divide by."""
     return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)

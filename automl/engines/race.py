@@ -92,10 +92,10 @@ def race(
     """Search with all engines at once and choose the best model, or a blend of several where that is better.
 
     The budget counts from ``begin``, which is called before anything is prepared; the final training is in it.
-    Starts whose model is known are tried before anything else, for a quarter of the budget at most, and blended; the others,
-    and each engine's best, are where the engines begin. Beside the portfolio, which is quick to import, other
-    engines are imported while it is tried. Raises SearchFailed, saying each engine's reason, when none found a model; what
-    ``report`` raises ends the search.
+    Starts whose model is known are tried before anything else, for two fifths of the time for trials at most, and
+    blended; the others, and each engine's best, are where the engines begin. Beside the portfolio, which is quick to
+    import, other engines are imported while it is tried. Raises SearchFailed, saying each engine's reason, when none
+    found a model; what ``report`` raises ends the search.
     """
     if FIRST not in rule.shares:
         _import(rule.shares)
@@ -107,7 +107,14 @@ def race(
             {name: share for name, share in rule.shares.items() if share > 0}, at_once=rule.at_once
         )
         patience = None if rule.patience is None else rule.patience * budget_seconds
-        pool = Pool(prepared=prepared, turns=turns, offer=offer, give_up=patience, started=allowance.started)
+        pool = Pool(
+            prepared=prepared,
+            turns=turns,
+            offer=offer,
+            give_up=patience,
+            keeping=rule.blend is not None,
+            started=allowance.started,
+        )
         runners, standing = _run(prepared, rule, allowance, pool, report, seed=seed, starts=starts)
         ended = finish(
             pool.kept,
@@ -144,7 +151,6 @@ def _run(
     limits = Limits(allowance=trying, at_once=rule.at_once, seed=seed, training=most)
     standing = None
     if rule.blend is not None:
-        pool.keeping = True
         standing = Standing(pool, prepared, rule.blend, limits, starts=starts)
     kinds = ZERO_SHOT in rule.shares
     past = try_the_past(starts, prepared, limits, pool, telling, kinds=kinds, standing=standing)
