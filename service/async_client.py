@@ -124,9 +124,14 @@ class AsyncIncumbent:
     # predictions and truth
 
     async def predict(
-        self, project: str, rows: Iterable[Row] | pd.DataFrame, *, explain: bool = False
+        self,
+        project: str,
+        rows: Iterable[Row] | pd.DataFrame,
+        *,
+        explain: bool = False,
+        counterfactual: bool = False,
     ) -> Predictions:
-        return await self._send(calls.predict(project, rows, explain=explain))
+        return await self._send(calls.predict(project, rows, explain=explain, counterfactual=counterfactual))
 
     async def predict_frame(
         self, project: str, frame: pd.DataFrame, *, log: bool = True, errors: OnError = "refuse"

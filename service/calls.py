@@ -103,8 +103,12 @@ def upload(
     return Call(method="POST", url=url, file=file, read=read, safe=True, headers=sent)
 
 
-def predict(project: str, rows: Iterable[Row] | pd.DataFrame, *, explain: bool) -> Call[Predictions]:
-    url = path(project, "predict") + ("?explain=true" if explain else "")
+def predict(
+    project: str, rows: Iterable[Row] | pd.DataFrame, *, explain: bool, counterfactual: bool
+) -> Call[Predictions]:
+    asked = {"explain": explain or counterfactual, "counterfactual": counterfactual}
+    said = urlencode({name: "true" for name, wanted in asked.items() if wanted})
+    url = path(project, f"predict?{said}" if said else "predict")
     return post(url, {"rows": rows_of(rows)}, cast(Callable[[Any], Predictions], _json))
 
 

@@ -156,10 +156,17 @@ class Incumbent:
     # predictions and truth
 
     def predict(
-        self, project: str, rows: Iterable[Row] | pd.DataFrame, *, explain: bool = False
+        self,
+        project: str,
+        rows: Iterable[Row] | pd.DataFrame,
+        *,
+        explain: bool = False,
+        counterfactual: bool = False,
     ) -> Predictions:
-        """The champion's answers, in the order of the rows."""
-        return self._send(calls.predict(project, rows, explain=explain))
+        """The champion's answers, in the order of the rows. With ``explain`` each has an ``explanation``: what each column
+        added; with ``counterfactual`` (50 rows at most) that says too which one or two columns would have had to be
+        otherwise for another class."""
+        return self._send(calls.predict(project, rows, explain=explain, counterfactual=counterfactual))
 
     def predict_frame(
         self, project: str, frame: pd.DataFrame, *, log: bool = True, errors: OnError = "refuse"

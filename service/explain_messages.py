@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+MOST_COUNTERFACTUALS = 50
+"""Rows in one call that asks for counterfactuals too: some hundred answers for each."""
+
 
 class Model(msgspec.Struct):
     """A model as the registry keeps it, with rows like those it was trained on (Parquet)."""

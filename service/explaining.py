@@ -18,8 +18,6 @@ Result = TypeVar("Result")
 
 MOST_ROWS = 1_000
 """Rows in one call; a sampled explanation asks the model some hundred times for each."""
-MOST_COUNTERFACTUALS = 50
-"""Rows in one call that asks for counterfactuals too: some hundred answers for each."""
 QUEUE_ROWS = 2_000
 ANSWER_WITHIN = 60.0
 

@@ -18,8 +18,8 @@ from registry.store import Registry
 from service.api.context import Context
 from service.batching import TooLate
 from service.deployment import Deployment
-from service.explain_messages import Model
-from service.explaining import MOST_COUNTERFACTUALS, Explaining
+from service.explain_messages import MOST_COUNTERFACTUALS, Model
+from service.explaining import Explaining
 from service.prediction import Answer, Predictor
 from service.problems import Problem
 from service.scores import Scores

@@ -6,22 +6,22 @@ import csv
 import gzip
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
 
+from service.commands.answer_cells import BECAUSE, OTHERWISE, cell, write
 from service.commands.console import CommandError, Exit, out, show, show_json, show_table
 from service.commands.options import AsJson, Key, ProjectName, Url, connect
 from service.commands.progress import counting, sending
 from service.commands.run_after import follow, now
+from service.explain_messages import MOST_COUNTERFACTUALS
 
 AT_ONCE = 1000
 """Rows a request when a file is predicted or labels are sent."""
-REASONS = 3
-"""Columns named for each row: those that moved its score most."""
 SHOWN = 20
 
 RowsFile = Annotated[
@@ -68,6 +68,9 @@ def predict(
     file: RowsFile = None,
     row: Annotated[list[str] | None, typer.Option(help="One row as a JSON object; may be repeated.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Add each feature's contribution.")] = False,
+    counterfactual: Annotated[
+        bool, typer.Option("--counterfactual", help="Explain, and add what would change the class.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option(help="Write the answers to this file: .csv, else JSON Lines.")
     ] = None,
@@ -80,23 +83,29 @@ def predict(
     answers: list[Mapping[str, Any]] = []
     versions: list[int] = []
     with connect(url, key) as server, counting("answered", quiet=as_json) as counted:
-        for some in _chunks(given_rows):
-            answer = server.predict(project, some, explain=explain)
+        for some in _chunks(given_rows, MOST_COUNTERFACTUALS if counterfactual else AT_ONCE):
+            answer = server.predict(project, some, explain=explain, counterfactual=counterfactual)
             answers.extend(answer["predictions"])
             versions.append(answer["model_version"])
             counted(len(some))
     if output is not None:
-        _write(output, answers)
+        write(output, answers)
         show({"model_version": versions[-1], "answers": len(answers), "file": str(output)}, as_json)
         return
     if as_json:
         show_json({"model_version": versions[-1], "predictions": answers})
         return
-    columns = ("id", "value", "probabilities", *(("because",) if explain else ()))
-    table = [tuple(_cell(one, column) for column in columns) for one in answers[:SHOWN]]
+    columns = ("id", "value", "probabilities", *_asked(explain, counterfactual))
+    table = [tuple(cell(one, column) for column in columns) for one in answers[:SHOWN]]
     show_table(columns, table, empty="No row.", title=f"model version {versions[-1]}")
     if len(answers) > SHOWN:
         out().print(f"… and {len(answers) - SHOWN} more; --json shows all", style="dim")
+
+
+def _asked(explain: bool, counterfactual: bool) -> tuple[str, ...]:
+    if counterfactual:
+        return BECAUSE, OTHERWISE
+    return (BECAUSE,) if explain else ()
 
 
 def feedback(
@@ -119,36 +128,6 @@ def feedback(
             done["unknown"] += answer["unknown"]
             done["conflicting"] += answer["conflicting"]
     show(done, as_json)
-
-
-def _write(path: Path, answers: Sequence[Mapping[str, Any]]) -> None:
-    """One line an answer; in CSV each class has a column of its own, and a feature's contribution too."""
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            if path.suffix.lower() != ".csv":
-                file.writelines(json.dumps(one, ensure_ascii=False) + "\n" for one in answers)
-                return
-            flat = [_flat(one) for one in answers]
-            names = dict.fromkeys(name for one in flat for name in one)
-            table = csv.DictWriter(file, list(names))
-            table.writeheader()
-            table.writerows(flat)
-    except OSError as error:
-        raise CommandError(f"{path} can't be written: {error}.", remedy="Check the path.") from error
-
-
-def _flat(answer: Mapping[str, Any]) -> dict[str, Any]:
-    chances = {f"probability_{name}": share for name, share in (answer.get("probabilities") or {}).items()}
-    parts = (answer.get("explanation") or {}).get("contributions", ())
-    because = {f"contribution_{part['column']}": part["contribution"] for part in parts}
-    return {"id": answer["id"], "value": answer["value"], **chances, **because}
-
-
-def _cell(answer: Mapping[str, Any], column: str) -> Any:
-    if column != "because":
-        return answer.get(column)
-    parts = answer["explanation"]["contributions"][:REASONS]
-    return "\n".join(f"{part['contribution']:+.3f}  {part['column']} = {part['value']}" for part in parts)
 
 
 def _named_rows(file: str | None, row: list[str] | None) -> Iterable[Mapping[str, Any]]:
@@ -242,10 +221,10 @@ def _json_row(text: str, name: str) -> Mapping[str, Any]:
     return row
 
 
-def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
-    """Lists of at most AT_ONCE items, at least one list, so that an empty file is refused by the server."""
+def _chunks(items: Iterable[Any], at_once: int = AT_ONCE) -> Iterator[list[Any]]:
+    """Lists of at most ``at_once`` items, at least one list, so that an empty file is refused by the server."""
     iterator = iter(items)
     first = True
-    while (some := list(islice(iterator, AT_ONCE))) or first:
+    while (some := list(islice(iterator, at_once))) or first:
         first = False
         yield some

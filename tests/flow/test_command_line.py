@@ -117,6 +117,10 @@ def test_from_a_new_project_to_a_rollback(server: str, incumbent: object, tmp_pa
     because = done("predict", "churn", "--row", '{"months": 3, "bill": 90, "plan": null}', "--explain").stdout
     assert "because" in because
     assert "bill = 90" in because
+    otherwise = done(
+        "predict", "churn", "--row", '{"months": 3, "bill": 90, "plan": null}', "--counterfactual", "--json"
+    ).stdout
+    assert "counterfactual" in json.loads(otherwise)["predictions"][0]["explanation"]
     told = json.loads(done("feedback", "churn", "--label", "new=yes", "--label", "ghost=no", "--json").stdout)
     assert told["accepted"] == 1
     assert told["unknown"] == ["ghost"]
