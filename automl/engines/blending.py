@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ IN_CONFIG = ("engine", "estimator", "config", "weight")
 """What a blend's configuration says of each member."""
 _PARTS, _KINDS = 24, 5
 """A recipe's parts at most, and the reserves of kinds that are in none of the parts before them."""
+_OF_ONE_KIND = 4
+"""Reserves of one kind and engine at most: what an engine tried last differs little from what it tried before."""
 
 Refit = Callable[[Tried, float], Any]
 
@@ -157,7 +160,7 @@ def reserves(
     take next, and among them the best of some kinds of model that would be missing."""
     inside = set(map(_which, members))
     said = [tried for tried in kept if tried.likeness is not None and _which(tried) not in inside]
-    ranked = by_use_in_blends(said, prepared, limits)
+    ranked = _few_of_each(by_use_in_blends(said, prepared, limits))
     room = _PARTS - len(members)
     first, last = ranked[: room - _KINDS], ranked[room - _KINDS :]
     had = {kind(tried.likeness) for tried in (*members, *first) if tried.likeness is not None}
@@ -169,6 +172,15 @@ def reserves(
     chosen = set(map(_which, first))
     more = [tried for tried in last if _which(tried) not in chosen][: room - len(first)]
     return [{**ingredient(tried, 0.0, None), "model": tried.likeness} for tried in (*first, *more)]
+
+
+def _few_of_each(ranked: Sequence[Tried]) -> list[Tried]:
+    had, few = Counter[tuple[str, str]](), []
+    for tried in ranked:
+        had[tried.engine, tried.estimator] += 1
+        if had[tried.engine, tried.estimator] <= _OF_ONE_KIND:
+            few.append(tried)
+    return few
 
 
 def _which(tried: Tried) -> tuple[str, str, float]:

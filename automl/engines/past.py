@@ -9,7 +9,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice, zip_longest
 from typing import Any
 
 from automl.engines import portfolio, setting_trials
@@ -19,14 +20,15 @@ from automl.engines.evaluation import Fold, Prepared
 from automl.engines.limits import unheard_timeouts, within
 from automl.engines.portfolio import Setting
 from automl.engines.protocol import Start
-from automl.engines.rebuilding import built, described, kind
+from automl.engines.rebuilding import built, described
 from automl.engines.trials import SearchOver, Trials, Tried
 
 SHARE = 0.4
 """What was found before is begun within so much of the time for trials."""
 ZERO_SHOT = "portfolio"
-_OTHER_KINDS = ("lightgbm", "linear", "xgboost")
-"""Kinds that are quick on any number of rows."""
+_ZERO_SHOTS = 8
+"""So many of the portfolio's are tried with the past, those that are quick on any number of rows."""
+_SLOW = ("forest", "extra_trees", "kernel")
 _BOOSTED = {
     "LGBMClassifier": ("lightgbm", 0.1),
     "LGBMRegressor": ("lightgbm", 0.1),
@@ -75,6 +77,10 @@ class Again:
             self._working -= 1
         return False
 
+    def no_more(self) -> None:
+        """Begin with none of those that wait."""
+        self._waiting.clear()
+
     def _work(self) -> None:
         try:
             self._try()
@@ -101,25 +107,25 @@ class Again:
                 self._ended.put(True)
 
 
-def with_other_kinds(starts: Sequence[Start], prepared: Prepared, *, seed: int) -> list[Start]:
-    """The starts without doubles, and after what the champion is made of the portfolio's first settings of quick kinds
-    they lack: a blend lives on what differs. As they are where none has a model."""
-    starts = _distinct(starts)
-    kinds = {kind(start.model) for start in starts if start.model is not None}
-    if not kinds:
-        return starts
-    more = []
-    for setting in portfolio.settings_for(prepared):
-        if setting.kind not in _OTHER_KINDS:
-            continue
-        description = described(portfolio.model(setting, n_classes=prepared.n_classes, seed=seed))
-        if description is not None and kind(description) not in kinds:
-            kinds.add(kind(description))
-            config = setting.to_config()
-            more.append(Start(engine=ZERO_SHOT, estimator=setting.kind, config=config, model=description))
+def with_zero_shots(starts: Sequence[Start], prepared: Prepared, *, seed: int) -> list[Start]:
+    """The starts without doubles: what the champion is made of, then one of the portfolio's settings and two of the
+    other starts by turns, for what was good once may be less so today, and a blend lives on what differs. As they are
+    where none has a model."""
     champions = [start for start in starts if start.share > 0]
     others = [start for start in starts if not start.share > 0]
-    return [*champions, *more, *others]
+    if not any(start.model is not None for start in starts):
+        return _distinct(starts)
+    by_turns = zip_longest(_zero_shots(prepared, seed), others[::2], others[1::2])
+    return _distinct([*champions, *(start for turn in by_turns for start in turn if start is not None)])
+
+
+def _zero_shots(prepared: Prepared, seed: int) -> Iterator[Start]:
+    quick = (setting for setting in portfolio.settings_for(prepared) if setting.kind not in _SLOW)
+    for setting in islice(quick, _ZERO_SHOTS):
+        description = described(portfolio.model(setting, n_classes=prepared.n_classes, seed=seed))
+        if description is not None:
+            config = setting.to_config()
+            yield Start(engine=ZERO_SHOT, estimator=setting.kind, config=config, model=description)
 
 
 def _distinct(starts: Sequence[Start]) -> list[Start]:

@@ -152,8 +152,8 @@ def _run(
     standing = None
     if rule.blend is not None:
         standing = Standing(pool, prepared, rule.blend, limits, starts=starts)
-    kinds = ZERO_SHOT in rule.shares
-    past = try_the_past(starts, prepared, limits, pool, telling, kinds=kinds, standing=standing)
+    zero_shots = ZERO_SHOT in rule.shares
+    past = try_the_past(starts, prepared, limits, pool, telling, zero_shots=zero_shots, standing=standing)
     telling.check()
     if standing is not None:
         if standing.choice is not None:

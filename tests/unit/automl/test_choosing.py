@@ -15,7 +15,6 @@ from automl.engines.blending import reserves
 from automl.engines.choosing import BlendRule, Limits, best_choice
 from automl.engines.contract import problems
 from automl.engines.evaluation import Prepared, prepare
-from automl.engines.past import with_other_kinds
 from automl.engines.protocol import Start
 from automl.engines.rebuilding import described
 from automl.engines.trials import Tried
@@ -112,6 +111,19 @@ def test_a_recipe_keeps_what_a_larger_blend_would_take_next_and_says_that_it_is_
     assert found[0]["model"] == ridge
 
 
+def test_a_recipe_holds_few_of_one_kind_of_one_engine(prepared: Prepared) -> None:
+    ridge = described(Ridge())
+    kept = [
+        replace(tried(prepared, "same", 1.0 + at / 100), likeness=ridge, config={"alpha": at})
+        for at in range(10)
+    ]
+    found = reserves(
+        [*kept, replace(tried(prepared, "other", 3.0), likeness=ridge)], kept[:1], prepared, limits()
+    )
+    assert [part["estimator"] for part in found].count("same") == 4
+    assert "other" in [part["estimator"] for part in found]
+
+
 def test_a_recipe_has_room_for_kinds_of_model_that_no_blend_would_take(prepared: Prepared) -> None:
     ridge, near = described(Ridge()), described(KNeighborsRegressor())
     many = [replace(tried(prepared, f"ridge {at}", 1.0 + at / 100), likeness=ridge) for at in range(40)]
@@ -120,20 +132,3 @@ def test_a_recipe_has_room_for_kinds_of_model_that_no_blend_would_take(prepared:
     assert len(found) == 22
     assert "near" in [part["estimator"] for part in found]
     assert not {"ridge 0", "ridge 1"} & {part["estimator"] for part in found}
-
-
-def test_the_champions_parts_are_tried_first_and_no_model_twice(prepared: Prepared) -> None:
-    def boosted(rounds: int) -> dict[str, Any]:
-        return {
-            "class": "lightgbm.sklearn.LGBMRegressor",
-            "params": {"n_estimators": rounds, "num_leaves": 7},
-        }
-
-    starts = [
-        Start(engine="flaml", estimator="lgbm", config={"rounds": rounds}, model=boosted(rounds), share=share)
-        for rounds, share in ((40, 1.0), (80, 0.0))
-    ]
-    found = with_other_kinds(starts, prepared, seed=0)
-    assert found[0] is starts[0]
-    assert starts[1] not in found  # it differs in its rounds alone, which are found anew
-    assert {each.estimator for each in found[1:]} == {"linear", "xgboost"}
