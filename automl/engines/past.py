@@ -111,12 +111,14 @@ def with_zero_shots(starts: Sequence[Start], prepared: Prepared, *, seed: int) -
     """The starts without doubles: what the champion is made of, then one of the portfolio's settings and two of the
     other starts by turns, for what was good once may be less so today, and a blend lives on what differs. As they are
     where none has a model."""
-    champions = [start for start in starts if start.share > 0]
-    others = [start for start in starts if not start.share > 0]
+    known = _distinct(starts)
     if not any(start.model is not None for start in starts):
-        return _distinct(starts)
-    by_turns = zip_longest(_zero_shots(prepared, seed), others[::2], others[1::2])
-    return _distinct([*champions, *(start for turn in by_turns for start in turn if start is not None)])
+        return known
+    champions = [start for start in known if start.share > 0]
+    others = [start for start in known if not start.share > 0]
+    new = _distinct([*known, *_zero_shots(prepared, seed)])[len(known) :]
+    by_turns = zip_longest(new, others[::2], others[1::2])
+    return [*champions, *(start for turn in by_turns for start in turn if start is not None)]
 
 
 def _zero_shots(prepared: Prepared, seed: int) -> Iterator[Start]:

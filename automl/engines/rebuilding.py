@@ -21,7 +21,10 @@ _PASSING = frozenset({"callbacks", "early_stopping_rounds", "eval_metric", "num_
 
 
 def described(model: Any) -> dict[str, Any] | None:
-    """The class and the parameters that aren't its defaults; None where something in it can't be said in JSON."""
+    """The class and the parameters that aren't its defaults; None where something in it can't be said in JSON.
+
+    Boosting that stopped by itself has the rounds it stopped at, not those it was allowed.
+    """
     if isinstance(model, Pipeline):
         steps = [described(step) for _, step in model.steps]
         return None if None in steps else {"steps": steps}
@@ -33,7 +36,7 @@ def described(model: Any) -> dict[str, Any] | None:
     except TypeError:  # it can't be made without arguments, as one that is made of others can't
         return None
     params = {}
-    for name, value in model.get_params(deep=False).items():
+    for name, value in _parameters(model).items():
         fits_itself = name in _PASSING or (name == "objective" and cls.__name__ == "XGBClassifier")
         if fits_itself or (name in defaults and _same(value, defaults[name])):
             continue
@@ -42,6 +45,22 @@ def described(model: Any) -> dict[str, Any] | None:
             return None
         params[name] = said["is"]
     return {"class": f"{cls.__module__}.{cls.__name__}", "params": params}
+
+
+def _parameters(model: BaseEstimator) -> dict[str, Any]:
+    params: dict[str, Any] = model.get_params(deep=False)
+    for name, value in params.items():
+        if isinstance(value, BaseEstimator):
+            params[name] = getattr(model, f"{name}_", value)  # as it was trained
+    stopped = _stopped_at(model)
+    return params if stopped is None else {**params, "n_estimators": stopped}
+
+
+def _stopped_at(model: BaseEstimator) -> int | None:
+    lightgbm, xgboost = getattr(model, "best_iteration_", None), getattr(model, "best_iteration", None)
+    if lightgbm:
+        return int(lightgbm) if lightgbm > 0 else None
+    return None if xgboost is None else int(xgboost) + 1
 
 
 def kind(description: Mapping[str, Any]) -> str:

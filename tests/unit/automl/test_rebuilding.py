@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
-from lightgbm import LGBMClassifier, LGBMRegressor
+from lightgbm import LGBMClassifier, LGBMRegressor, early_stopping
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -110,3 +111,29 @@ def test_a_model_that_can_not_be_made_without_arguments_is_not_described_and_fai
 def test_what_is_no_description_or_names_what_no_server_has_is_refused(description: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"no model can be built|no package that a server has"):
         built(description)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost"])
+def test_boosting_that_stopped_by_itself_says_where(name: str, wrapped: bool) -> None:
+    plain: Any
+    if name == "lightgbm":
+        plain = LGBMRegressor(n_estimators=500, learning_rate=0.3, n_jobs=1, verbose=-1)
+        stops: dict[str, Any] = {"callbacks": [early_stopping(5, verbose=False)]}
+    else:
+        plain = XGBRegressor(n_estimators=500, early_stopping_rounds=5, n_jobs=1)
+        stops = {"verbose": False}
+    model = LogTarget(plain) if wrapped else plain
+    assert _rounds(described(model)) == 500
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # LightGBM would have the rows to stop by under another name
+        model.fit(X[:80], NUMBERS[:80], eval_set=[(X[80:], NUMBERS[80:])], **stops)
+    booster = model.regressor_ if wrapped else model
+    stopped = booster.best_iteration_ if name == "lightgbm" else booster.best_iteration + 1
+    assert 0 < stopped < 500
+    assert _rounds(described(model)) == stopped
+
+
+def _rounds(description: Any) -> int:
+    params = description["params"]
+    return _rounds(params["regressor"]["model"]) if "regressor" in params else int(params["n_estimators"])
