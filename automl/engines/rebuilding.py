@@ -20,13 +20,13 @@ _PASSING = frozenset({"callbacks", "early_stopping_rounds", "eval_metric", "num_
 """Of the training, not of the model."""
 
 
-def described(model: Any) -> dict[str, Any] | None:
+def described(model: Any, *, as_trained: bool = False) -> dict[str, Any] | None:
     """The class and the parameters that aren't its defaults; None where something in it can't be said in JSON.
 
-    Boosting that stopped by itself has the rounds it stopped at, not those it was allowed.
+    ``as_trained``: boosting that stopped by itself has the rounds it stopped at, not those it was allowed.
     """
     if isinstance(model, Pipeline):
-        steps = [described(step) for _, step in model.steps]
+        steps = [described(step, as_trained=as_trained) for _, step in model.steps]
         return None if None in steps else {"steps": steps}
     cls = type(model)
     if not isinstance(model, BaseEstimator) or not _may(cls.__module__):
@@ -36,22 +36,23 @@ def described(model: Any) -> dict[str, Any] | None:
     except TypeError:  # it can't be made without arguments, as one that is made of others can't
         return None
     params = {}
-    for name, value in _parameters(model).items():
+    given = _trained(model) if as_trained else model.get_params(deep=False)
+    for name, value in given.items():
         fits_itself = name in _PASSING or (name == "objective" and cls.__name__ == "XGBClassifier")
         if fits_itself or (name in defaults and _same(value, defaults[name])):
             continue
-        said = _said(value)
+        said = _said(value, as_trained)
         if said is None:
             return None
         params[name] = said["is"]
     return {"class": f"{cls.__module__}.{cls.__name__}", "params": params}
 
 
-def _parameters(model: BaseEstimator) -> dict[str, Any]:
+def _trained(model: BaseEstimator) -> dict[str, Any]:
     params: dict[str, Any] = model.get_params(deep=False)
     for name, value in params.items():
         if isinstance(value, BaseEstimator):
-            params[name] = getattr(model, f"{name}_", value)  # as it was trained
+            params[name] = getattr(model, f"{name}_", value)
     stopped = _stopped_at(model)
     return params if stopped is None else {**params, "n_estimators": stopped}
 
@@ -86,7 +87,7 @@ def built(description: Mapping[str, Any]) -> Any:
         raise ValueError(f"no model can be built from {dict(description)!r}: {error}") from error
 
 
-def _said(value: Any) -> dict[str, Any] | None:
+def _said(value: Any, as_trained: bool) -> dict[str, Any] | None:
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:  # a number of numpy's, no array
         value = value.item()
     if (
@@ -96,7 +97,7 @@ def _said(value: Any) -> dict[str, Any] | None:
     ):
         return {"is": value}
     if isinstance(value, BaseEstimator):
-        inside = described(value)
+        inside = described(value, as_trained=as_trained)
         return None if inside is None else {"is": {"model": inside}}
     if callable(value) and hasattr(value, "__name__") and _may(getattr(value, "__module__", None) or ""):
         return {"is": {"function": f"{value.__module__}.{value.__name__}"}}

@@ -184,7 +184,7 @@ class Trials:
             row_seconds=self._row_seconds(),
             model=self.model,
             fitted=self._fitted,
-            likeness=None if self._fitted is None else described(self._fitted[1]),
+            likeness=None if self._fitted is None else described(self._fitted[1], as_trained=True),
         )
         self.hear(tried)
         # Answers are the listener's to keep: those of hundreds of trials would fill the memory.

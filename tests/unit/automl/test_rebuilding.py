@@ -131,7 +131,8 @@ def test_boosting_that_stopped_by_itself_says_where(name: str, wrapped: bool) ->
     booster = model.regressor_ if wrapped else model
     stopped = booster.best_iteration_ if name == "lightgbm" else booster.best_iteration + 1
     assert 0 < stopped < 500
-    assert _rounds(described(model)) == stopped
+    assert _rounds(described(model, as_trained=True)) == stopped
+    assert _rounds(described(model)) == 500
 
 
 def _rounds(description: Any) -> int:
