@@ -20,7 +20,6 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -28,6 +27,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.markdown import print_table
 from benchmarks.warming.searching import search
 from benchmarks.warming.streams import STREAMS
 from service.run_spec import past_starts
@@ -128,7 +128,7 @@ def show(lines: list[dict[str, Any]]) -> None:
         "warm had that after",
         "share",
     )
-    _table(head, [_score_cells(one) for one in lines])
+    print_table(head, [_score_cells(one) for one in lines])
     if not lines:
         return
     middle = median(float("inf") if one["share"] is None else one["share"] for one in lines)
@@ -138,7 +138,7 @@ def show(lines: list[dict[str, Any]]) -> None:
     print(f"reached within a third: {sum((one['share'] or 9) <= 1 / 3 for one in lines)} of {len(lines)}\n")
     head = ("snapshot", "next rows: cold", "warm, a third of the budget", "warm")
     ways = ("cold", "short", "warm")
-    _table(head, [[one["snapshot"], *(f"{one['unseen'][way]:.5g}" for way in ways)] for one in lines])
+    print_table(head, [[one["snapshot"], *(f"{one['unseen'][way]:.5g}" for way in ways)] for one in lines])
     for way, name in (("short", "with a third of the budget"), ("warm", "with all of it")):
         better = sum(one[f"{way}_is_better"] for one in lines)
         print(f"\nwarm {name} better than cold on the next rows: {better} of {len(lines)}", end="")
@@ -154,11 +154,6 @@ def _score_cells(one: dict[str, Any]) -> list[str]:
         "never" if one["reached"] is None else f"{one['reached']:.1f} s",
         "–" if one["share"] is None else f"{one['share']:.0%}",
     ]
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    for cells in (head, ["---"] * len(head), *rows):
-        print(f"| {' | '.join(cells)} |")
 
 
 def main() -> None:

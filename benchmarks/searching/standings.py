@@ -9,7 +9,8 @@ from statistics import fmean, median
 from typing import Any
 
 from automl.metrics import metric
-from benchmarks.searching.data import TABLES, Table
+from benchmarks.markdown import print_table
+from benchmarks.searching.data import Table
 
 OURS, NAMED = "incumbent", "autogluon"
 _NAMES = {"roc_auc": "ROC AUC", "log_loss": "log loss", "rmse": "RMSE"}
@@ -90,7 +91,7 @@ def show(results: Results, jobs: Sequence[Job]) -> None:
             _cells(results, table, [job for job in jobs if (job.table, job.budget) == (table, budget)])
             for table in dict.fromkeys(job.table for job in jobs)
         ]
-        _print(("table", "measure", *names), rows)
+        print_table(("table", "measure", *names), rows)
         print()
         told = [one for one in standings(results, jobs) if one.budget == budget]
         head = (
@@ -103,13 +104,13 @@ def show(results: Results, jobs: Sequence[Job]) -> None:
             "1,000 rows, ms",
             "to ours",
         )
-        _print((f"{told[0].tables} tables: {head[0]}", *head[1:]), [_line(one) for one in told])
+        print_table((f"{told[0].tables} tables: {head[0]}", *head[1:]), [_line(one) for one in told])
     print()
     said = [
         (name, aim, value, "reached" if yes else "not reached")
         for name, aim, value, yes in aims(results, jobs)
     ]
-    _print(("", "aim", "found", ""), said)
+    print_table(("", "aim", "found", ""), said)
 
 
 def _standing(results: Results, jobs: Sequence[Job], budget: float, name: str) -> Standing:
@@ -122,7 +123,8 @@ def _standing(results: Results, jobs: Sequence[Job], budget: float, name: str) -
         done.append(told[name])
         loss = _losses(told, table)
         mine, best = loss[name], min(loss.values())
-        ranks.append(1 + sum(each < mine for each in loss.values()) + 0.5 * (_same(loss, mine) - 1))
+        same = sum(each == mine for each in loss.values())
+        ranks.append(1 + sum(each < mine for each in loss.values()) + 0.5 * (same - 1))
         if "score" not in told[name]:
             continue
         unit = -best - 0.5 if table.metric == "roc_auc" else abs(best)
@@ -145,12 +147,8 @@ def _standing(results: Results, jobs: Sequence[Job], budget: float, name: str) -
 
 
 def _losses(told: Mapping[str, Mapping[str, Any]], table: Table) -> dict[str, float]:
-    sign = -1.0 if metric(TABLES[table.name].metric).greater_is_better else 1.0
+    sign = -1.0 if metric(table.metric).greater_is_better else 1.0
     return {name: sign * result["score"] if "score" in result else math.inf for name, result in told.items()}
-
-
-def _same(loss: Mapping[str, float], mine: float) -> int:
-    return sum(each == mine for each in loss.values())
 
 
 def _of(what: Any, values: Sequence[float]) -> float:
@@ -183,8 +181,3 @@ def _line(one: Standing) -> list[str]:
         f"{one.thousand_rows_ms:.1f}",
         f"{one.times_ours:.1f}",
     ]
-
-
-def _print(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    for cells in (head, ["---"] * len(head), *rows):
-        print(f"| {' | '.join(cells)} |")
