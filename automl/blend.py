@@ -24,6 +24,9 @@ Answers = Sequence[npt.NDArray[Any]]
 
 _PATIENCE = 4
 """Steps without anything better after which a selection ends."""
+_SPARED = 0.05
+"""Share of what a blend gains by those it chose from that may go with models that carry little: each of them would be
+trained, kept and asked on every row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +63,8 @@ def select(
 ) -> Choice | None:
     """The blend, or None where there are fewer than two models or folds, or the time has ``expired``.
 
-    It takes the steps that are best by the rows that choose it; where blends so made gain nothing on the other folds, as
-    many as gain most there.
+    It takes the steps that are best by the rows that choose it, and leaves out models that hardly carry any of that; where
+    blends so made gain nothing on the other folds, it takes as many steps as gain most there.
 
     At most ``members`` different models, whose ``costs`` together stay within what is ``allowed``; the best single
     model is always affordable.
@@ -88,18 +91,20 @@ def select(
     )
     gains = []
     for held in folds:
-        path = pick.path([fold for fold in folds if fold != held])
+        others = [fold for fold in folds if fold != held]
+        path = pick.path(others)
         if expired():
             return None
         scores = [pick.score(_shares(counts), [held]) for counts in path.steps]
         scores += [scores[-1]] * (rounds - len(scores))
-        gains.append([measure.gain(score, scores[0]) for score in (scores[path.best], *scores)])
+        chosen = pick.score(_shares(pick.lean(path.steps[path.best], others)), [held])
+        gains.append([measure.gain(score, scores[0]) for score in (chosen, *scores)])
     finite = [gain for gain in gains if np.isfinite(gain).all()]
     path = pick.path(list(folds))
     if expired() or not finite:
         return None
     gain, *by_steps = np.mean(finite, axis=0)
-    counts = path.steps[path.best]
+    counts = pick.lean(path.steps[path.best], list(folds))
     if not gain > 0.0:
         gain, counts = max(by_steps), path.steps[min(int(np.argmax(by_steps)), len(path.steps) - 1)]
     weights = _shares(counts)
@@ -225,6 +230,19 @@ class _Picker:
             if losses[at] < best:
                 best, best_at = float(losses[at]), step
         return _Path(steps=steps, best=best_at - 1)
+
+    def lean(self, counts: dict[int, int], folds: Sequence[int]) -> dict[int, int]:
+        """Without the models, those of the least weight first, that can go for ``_SPARED`` of the gain over the best single
+        one, all together."""
+        best = self.score(_shares(counts), folds)
+        alone = self.score({next(iter(counts)): 1.0}, folds)
+        room = _SPARED * max(self._measure.gain(best, alone), 0.0)
+        kept = counts
+        for at in sorted(counts, key=counts.__getitem__):
+            rest = {other: count for other, count in kept.items() if other != at}
+            if rest and self._measure.gain(best, self.score(_shares(rest), folds)) <= room:
+                kept = rest
+        return kept
 
     def adding(self, counts: dict[int, int], folds: Sequence[int]) -> npt.NDArray[np.float64]:
         """For each model the mean loss with one more of it; infinite where no fold has a value. Selections that leave

@@ -16,7 +16,6 @@ from service.client_alerts import Alerts
 from service.client_approvals import Approvals
 from service.client_cards import Cards
 from service.client_words import (
-    ENDED,
     Feedback,
     Json,
     OnError,
@@ -26,6 +25,7 @@ from service.client_words import (
     RunState,
     Uploaded,
 )
+from service.polling import until_ended_async
 from service.run_events import EventReader
 from service.transport import AsyncTransport, Call, IncumbentError, Progress
 
@@ -205,13 +205,8 @@ class AsyncIncumbent:
     async def cancel_run(self, project: str, number: int) -> RunState:
         return await self._send(calls.cancel_run(project, number))
 
-    async def watch(self, project: str, number: int, *, every: float = 0.5) -> AsyncIterator[RunState]:
-        while True:
-            state = await self.run(project, number)
-            yield state
-            if state.get("status") in ENDED:
-                return
-            await asyncio.sleep(every)
+    def watch(self, project: str, number: int, *, every: float = 0.5) -> AsyncIterator[RunState]:
+        return until_ended_async(lambda: self.run(project, number), every)
 
     async def events(self, project: str, number: int) -> AsyncIterator[RunEvent]:
         reader = EventReader()
@@ -244,13 +239,8 @@ class AsyncIncumbent:
     async def cancel_replay(self, project: str, number: int) -> Json:
         return await self._send(calls.cancel_replay(project, number))
 
-    async def watch_replay(self, project: str, number: int, *, every: float = 0.5) -> AsyncIterator[Json]:
-        while True:
-            state = await self.replay(project, number)
-            yield state
-            if state["status"] in ENDED:
-                return
-            await asyncio.sleep(every)
+    def watch_replay(self, project: str, number: int, *, every: float = 0.5) -> AsyncIterator[Json]:
+        return until_ended_async(lambda: self.replay(project, number), every)
 
     # models
 

@@ -27,6 +27,7 @@ from service.client_words import (
     RunState,
     Uploaded,
 )
+from service.polling import until_ended
 from service.run_events import EventReader
 from service.transport import Call, IncumbentError, Progress, Transport
 
@@ -254,12 +255,7 @@ class Incumbent:
 
     def watch(self, project: str, number: int, *, every: float = 0.5) -> Iterator[RunState]:
         """The run's state each ``every`` seconds until it has ended; the last one given is the end."""
-        while True:
-            state = self.run(project, number)
-            yield state
-            if state.get("status") in ENDED:
-                return
-            time.sleep(every)
+        return until_ended(lambda: self.run(project, number), every)
 
     def events(self, project: str, number: int) -> Iterator[RunEvent]:
         """What happens in a run, as it happens, from its start to its ``end``. A connection that is lost is made again, as
@@ -298,12 +294,7 @@ class Incumbent:
 
     def watch_replay(self, project: str, number: int, *, every: float = 0.5) -> Iterator[Json]:
         """The replay each ``every`` seconds until it has ended; the last one given is the end."""
-        while True:
-            state = self.replay(project, number)
-            yield state
-            if state["status"] in ENDED:
-                return
-            time.sleep(every)
+        return until_ended(lambda: self.replay(project, number), every)
 
     # models, and how they do
 

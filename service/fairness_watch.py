@@ -16,6 +16,8 @@ from service.trust_fairness import Fairness
 
 _PAUSE = timedelta(seconds=10)
 _LEASE_SECONDS = 300.0
+_NOT_LOOKED = -1
+"""In the place of a number of truths: any number is news."""
 
 
 class FairnessWatch:
@@ -56,7 +58,10 @@ class FairnessWatch:
 
         name = f"fairness:{project.id}"
         lease = self._registry.leases.acquire(name, self._node, seconds=_LEASE_SECONDS, at=self._clock())
-        if lease is None:
+        if lease is None:  # held, perhaps by a process that died: these truths are still to be looked at
+            seen = self._looked.get(project.id)
+            if seen is not None:
+                self._looked[project.id] = (seen[0], _NOT_LOOKED, seen[2])
             return False
         try:
             before = newest(self._registry, project)

@@ -52,7 +52,8 @@ class _Look:
 
     at: datetime
     truths: int
-    version: int
+    version: int | None
+    """None where the look came to nothing: it is due again, whether or not anything comes."""
     failed: int
 
 
@@ -115,13 +116,14 @@ class ProbationWatch:
         if thread is not None:
             thread.join(timeout=15)
 
-    def evaluate(self, project_id: int) -> None:
-        """Read what came since the last look, keep it, and end the probation if that decides it."""
+    def evaluate(self, project_id: int) -> bool:
+        """Read what came since the last look, keep it, and end the probation if that decides it; whether that could be
+        done, or another process is at it (or was, and died less than a minute ago)."""
         lease = self._registry.leases.acquire(
             f"probation:{project_id}", self._settings.node, seconds=_LEASE_SECONDS, at=self._clock()
         )
-        if lease is None:  # another process is at it
-            return
+        if lease is None:
+            return False
         try:
             project = self._registry.projects.by_id(project_id)
             probation = self._registry.probations.current(project_id)
@@ -131,6 +133,7 @@ class ProbationWatch:
             logger.info("a probation was overtaken: %s", overtaken)
         finally:
             self._registry.leases.release(lease)
+        return True
 
     # Beginning and noticing
 
@@ -200,13 +203,22 @@ class ProbationWatch:
                 project_id = next(iter(self._due))
                 del self._due[project_id]
             started, processor = time.monotonic(), time.thread_time()
+            looked = False
             try:
-                self.evaluate(project_id)
+                looked = self.evaluate(project_id)
             except Exception:
                 logger.exception("the probation of project %d could not be looked at", project_id)
+            if not looked:
+                self._look_again(project_id)
             # By the clock a look that gives way takes five times what it works.
             wall = (time.monotonic() - started) / (1.0 + REST)
             self._took[project_id] = timedelta(seconds=max(time.thread_time() - processor, wall))
+
+    def _look_again(self, project_id: int) -> None:
+        """What was noticed is not seen yet: without this, the last truths to come would wait for others to follow."""
+        for key, last in list(self._looks.items()):
+            if key[0] == project_id:
+                self._looks[key] = replace(last, version=None)
 
     # Seeing
 

@@ -8,30 +8,64 @@ et al., *QuickScorer: a Fast Algorithm to Rank Documents with Additive Ensembles
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from automl.compiled.links import link_of
-from automl.compiled.lookups import Bits, Splits, count_lines, lookups_of
+from automl.compiled.lookups import Bits, Lookups, Splits, count_lines, lookups_of
 from automl.compiled.model_text import TextTree, text_trees
 
 Floats = npt.NDArray[np.float64]
 
-MOST_BYTES = 24 * 1024 * 1024
-"""Of lines; beyond, they would push each other out of the processor's cache."""
+MOST_BYTES = 32 * 1024 * 1024
+"""Of all lines of a model, which stay in memory."""
 WIDEST = 64
 """Look-ups for one row; beyond, walking is quicker."""
+_PART_BYTES = 4 * 1024 * 1024
+"""Of the lines of trees that are asked together: more would push each other out of the processor's cache."""
+_FEWEST_TREES = 32
+"""In a part; with fewer, what is done once for each part costs more than walking."""
 _BLOCK_BYTES = 512 * 1024
 """Of the bits that are in work together: they are to stay in the cache."""
+
+Surviving = Callable[[slice], Bits]
+"""The bits that some rows leave standing in a part's trees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rounds of trees: what they look up, their leaves' values (trees, leaves), and how many outputs a round has."""
+
+    lookups: Lookups
+    values: Floats
+    outputs: int
+
+    def add(self, sums: Floats, surviving: Surviving) -> None:
+        """Add these trees' values to ``sums`` (rows, outputs), tree after tree as LightGBM does."""
+        trees, leaves = self.values.shape
+        first = (np.arange(trees) * leaves).astype(np.int32)
+        block = max(1, _BLOCK_BYTES // (2 * self.lookups.lines[0].nbytes))
+        for start in range(0, len(sums), block):
+            rows = slice(start, min(start + block, len(sums)))
+            leaf = _lowest(surviving(rows)).astype(np.int32)
+            leaf += first
+            terms = np.empty((1 + trees // self.outputs, self.outputs, len(leaf)))
+            terms[0] = sums[rows].T
+            self.values.take(leaf.T, out=terms[1:].reshape(trees, -1), mode="clip")
+            sums[rows] = _sum(terms).T
 
 
 class BitTrees:
     """Sums over trees, tree after tree as LightGBM adds them, and its objective's link: (n, outputs).
 
-    Made by :func:`bit_trees`, and again from ``told``, a tenth of it. Rows must have no NaN. May be called by many threads.
+    Trees are asked in :attr:`parts`, of which each ends after one of the numbers of trees in ``ends``. Made by
+    :func:`bit_trees`, and again from ``told``, a tenth of it. Rows must have no NaN. May be called by many threads.
     ``rest`` is called now and then while the tables are made.
     """
 
@@ -41,38 +75,43 @@ class BitTrees:
         values: Floats,
         outputs: int,
         objective: str,
+        ends: Sequence[int],
         rest: Callable[[], None] = lambda: None,
     ) -> None:
         link = link_of(objective)
         if link is None:
             raise ValueError(f"no link is known for {objective!r}")
-        self.told = (splits, values, outputs, objective)
+        self.told = (splits, values, outputs, objective, ends)
         self._outputs = outputs
         self._link = link
-        self._values = values
-        trees, leaves = values.shape
-        self._first = (np.arange(trees) * leaves).astype(np.int32)
-        self.lookups = lookups_of(splits, trees, rest)
+        self.parts = tuple(
+            Part(lookups_of(splits.of_trees(start, end), end - start, rest), values[start:end], outputs)
+            for start, end in itertools.pairwise([0, *ends])
+        )
+
+    @property
+    def line_bytes(self) -> int:
+        """Of one line for all trees."""
+        return sum(part.lookups.lines[0].nbytes for part in self.parts)
 
     def __call__(self, features: Floats) -> Floats | None:
         """None when some row would need more than WIDEST look-ups."""
-        at = self.lookups.places(features)
-        if len(at) > WIDEST:
-            return None
-        return self.summed(at.shape[1], lambda rows: self.lookups.surviving(at[:, rows]))
 
-    def summed(self, rows: int, surviving: Callable[[slice], Bits]) -> Floats:
-        """The answers to rows of which ``surviving`` gives the bits that are left, part by part."""
-        trees = len(self._values)
-        sums = np.empty((rows, self._outputs))
-        block = max(1, _BLOCK_BYTES // (2 * self.lookups.lines[0].nbytes))
-        for start in range(0, rows, block):
-            part = slice(start, min(start + block, rows))
-            leaf = _lowest(surviving(part)).astype(np.int32)
-            leaf += self._first
-            reached = self._values.take(leaf.T)  # tree after tree, so that sums have LightGBM's last bits
-            outputs = reached.reshape(trees // self._outputs, self._outputs, -1)
-            sums[part] = outputs.sum(axis=0).T
+        def surviving(part: Part) -> Surviving | None:
+            at = part.lookups.places(features)
+            return None if len(at) > WIDEST else lambda rows: part.lookups.surviving(at[:, rows])
+
+        if any(len(part.lookups.ordered) > WIDEST for part in self.parts):
+            return None
+        return self.summed(len(features), map(surviving, self.parts))
+
+    def summed(self, rows: int, surviving: Iterable[Surviving | None]) -> Floats | None:
+        """The answers to rows of which ``surviving`` gives, part by part, the bits that are left; None where it does."""
+        sums = np.zeros((rows, self._outputs))
+        for part, bits in zip(self.parts, surviving, strict=True):
+            if bits is None:
+                return None
+            part.add(sums, bits)
         return self._link(sums)
 
 
@@ -85,14 +124,44 @@ def bit_trees(text: str, *, outputs: int) -> BitTrees | None:
     leaves = max(tree.leaves for tree in model.trees)
     if leaves > 64 or leaves < 2:
         return None
-    dtype = np.uint32 if leaves <= 32 else np.uint64
-    splits = _splits(model.trees, dtype)
-    if count_lines(splits) * len(model.trees) * np.dtype(dtype).itemsize > MOST_BYTES:
+    splits = _splits(model.trees, np.uint32 if leaves <= 32 else np.uint64)
+    ends = _ends(splits, len(model.trees), outputs)
+    if ends is None:
         return None
     values = np.zeros((len(model.trees), leaves))
     for at, tree in enumerate(model.trees):
         values[at, : tree.leaves] = tree.values
-    return BitTrees(splits, values, outputs, model.objective)
+    return BitTrees(splits, values, outputs, model.objective, ends)
+
+
+def _ends(splits: Splits, trees: int, outputs: int) -> list[int] | None:
+    """After how many trees each part ends, so that its lines stay in the cache; None where all would take too much memory.
+
+    Fewer trees have fewer thresholds, and so fewer lines: more parts take less memory together.
+    """
+    size = splits.ruled_out.itemsize
+    most = max(1, trees // max(_FEWEST_TREES, outputs))
+    count = math.ceil(count_lines(splits) * trees * size / _PART_BYTES)
+    while True:
+        count = min(count, most)
+        rounds = np.linspace(0, trees // outputs, count + 1).astype(int).tolist()
+        cuts = [outputs * each for each in rounds]
+        taken = [
+            count_lines(splits.of_trees(start, end)) * (end - start)
+            for start, end in itertools.pairwise(cuts)
+        ]
+        if sum(taken) * size <= MOST_BYTES:
+            return cuts[1:]
+        if count == most:
+            return None
+        count *= 2
+
+
+def _sum(terms: Floats) -> Floats:
+    """Over the first axis, one after the other."""
+    if terms[0].size == 1:  # numpy would add such a column up in pairs, which rounds otherwise
+        return np.asarray(np.add.accumulate(terms, axis=0)[-1])
+    return np.asarray(terms.sum(axis=0))
 
 
 def _lowest(bits: Bits) -> npt.NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from automl.compiled.bit_trees import WIDEST, BitTrees
+from automl.compiled.bit_trees import WIDEST, BitTrees, Surviving
 from automl.compiled.lookups import ONE_BY_ONE_FROM, Bits, Lookups, Ordered, Places
 from automl.compiled.positions import Positions
 
@@ -24,18 +24,15 @@ _FLAGS_TOGETHER = 4
 """Flags that have one look-up."""
 
 
-class CodedTrees:
-    """The answers of :class:`BitTrees`, (n, outputs), to the same bits.
+class _CodedPart:
+    """What rows leave standing in the trees of one part.
 
-    ``plain`` says which features are given as numbers; ``categories`` says of each category at which feature it begins,
-    and has its features by code. Made by :func:`coded_trees`.
+    ``plain`` and ``categories`` as in :func:`coded_trees`.
     """
 
     def __init__(
-        self, bits: BitTrees, plain: Sequence[int], categories: Sequence[tuple[int, Floats]]
+        self, lookups: Lookups, plain: Sequence[int], categories: Sequence[tuple[int, Floats]]
     ) -> None:
-        self._bits = bits
-        lookups = bits.lookups
         at = {feature: place for place, feature in enumerate(plain)}
         ordered = [each for each in lookups.ordered if each.feature in at]
         self._ordered = [at[each.feature] for each in ordered]
@@ -54,16 +51,16 @@ class CodedTrees:
         self._tables += [_flag_lines(lookups, group) for group in self._flags]
         self._joint = _joint([_category_lines(lookups, start, features) for start, features in categories])
         self._tables += [lines for _, lines in self._joint]
+        self._tables = self._tables or [_untouched(lookups, 1)]
 
     @property
     def width(self) -> int:
         """Look-ups a row."""
         return len(self._tables)
 
-    def __call__(self, plain: Floats, codes: Sequence[Codes]) -> Floats:
+    def surviving(self, plain: Floats, codes: Sequence[Codes]) -> Surviving:
         """``plain`` is (features, rows), without NaN; ``codes`` has one array for each category."""
-        rows = plain.shape[1]
-        at = np.empty((len(self._tables), rows), np.intp)
+        at = np.zeros((len(self._tables), plain.shape[1]), np.intp)
         known = len(self._ordered)
         if known:
             self._positions(plain[self._ordered], at[:known])
@@ -74,9 +71,9 @@ class CodedTrees:
         for members, _ in self._joint:
             at[known] = _joint_codes(members, codes)
             known += 1
-        return self._bits.summed(rows, lambda part: self._surviving(at[:, part]))
+        return lambda rows: self._left(at[:, rows])
 
-    def _surviving(self, at: Places) -> Bits:
+    def _left(self, at: Places) -> Bits:
         left: Bits = self._tables[0].take(at[0], axis=0)
         one = np.empty_like(left)
         for lines, places in zip(self._tables[1:], at[1:], strict=True):
@@ -85,13 +82,34 @@ class CodedTrees:
         return left
 
 
+class CodedTrees:
+    """The answers of :class:`BitTrees`, (n, outputs), to the same bits. Made by :func:`coded_trees`."""
+
+    def __init__(self, bits: BitTrees, parts: Sequence[_CodedPart]) -> None:
+        self._bits = bits
+        self._parts = parts
+
+    @property
+    def width(self) -> int:
+        """Look-ups a row in the part that has most."""
+        return max(part.width for part in self._parts)
+
+    def __call__(self, plain: Floats, codes: Sequence[Codes]) -> Floats:
+        """``plain`` is (features, rows), without NaN; ``codes`` has one array for each category."""
+        surviving = (part.surviving(plain, codes) for part in self._parts)
+        answers = self._bits.summed(plain.shape[1], surviving)
+        assert answers is not None  # no part leaves rows to another way
+        return answers
+
+
 def coded_trees(
     bits: BitTrees, plain: Sequence[int], categories: Sequence[tuple[int, Floats]]
 ) -> CodedTrees | None:
-    """None where tables would be too large, or a row would need too many look-ups."""
-    if sum(len(features) for _, features in categories) * bits.lookups.lines[0].nbytes > _MOST_BYTES:
+    """``plain`` says which features are given as numbers; ``categories`` says of each category at which feature it
+    begins, and has its features by code. None where tables would be too large, or a row would need too many look-ups."""
+    if sum(len(features) for _, features in categories) * bits.line_bytes > _MOST_BYTES:
         return None
-    made = CodedTrees(bits, plain, categories)
+    made = CodedTrees(bits, [_CodedPart(part.lookups, plain, categories) for part in bits.parts])
     return made if made.width <= WIDEST else None
 
 

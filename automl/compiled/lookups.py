@@ -29,6 +29,16 @@ class Splits:
     trees: npt.NDArray[np.int32]
     ruled_out: Bits
 
+    def of_trees(self, start: int, end: int) -> Splits:
+        """Those of the trees from ``start`` up to, not including, ``end``, which are counted from 0 then."""
+        mine = (start <= self.trees) & (self.trees < end)
+        return Splits(
+            features=self.features[mine],
+            thresholds=self.thresholds[mine],
+            trees=self.trees[mine] - np.int32(start),
+            ruled_out=self.ruled_out[mine],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ordered:

@@ -57,8 +57,8 @@ class _Unpacker(pickle.Unpickler):
         self._rest = rest
 
     def persistent_load(self, told: Any) -> Any:
-        splits, values, outputs, objective = told
-        return BitTrees(splits, values, outputs, objective, self._rest)
+        splits, values, outputs, objective, ends = told
+        return BitTrees(splits, values, outputs, objective, ends, self._rest)
 
 
 @cache

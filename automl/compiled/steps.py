@@ -92,12 +92,10 @@ def _chosen(kept: npt.NDArray[np.intp], features: Floats) -> Floats:
     return features[:, kept]
 
 
-def _own(step: Any) -> Step:
-    return partial(_through, step)
+def _quantiles(step: Any) -> Step:
+    from automl.compiled.quantiles import Quantiles  # late: brings SciPy, which other forms do without
 
-
-def _through(step: Any, features: Floats) -> Floats:
-    return np.asarray(step.transform(features), dtype=np.float64)
+    return Quantiles(step)
 
 
 _STEPS: Mapping[str, Callable[[Any], Step]] = {
@@ -105,5 +103,5 @@ _STEPS: Mapping[str, Callable[[Any], Step]] = {
     "RobustScaler": _robust,
     "PCA": _pca,
     "SelectPercentile": _choosing,
-    "QuantileTransformer": _own,
+    "QuantileTransformer": _quantiles,
 }

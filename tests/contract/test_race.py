@@ -93,8 +93,9 @@ def test_a_blend_is_asked_for_or_not() -> None:
     assert found.candidate.engine == "portfolio"
     strict = RaceRule(shares={"portfolio": 1.0}, blend=BlendRule(margin=10.0))
     found, _, _ = raced(problem, rule=strict)
+    assert found.candidate.engine == "portfolio"
     assert not found.blend["used"]
-    assert "not more than 10" in found.blend["reason"] or "alone" in found.blend["reason"]
+    assert found.blend["reason"]
 
 
 def test_starts_are_tried_first_by_their_own_engine() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
 
-from automl.compiled.bit_trees import bit_trees
+from automl.compiled.bit_trees import BitTrees, bit_trees
 from automl.compiled.native_trees import BITS_FROM, NativeTrees
 
 ROWS = 1_500
@@ -74,6 +74,47 @@ def test_answers_have_the_bits_of_lightgbms_own(name: str) -> None:
     assert np.array_equal(walked.many(rows), each)
     few = rows[: BITS_FROM - 1]
     assert np.array_equal(walked.many(few), each[: BITS_FROM - 1])
+
+
+def test_many_trees_are_asked_in_parts_that_stay_in_the_cache() -> None:
+    X, signal = problem()
+    classes = np.digitize(signal, np.quantile(signal, [0.3, 0.7]))
+    model = LGBMClassifier(n_estimators=500, learning_rate=0.02, min_child_samples=5, **QUIET).fit(X, classes)
+    text = model.booster_.model_to_string()
+    bits = bit_trees(text, outputs=3)
+    assert bits is not None
+    assert len(bits.parts) > 1
+    assert {len(part.values) % 3 for part in bits.parts} == {0}
+    walked = NativeTrees(text, features=X.shape[1], outputs=3)
+    for rows in (fresh(700), fresh(9), fresh(1)):
+        each = np.array([list(walked.one(row.tobytes())) for row in rows])
+        assert np.array_equal(bits(rows), each)
+
+
+@pytest.mark.parametrize("rounds", [1, 4, 100])
+def test_parts_may_end_after_any_round_and_be_without_any_split(rounds: int) -> None:
+    X, signal = problem()
+    classes = np.digitize(signal, [np.median(signal)])
+    classes[:40] = 2
+    model = LGBMClassifier(n_estimators=30, min_gain_to_split=10, **QUIET).fit(X, classes)
+    whole = bit_trees(model.booster_.model_to_string(), outputs=3)
+    assert whole is not None
+    splits, values, outputs, objective, ends = whole.told
+    assert ends == [len(values)]
+    assert min(np.bincount(splits.trees, minlength=len(values))) == 0  # some trees have one leaf
+    parts = BitTrees(
+        splits, values, outputs, objective, [*range(3 * rounds, len(values), 3 * rounds), len(values)]
+    )
+    assert np.array_equal(parts(fresh(300)), whole(fresh(300)))
+
+
+def test_a_row_alone_in_its_block_is_added_up_as_the_others_are() -> None:
+    model = models()["numbers"]
+    text = model.booster_.model_to_string()
+    bits = bit_trees(text, outputs=1)
+    assert bits is not None
+    rows = fresh(50)
+    assert np.array_equal(np.concatenate([bits(rows[at : at + 1]) for at in range(50)]), bits(rows))
 
 
 def test_rows_with_gaps_are_walked() -> None:

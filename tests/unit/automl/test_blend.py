@@ -74,6 +74,20 @@ def test_a_model_that_is_right_alone_stays_alone() -> None:
     assert (found.weights, found.gain) == ({0: 1.0}, 0.0)
 
 
+def test_a_model_that_carries_hardly_any_of_the_gain_is_left_out() -> None:
+    y = np.random.default_rng(0).normal(size=4_000)
+    truths = [Truth(y=part) for part in parts(y)]
+    models = [parts(noisy(y, seed=seed, scale=scale)) for seed, scale in ((1, 1.0), (2, 1.0), (3, 4.0))]
+    found = select(models, truths, metric("rmse"), rounds=60)
+    assert found is not None
+    assert set(found.weights) == {0, 1}
+    assert found.gain == pytest.approx(1 - np.sqrt(0.5), rel=0.05)
+    models[2] = parts(noisy(y, seed=3, scale=2.0))
+    needed = select(models, truths, metric("rmse"), rounds=60)
+    assert needed is not None
+    assert set(needed.weights) == {0, 1, 2}
+
+
 def test_members_and_their_costs_are_bounded() -> None:
     y = np.random.default_rng(0).normal(size=1_000)
     models = [parts(noisy(y, seed=seed)) for seed in range(8)]

@@ -57,6 +57,13 @@ def test_a_blend_stands_where_it_is_better_on_rows_that_did_not_choose_it(prepar
     assert found.score == pytest.approx(0.0, abs=1e-3)
 
 
+def test_a_blend_that_gains_no_more_than_the_margin_does_not_stand_and_says_so(prepared: Prepared) -> None:
+    kept = [tried(prepared, "up", 1.0), tried(prepared, "down", -1.0)]
+    found = best_choice(kept, prepared, BlendRule(margin=10.0), limits())
+    assert not found.used
+    assert found.report["reason"].endswith("gains 1 rmse on rows that did not choose it, not more than 10")
+
+
 def test_the_champions_blend_is_asked_for_as_it_was(prepared: Prepared) -> None:
     kept = [tried(prepared, "up", 1.0, past=True), tried(prepared, "down", -3.0, past=True)]
     starts = [start("up", 0.75), start("down", 0.25)]

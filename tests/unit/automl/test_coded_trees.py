@@ -82,5 +82,5 @@ def test_categories_of_too_many_values_are_left_to_the_matrix() -> None:
     assert isinstance(compiled.scorer, TreeScorer)
     bits = compiled.scorer._trees.bits
     assert bits is not None
-    many = np.zeros((8 * 1024 * 1024 // bits.lookups.lines[0].nbytes + 1, 1))
+    many = np.zeros((8 * 1024 * 1024 // bits.line_bytes + 1, 1))
     assert coded_trees(bits, [], [(0, many)]) is None

@@ -60,6 +60,10 @@ CLASSIFIERS: dict[str, Any] = {
         QuantileTransformer(n_quantiles=50, output_distribution="normal"),
         LogisticRegression(max_iter=1000),
     ],
+    "shares": lambda: [
+        QuantileTransformer(n_quantiles=50, output_distribution="uniform"),
+        LogisticRegression(max_iter=1000),
+    ],
     "components": lambda: [
         PCA(0.9, whiten=True, svd_solver="full"),
         LGBMClassifier(n_estimators=10, **QUIET),

@@ -154,6 +154,25 @@ def test_another_process_goes_on_from_the_stored_state(registry: Registry) -> No
     assert parts == sorted(parts)
 
 
+def test_the_last_truths_are_seen_though_a_process_died_while_it_looked(registry: Registry) -> None:
+    house = House(registry)
+    house.bad = {2}
+    house.promote(2)
+    for _ in range(6):
+        house.live(40)
+    held = registry.leases.acquire(
+        f"probation:{house.project.id}", "who was killed", seconds=60, at=house.now
+    )
+    assert held is not None
+    for _ in range(3):
+        house.now += timedelta(seconds=15)
+        house.look()
+    assert house.probation.status is ProbationStatus.OPEN
+    house.now += timedelta(seconds=30)  # the lease is over; nothing new has come
+    house.look()
+    assert house.probation.status is ProbationStatus.ROLLED_BACK
+
+
 def test_a_person_who_changes_the_champion_ends_the_probation(registry: Registry) -> None:
     house = House(registry)
     house.promote(2)
