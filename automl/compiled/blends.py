@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from automl.compiled.scorer import OnMatrix, Scorer
+
+if TYPE_CHECKING:
+    from automl.compiled.read_rows import ReadRows
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,8 +26,13 @@ class Voting(OnMatrix):
         self._weights = weights
 
     def many(self, features: Floats) -> Floats:
-        answers = np.asarray([member.many(features) for member in self._members])
-        mean: Floats = np.average(answers, axis=0, weights=self._weights)
+        return self._mean([member.many(features) for member in self._members])
+
+    def answers(self, rows: ReadRows) -> Floats:
+        return self._mean([member.answers(rows) for member in self._members])
+
+    def _mean(self, answers: Sequence[Floats]) -> Floats:
+        mean: Floats = np.average(np.asarray(answers), axis=0, weights=self._weights)
         return mean
 
 

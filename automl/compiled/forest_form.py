@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.compiled.native_trees import NativeTrees
-from automl.compiled.scorer import EXACT, OnMatrix, Scorer
+from automl.compiled.scorer import EXACT, ByMatrix, OnMatrix, Scorer
 from automl.compiled.tree_text import Tree, native
 from automl.compiled.unknown import Unknown, name_of
 
@@ -36,7 +36,7 @@ class _OwnTrees(OnMatrix):
         return out[:, 0] if self._numbers else out
 
 
-class _Native:
+class _Native(ByMatrix):
     """The trees in LightGBM's predictor for few rows, one after another for many: both give the same bits."""
 
     tolerance = EXACT

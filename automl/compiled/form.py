@@ -11,11 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from automl.columns import Column, Schema
-from automl.compiled.coded_trees import CODED_FROM
 from automl.compiled.column_reading import Columns
+from automl.compiled.read_rows import ReadRows
 from automl.compiled.reading import COLUMN_WISE_FROM, Reader, reader_of
 from automl.compiled.scorer import Scorer
-from automl.compiled.tree_scorer import TreeScorer
 from automl.task import Task
 
 Floats = npt.NDArray[np.float64]
@@ -73,13 +72,7 @@ class Compiled:
 
     def answers(self, columns: Columns) -> Floats:
         """Answers for rows that were read, or for a part of them."""
-        if len(columns) >= CODED_FROM and isinstance(self.scorer, TreeScorer):
-            trees = self.scorer.coded(self.reader.blocks)
-            plain = None if trees is None else self.reader.plain(columns)
-            if trees is not None and plain is not None and not np.isnan(plain.sum()):
-                codes = [columns.codes[table.name] for table in self.reader.blocks.categories]
-                return self.scorer.told(trees(plain, codes))
-        return self.scorer.many(self.reader.filled(columns))
+        return self.scorer.answers(ReadRows(self.reader, columns))
 
     def settled(self, rows: Sequence[tuple[Any, ...]]) -> bool:
         """Whether :meth:`quick` would answer these rows."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from automl.compiled.read_rows import ReadRows
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,6 +37,19 @@ class Scorer(Protocol):
     def many(self, features: Floats) -> Floats:
         """The answers for the rows of a C-contiguous matrix: (n, K) or (n,)."""
 
+    def answers(self, rows: ReadRows) -> Floats:
+        """The same for rows that were read, by whatever of them is quickest."""
+
+
+class ByMatrix:
+    """For scorers to which rows are their features and nothing else."""
+
+    def many(self, features: Floats) -> Floats:
+        raise NotImplementedError
+
+    def answers(self, rows: ReadRows) -> Floats:
+        return self.many(rows.matrix)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
@@ -57,22 +73,22 @@ class Spread:
     def many(self, features: Floats) -> Floats:
         return self._spread(self.scorer.many(features))
 
+    def answers(self, rows: ReadRows) -> Floats:
+        return self._spread(self.scorer.answers(rows))
+
     def _spread(self, known: Floats) -> Floats:
         out = np.zeros((len(known), self.n_classes))
         out[:, list(self.present)] = known
         return out
 
 
-class OnMatrix:
+class OnMatrix(ByMatrix):
     """For scorers that have no quicker way for one row."""
 
     tolerance = EXACT
 
     def one(self, features: bytes) -> Floats:
         return self.many(np.frombuffer(features).reshape(1, -1))
-
-    def many(self, features: Floats) -> Floats:
-        raise NotImplementedError
 
 
 def pair(positive: float) -> Floats:

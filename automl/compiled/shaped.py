@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from automl.compiled.scorer import OnMatrix, Scorer
+
+if TYPE_CHECKING:
+    from automl.compiled.read_rows import ReadRows
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,6 +31,9 @@ class Shaped(OnMatrix):
 
     def many(self, features: Floats) -> Floats:
         return self._shape(self._scorer.many(features))
+
+    def answers(self, rows: ReadRows) -> Floats:
+        return self._shape(self._scorer.answers(rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

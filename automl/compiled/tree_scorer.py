@@ -11,6 +11,7 @@ from automl.compiled.coded_trees import CodedTrees, coded_trees
 from automl.compiled.native_trees import NativeTrees
 
 if TYPE_CHECKING:
+    from automl.compiled.read_rows import ReadRows
     from automl.compiled.reading import Blocks
 
 Floats = npt.NDArray[np.float64]
@@ -28,6 +29,12 @@ class TreeScorer:
 
     def many(self, features: Floats) -> Floats:
         return self.told(self._trees.many(features))
+
+    def answers(self, rows: ReadRows) -> Floats:
+        trees = self.coded(rows.blocks) if rows.are_many else None
+        if trees is None or rows.plain is None:
+            return self.many(rows.matrix)
+        return self.told(trees(rows.plain, rows.codes))
 
     def told(self, sums: Floats) -> Floats:
         """The answers to rows from what their trees give, (n, outputs)."""

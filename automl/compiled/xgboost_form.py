@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.compiled.native_trees import NativeTrees
-from automl.compiled.scorer import SINGLE, Scorer
+from automl.compiled.scorer import SINGLE, ByMatrix, Scorer
 from automl.compiled.tree_text import Tree, native
 from automl.compiled.unknown import Unknown, name_of
 
@@ -28,7 +28,7 @@ _STEEPEST = np.float32(88.7)
 """XGBoost goes no further, where its exponential would overflow."""
 
 
-class _Boosted:
+class _Boosted(ByMatrix):
     """Leaves by LightGBM's predictor, added up in float32 in XGBoost's order, turned into answers as the objective says."""
 
     description = "XGBoost"

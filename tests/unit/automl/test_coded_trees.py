@@ -10,12 +10,17 @@ import pytest
 from compiled_cases import ROWS, case
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.pipeline import Pipeline
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from automl.compiled import Compiled
 from automl.compiled.coded_trees import CODED_FROM, coded_trees
+from automl.compiled.models import compile_model
 from automl.compiled.parity import json_rows
+from automl.compiled.read_rows import ReadRows
 from automl.compiled.tree_scorer import TreeScorer
+from automl.engines.blended import BlendRegressor
 from automl.schema import frame
 from automl.scoring import predictions
 
@@ -70,6 +75,18 @@ def test_histogram_boosting_is_asked_so_too() -> None:
     compiled = at.compiled(pipeline)
     expected = predictions(pipeline, frame(at.table, at.schema), at.task)
     assert np.array_equal(compiled.table(at.table), expected)
+
+
+def test_members_of_a_blend_are_asked_each_in_its_own_way() -> None:
+    at = case("score")
+    members = [LGBMRegressor(n_estimators=40, **QUIET), make_pipeline(StandardScaler(), Ridge()), Ridge()]
+    pipeline = at.pipeline(BlendRegressor(members=members, weights=[0.5, 0.3, 0.2]))
+    compiled = at.compiled(pipeline)
+    columns = compiled.reader.typed(at.table)
+    assert np.array_equal(compiled.answers(columns), compiled.scorer.many(compiled.reader.filled(columns)))
+    trees = ReadRows(compiled.reader, columns)
+    compile_model(members[0], compiled.reader.width).answers(trees)
+    assert "matrix" not in vars(trees)
 
 
 def test_categories_of_few_values_are_looked_up_together() -> None:

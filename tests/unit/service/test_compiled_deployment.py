@@ -18,6 +18,7 @@ from small_house import make_model, make_project, open_registry, raw_rows
 from automl.compiled import Compiled
 from automl.compiled import compiling as making
 from automl.compiled.compiling import compile_pipeline
+from automl.compiled.scorer import OnMatrix
 from automl.schema import check
 from automl.verdict import Gate
 from registry.records import Project
@@ -49,14 +50,11 @@ def shifted(*arguments: Any) -> Compiled:
     assert isinstance(true, Compiled)
     answers = true.scorer.many
 
-    class Shifted:
+    class Shifted(OnMatrix):
         description, tolerance = true.scorer.description, true.scorer.tolerance
 
         def many(self, features: Any) -> Any:
             return answers(features) + 1e-3
-
-        def one(self, features: bytes) -> Any:
-            return self.many(np.frombuffer(features).reshape(1, -1))
 
     return replace(true, scorer=Shifted())
 
