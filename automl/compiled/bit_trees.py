@@ -12,7 +12,6 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +24,11 @@ Floats = npt.NDArray[np.float64]
 
 MOST_BYTES = 32 * 1024 * 1024
 """Of all lines of a model, which stay in memory."""
-WIDEST = 64
-"""Look-ups for one row; beyond, walking is quicker."""
+MOST_LEAVES = 256
+"""Of a tree; beyond, its bits take so many words that walking is quicker."""
+_WORD = 64
+_WIDEST = 64
+"""Look-ups for one row; beyond, walking is quicker. Of words of bits in these, twice as many."""
 _PART_BYTES = 4 * 1024 * 1024
 """Of the lines of trees that are asked together: more would push each other out of the processor's cache."""
 _FEWEST_TREES = 32
@@ -49,11 +51,12 @@ class Part:
     def add(self, sums: Floats, surviving: Surviving) -> None:
         """Add these trees' values to ``sums`` (rows, outputs), tree after tree as LightGBM does."""
         trees, leaves = self.values.shape
+        words = self.lookups.lines.shape[1] // trees
         first = (np.arange(trees) * leaves).astype(np.int32)
         block = max(1, _BLOCK_BYTES // (2 * self.lookups.lines[0].nbytes))
         for start in range(0, len(sums), block):
             rows = slice(start, min(start + block, len(sums)))
-            leaf = _lowest(surviving(rows)).astype(np.int32)
+            leaf = _first_leaf(surviving(rows), words)
             leaf += first
             terms = np.empty((1 + trees // self.outputs, self.outputs, len(leaf)))
             terms[0] = sums[rows].T
@@ -90,18 +93,24 @@ class BitTrees:
         )
 
     @property
+    def widest(self) -> int:
+        """The look-ups for one row beyond which walking is quicker."""
+        return min(_WIDEST, 2 * _WIDEST // self.told[0].words)
+
+    @property
     def line_bytes(self) -> int:
         """Of one line for all trees."""
         return sum(part.lookups.lines[0].nbytes for part in self.parts)
 
     def __call__(self, features: Floats) -> Floats | None:
-        """None when some row would need more than WIDEST look-ups."""
+        """None when some row would need more than :attr:`widest` look-ups."""
 
         def surviving(part: Part) -> Surviving | None:
             at = part.lookups.places(features)
-            return None if len(at) > WIDEST else lambda rows: part.lookups.surviving(at[:, rows])
+            return None if len(at) > widest else lambda rows: part.lookups.surviving(at[:, rows])
 
-        if any(len(part.lookups.ordered) > WIDEST for part in self.parts):
+        widest = self.widest
+        if any(len(part.lookups.ordered) > widest for part in self.parts):
             return None
         return self.summed(len(features), map(surviving, self.parts))
 
@@ -116,15 +125,15 @@ class BitTrees:
 
 
 def bit_trees(text: str, *, outputs: int) -> BitTrees | None:
-    """From a model's text; None for one that has categories, missing values as zeros, more than 64 leaves in a tree, a
-    link that is not known here, or tables that would be too large."""
+    """From a model's text; None for one that has categories, missing values as zeros, more than MOST_LEAVES leaves in
+    a tree, a link that is not known here, or tables that would be too large."""
     model = text_trees(text)
     if model is None or link_of(model.objective) is None or not model.trees or len(model.trees) % outputs:
         return None
     leaves = max(tree.leaves for tree in model.trees)
-    if leaves > 64 or leaves < 2:
+    if leaves > MOST_LEAVES or leaves < 2:
         return None
-    splits = _splits(model.trees, np.uint32 if leaves <= 32 else np.uint64)
+    splits = _splits(model.trees, leaves)
     ends = _ends(splits, len(model.trees), outputs)
     if ends is None:
         return None
@@ -139,7 +148,7 @@ def _ends(splits: Splits, trees: int, outputs: int) -> list[int] | None:
 
     Fewer trees have fewer thresholds, and so fewer lines: more parts take less memory together.
     """
-    size = splits.ruled_out.itemsize
+    size = splits.ruled_out.itemsize * splits.words
     most = max(1, trees // max(_FEWEST_TREES, outputs))
     count = math.ceil(count_lines(splits) * trees * size / _PART_BYTES)
     while True:
@@ -164,6 +173,19 @@ def _sum(terms: Floats) -> Floats:
     return np.asarray(terms.sum(axis=0))
 
 
+def _first_leaf(bits: Bits, words: int) -> npt.NDArray[np.int32]:
+    """The leaf, (rows, trees), that is the first of those left standing."""
+    trees = bits.shape[1] // words
+    stands = bits[:, :-trees] != 0
+    lowest = _lowest(bits)
+    leaf = lowest[:, -trees:].astype(np.int32)
+    leaf += _WORD * (words - 1)
+    for word in reversed(range(words - 1)):
+        part = slice(word * trees, (word + 1) * trees)
+        np.copyto(leaf, lowest[:, part] + np.int32(_WORD * word), where=stands[:, part])
+    return leaf
+
+
 def _lowest(bits: Bits) -> npt.NDArray[np.uint8]:
     """The place of each number's lowest bit: how many bits lie below it."""
     np.bitwise_and(bits, np.negative(bits), out=bits)
@@ -171,17 +193,29 @@ def _lowest(bits: Bits) -> npt.NDArray[np.uint8]:
     return np.bitwise_count(bits)
 
 
-def _splits(trees: Sequence[TextTree], dtype: Any) -> Splits:
-    sizes = [len(tree.features) for tree in trees]
+def _splits(trees: Sequence[TextTree], leaves: int) -> Splits:
+    words = math.ceil(leaves / _WORD)
     features = np.array([feature for tree in trees for feature in tree.features], np.int32)
-    ruled_out = np.array(
-        [(1 << last) - (1 << first) for tree in trees for first, last in tree.ruled_out], dtype
-    )
     thresholds = np.array([threshold for tree in trees for threshold in tree.thresholds], np.float64)
-    order = np.lexsort((thresholds, features))
+    numbers = np.repeat(np.arange(len(trees), dtype=np.int32), [len(tree.features) for tree in trees])
+    ruled_out = np.array([ends for tree in trees for ends in tree.ruled_out], np.int64).reshape(-1, 2)
+    begin = _WORD * np.arange(words)[:, None]
+    first, last = (np.clip(ends - begin, 0, _WORD) for ends in ruled_out.T)
+    word, split = np.nonzero(last > first)
+    bits = _below(last[word, split]) ^ _below(first[word, split])
+    order = np.lexsort((word, thresholds[split], features[split]))
+    split = split[order]
     return Splits(
-        features=features[order],
-        thresholds=thresholds[order],
-        trees=np.repeat(np.arange(len(trees), dtype=np.int32), sizes)[order],
-        ruled_out=ruled_out[order],
+        features=features[split],
+        thresholds=thresholds[split],
+        trees=numbers[split],
+        word=word[order].astype(np.int32),
+        ruled_out=bits[order].astype(np.uint32 if leaves <= 32 else np.uint64),
+        words=words,
     )
+
+
+def _below(places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """Numbers in which so many bits are set, the lowest ones."""
+    all_bits = np.uint64(2**_WORD - 1)
+    return np.where(places > 0, all_bits >> (_WORD - np.maximum(places, 1)).astype(np.uint64), np.uint64(0))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from automl.compiled.bit_trees import WIDEST, BitTrees, Surviving
+from automl.compiled.bit_trees import BitTrees, Surviving
 from automl.compiled.lookups import ONE_BY_ONE_FROM, Bits, Lookups, Ordered, Places
 from automl.compiled.positions import Positions
 
@@ -110,7 +110,7 @@ def coded_trees(
     if sum(len(features) for _, features in categories) * bits.line_bytes > _MOST_BYTES:
         return None
     made = CodedTrees(bits, [_CodedPart(part.lookups, plain, categories) for part in bits.parts])
-    return made if made.width <= WIDEST else None
+    return made if made.width <= bits.widest else None
 
 
 def _lines(lookups: Lookups, ordered: Ordered) -> Bits:

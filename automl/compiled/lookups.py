@@ -22,12 +22,15 @@ ONE_BY_ONE_FROM = 48
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splits:
     """All splits of all trees, by feature and, of one feature, by threshold: a row above the threshold can't end in the
-    tree's leaves ``ruled_out``, which are bits."""
+    tree's leaves ``ruled_out``, which are bits. A tree's bits take so many ``words``; a split that rules out leaves of
+    several is here for each ``word``."""
 
     features: npt.NDArray[np.int32]
     thresholds: Floats
     trees: npt.NDArray[np.int32]
+    word: npt.NDArray[np.int32]
     ruled_out: Bits
+    words: int
 
     def of_trees(self, start: int, end: int) -> Splits:
         """Those of the trees from ``start`` up to, not including, ``end``, which are counted from 0 then."""
@@ -36,8 +39,14 @@ class Splits:
             features=self.features[mine],
             thresholds=self.thresholds[mine],
             trees=self.trees[mine] - np.int32(start),
+            word=self.word[mine],
             ruled_out=self.ruled_out[mine],
+            words=self.words,
         )
+
+    def columns(self, trees: int) -> npt.NDArray[np.int32]:
+        """Where each split's bits are in the lines of so many trees: all first words, then all second ones."""
+        return self.word * np.int32(trees) + self.trees
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +60,9 @@ class Ordered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookups:
-    """``lines`` (count, trees) are surviving bits. For an ordered feature there is one line for each position among its
-    thresholds. For a flag, a feature of one threshold, there is one for values above it. The last line lets all bits
-    stand."""
+    """``lines`` (count, words x trees) are surviving bits. For an ordered feature there is one line for each position
+    among its thresholds. For a flag, a feature of one threshold, there is one for values above it. The last line lets all
+    bits stand."""
 
     lines: Bits
     ordered: tuple[Ordered, ...]
@@ -81,7 +90,7 @@ class Lookups:
         return at
 
     def surviving(self, at: Places) -> Bits:
-        """The bits, (rows, trees), that all look-ups of a row leave standing."""
+        """The bits, (rows, words x trees), that all look-ups of a row leave standing."""
         lines = self.lines
         if at.shape[1] < ONE_BY_ONE_FROM:
             found: Bits = np.bitwise_and.reduce(lines.take(at.T, axis=0), axis=1)
@@ -122,6 +131,7 @@ def lookups_of(splits: Splits, trees: int, rest: Callable[[], None]) -> Lookups:
     """``rest`` is called now and then."""
     parts = _Parts.of(splits)
     full = np.iinfo(splits.ruled_out.dtype).max
+    columns, width = splits.columns(trees), trees * splits.words
     ordered: list[Ordered] = []
     tables: list[Bits] = []
     count = 0
@@ -130,8 +140,8 @@ def lookups_of(splits: Splits, trees: int, rest: Callable[[], None]) -> Lookups:
         rest()
         part = slice(parts.starts[at], ends[at])
         new = parts.new[part]
-        table = np.full((parts.thresholds[at] + 1, trees), full, splits.ruled_out.dtype)
-        np.bitwise_and.at(table, (new.cumsum(), splits.trees[part]), ~splits.ruled_out[part])
+        table = np.full((parts.thresholds[at] + 1, width), full, splits.ruled_out.dtype)
+        np.bitwise_and.at(table, (new.cumsum(), columns[part]), ~splits.ruled_out[part])
         np.bitwise_and.accumulate(table, axis=0, out=table)
         feature, thresholds = int(splits.features[part.start]), splits.thresholds[part][new]
         ordered.append(Ordered(feature=feature, thresholds=thresholds, first=count))
@@ -144,7 +154,7 @@ def lookups_of(splits: Splits, trees: int, rest: Callable[[], None]) -> Lookups:
     flag_thresholds[features], flag_lines[features] = thresholds, np.arange(count, count + len(features))
     rest()
     return Lookups(
-        lines=np.concatenate([*tables, lines, np.full((1, trees), full, splits.ruled_out.dtype)]),
+        lines=np.concatenate([*tables, lines, np.full((1, width), full, splits.ruled_out.dtype)]),
         ordered=tuple(ordered),
         positions=Positions([each.thresholds for each in ordered], [each.first for each in ordered]),
         flag_thresholds=flag_thresholds,
@@ -159,6 +169,7 @@ def _flags(splits: Splits, parts: _Parts, trees: int) -> tuple[npt.NDArray[np.in
     sizes = np.diff(parts.starts, append=len(splits.features))
     mine = is_flag.repeat(sizes)
     line = (is_flag.cumsum() - 1).repeat(sizes)[mine]
-    lines = np.full((len(starts), trees), np.iinfo(splits.ruled_out.dtype).max, splits.ruled_out.dtype)
-    np.bitwise_and.at(lines, (line, splits.trees[mine]), ~splits.ruled_out[mine])
+    full = np.iinfo(splits.ruled_out.dtype).max
+    lines = np.full((len(starts), trees * splits.words), full, splits.ruled_out.dtype)
+    np.bitwise_and.at(lines, (line, splits.columns(trees)[mine]), ~splits.ruled_out[mine])
     return splits.features[starts], splits.thresholds[starts], lines

@@ -36,6 +36,15 @@ def models() -> dict[str, Any]:
         "two classes, 64 leaves": LGBMClassifier(
             n_estimators=20, num_leaves=64, min_child_samples=3, **QUIET
         ).fit(X, signal > 0),
+        "two classes, 65 leaves": LGBMClassifier(
+            n_estimators=20, num_leaves=65, min_child_samples=3, **QUIET
+        ).fit(X, signal > 0),
+        "numbers, 256 leaves": LGBMRegressor(
+            n_estimators=20, num_leaves=256, min_child_samples=2, **QUIET
+        ).fit(X, signal),
+        "three classes, 130 leaves": LGBMClassifier(
+            n_estimators=10, num_leaves=130, min_child_samples=2, **QUIET
+        ).fit(X, classes),
         "three classes": LGBMClassifier(n_estimators=15, **QUIET).fit(X, classes),
         "numbers": LGBMRegressor(n_estimators=40, **QUIET).fit(X, signal),
         "absolute errors": LGBMRegressor(objective="mae", n_estimators=20, **QUIET).fit(X, signal),
@@ -129,7 +138,8 @@ def test_rows_with_gaps_are_walked() -> None:
 
 def test_what_the_bits_can_not_say_is_left_to_lightgbm() -> None:
     X, signal = problem()
-    many = LGBMClassifier(n_estimators=3, num_leaves=200, min_child_samples=2, **QUIET).fit(X, signal > 0)
+    grown = {"num_leaves": 300, "min_child_samples": 1, "min_child_weight": 0.0}
+    many = LGBMRegressor(n_estimators=3, **grown, **QUIET).fit(X, signal)
     zeros = LGBMClassifier(n_estimators=3, zero_as_missing=True, **QUIET).fit(X, signal > 0)
     category = LGBMClassifier(n_estimators=3, categorical_feature=[4], **QUIET).fit(X, signal > 0)
     counts = LGBMRegressor(objective="poisson", n_estimators=3, **QUIET).fit(X, np.abs(signal))
