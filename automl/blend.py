@@ -31,10 +31,11 @@ trained, kept and asked on every row."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """One fold's labels (class positions or numbers) and row weights."""
+    """One fold's labels (class positions or numbers) and row weights. Only folds of one ``split`` have no row in common."""
 
     y: npt.NDArray[Any]
     weights: npt.NDArray[np.float64] | None = None
+    split: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ def select(
     allowed: float = math.inf,
     expired: Callable[[], bool] = lambda: False,
 ) -> Choice | None:
-    """The blend, or None where there are fewer than two models or folds, or the time has ``expired``.
+    """The blend, or None where there are fewer than two models, or two folds of a split, or the time has ``expired``.
 
     It takes the steps that are best by the rows that choose it, and leaves out models that hardly carry any of that; where
     blends so made gain nothing on the other folds, it takes as many steps as gain most there.
@@ -77,7 +78,7 @@ def select(
     ({0: 0.5, 1: 0.5}, 0.0)
     """
     folds = range(len(truths))
-    if len(models) < 2 or len(truths) < 2:
+    if len(models) < 2 or not all(_apart(truths, fold) for fold in folds):
         return None
     pick = _Picker(
         models,
@@ -91,7 +92,7 @@ def select(
     )
     gains = []
     for held in folds:
-        others = [fold for fold in folds if fold != held]
+        others = _apart(truths, held)
         path = pick.path(others)
         if expired():
             return None
@@ -115,7 +116,7 @@ def given(
     models: Sequence[Answers], truths: Sequence[Truth], measure: Metric, weights: dict[int, float]
 ) -> Choice | None:
     """A blend whose weights were known before: it was chosen by none of these rows, the single model that it is
-    compared with by all folds but the one that is asked. None where there are fewer than two folds, or none tells.
+    compared with by the other folds of the one that is asked. None where one has no others, or none tells.
 
     >>> from automl.metrics import metric
     >>> y = np.arange(8.0); halves = lambda a: (a[:4], a[4:])
@@ -124,12 +125,12 @@ def given(
     1.0
     """
     folds = range(len(truths))
-    if len(folds) < 2:
+    if not all(_apart(truths, fold) for fold in folds):
         return None
     pick = _Picker(models, truths, measure)
     gains = []
     for held in folds:
-        single = pick.single([fold for fold in folds if fold != held])
+        single = pick.single(_apart(truths, held))
         gains.append(measure.gain(pick.score(weights, [held]), pick.score({single: 1.0}, [held])))
     finite = [gain for gain in gains if math.isfinite(gain)]
     if not finite:
@@ -161,6 +162,11 @@ def by_use(
             break
         counts[at] = counts.get(at, 0) + 1
     return list(counts)
+
+
+def _apart(truths: Sequence[Truth], held: int) -> list[int]:
+    """The folds that have no row in common with this one."""
+    return [at for at, truth in enumerate(truths) if at != held and truth.split == truths[held].split]
 
 
 def _shares(counts: dict[int, int]) -> dict[int, float]:

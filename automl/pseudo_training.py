@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from automl.engines.protocol import Problem
+from automl.engines.protocol import Folds, Problem
 from automl.tallies import Values
 
 
@@ -28,15 +28,19 @@ def with_pseudo_labels(
     """
     n = len(problem.y)
     more = np.arange(n, n + len(y), dtype=np.intp)
-    folds = tuple(
-        (np.concatenate([train, more[_apart(valid, entities)]]), valid) for train, valid in problem.folds
-    )
+
+    def with_more(folds: Folds) -> Folds:
+        return tuple(
+            (np.concatenate([train, more[_apart(valid, entities)]]), valid) for train, valid in folds
+        )
+
     true = np.ones(n) if problem.weights is None else problem.weights
     return replace(
         problem,
         X=pd.concat([problem.X, rows], ignore_index=True),
         y=np.concatenate([problem.y, y]),
-        folds=folds,
+        folds=with_more(problem.folds),
+        again=with_more(problem.again),
         weights=np.concatenate([true, weights]),
     )
 

@@ -135,11 +135,12 @@ def _calibration(
     """A curve on the blend's probabilities where the metric takes them as such and rows held out say that it helps."""
     if prepared.metric.name != "log_loss" or len(prepared.full.present) < prepared.n_classes:
         return None
+    folds = prepared.first_folds
     whole = [
         sum(share * tried.answers[at].astype(np.float64) for tried, share, _ in made)
-        for at in range(len(prepared.folds))
+        for at in range(len(folds))
     ]
-    given, y = np.concatenate(whole), np.concatenate([fold.y for fold in prepared.folds])
+    given, y = np.concatenate(whole), np.concatenate([fold.y for fold in folds])
     calibration, held, _ = chosen(y, given, seed=seed)
     loss = metric("log_loss")
     if calibration.way == "none" or loss.score(y, held) >= loss.score(y, given):

@@ -17,7 +17,8 @@ from automl.engines.evaluation import Prepared
 from automl.engines.protocol import Start
 from automl.engines.trials import Tried
 
-_CANDIDATES = 24
+CANDIDATES = 24
+"""A blend is chosen from so many."""
 _ROWS, FEW_ROWS = 20_000, 4_000
 _SELECTING, _RANKING = 0.06, 0.02
 _IN_NEED = 0.2
@@ -130,7 +131,7 @@ def _choices(
     """The greedy choice first, always; then the champion's blend where all of that was tried and can be trained in time."""
     time_left = limits.seconds_to_train
     pool = [tried for at, tried in enumerate(kept) if at == 0 or tried.refit_seconds <= time_left]
-    pool = _varied(pool)[:_CANDIDATES]
+    pool = varied(pool)[:CANDIDATES]
     most = np.inf if rule.row_seconds is None else rule.row_seconds
     costs = [max(tried.refit_seconds / max(time_left, 1e-9), tried.row_seconds / most) for tried in pool]
     rows, truths = _rows(prepared, limits.seed, most=limits.rows)
@@ -168,7 +169,7 @@ def _as_it_was(pool: Sequence[Tried], starts: Sequence[Start]) -> dict[int, floa
     return {at: share / whole for at, share in weights.items()}
 
 
-def _varied(pool: Sequence[Tried]) -> list[Tried]:
+def varied(pool: Sequence[Tried]) -> list[Tried]:
     """The best of each kind of model before the second of any: many of one kind must not crowd the others out."""
     first: dict[tuple[str, str], Tried] = {}
     for tried in pool:
@@ -179,7 +180,7 @@ def _varied(pool: Sequence[Tried]) -> list[Tried]:
 
 def by_use_in_blends(kept: Sequence[Tried], prepared: Prepared, limits: Limits) -> list[Tried]:
     """What a blend of any number would be made of, in the order in which it takes them; then the others, as they came."""
-    pool = _varied([tried for tried in kept if tried.answers])[:_CANDIDATES]
+    pool = varied([tried for tried in kept if tried.answers])[:CANDIDATES]
     if len(pool) < 2:
         return list(kept)
     rows, truths = _rows(prepared, limits.seed, most=FEW_ROWS)
@@ -202,7 +203,7 @@ def _rows(prepared: Prepared, seed: int, *, most: int) -> tuple[Where, list[Trut
     """The validation rows to select by, a sample where they are many; few folds are cut into blocks."""
     rng = np.random.default_rng(seed)
     whole = sum(len(fold.y) for fold in prepared.folds)
-    blocks = math.ceil(_BLOCKS / len(prepared.folds))
+    blocks = math.ceil(_BLOCKS / len(prepared.first_folds))
     where: list[tuple[int, npt.NDArray[np.intp]]] = []
     for at, fold in enumerate(prepared.folds):
         share = min(1.0, most / whole)
@@ -213,6 +214,7 @@ def _rows(prepared: Prepared, seed: int, *, most: int) -> tuple[Where, list[Trut
         Truth(
             y=prepared.folds[at].y[rows],
             weights=None if (weights := prepared.folds[at].weights) is None else weights[rows],
+            split=prepared.folds[at].split,
         )
         for at, rows in where
     ]
@@ -230,6 +232,13 @@ def _score(parts: Sequence[tuple[Tried, float]], prepared: Prepared) -> float:
         mixed = np.sum([share * tried.answers[at].astype(np.float64) for tried, share in parts], axis=0)
         scores.append(float(prepared.metric.score(fold.y, mixed, fold.weights)))
     return float(np.mean([score for score in scores if math.isfinite(score)]))
+
+
+def rescored(choice: Chosen, again: Mapping[int, Tried], prepared: Prepared) -> Chosen:
+    """A choice whose parts were tried on more folds: ``again`` has them by the ``id`` of what they were."""
+    parts = tuple((again[id(tried)], share) for tried, share in choice.parts)
+    score = _score(parts, prepared)
+    return Chosen(parts=parts, score=score, report={**choice.report, "score": score})
 
 
 def _told(choice: Choice | None, pool: Sequence[Tried], rule: BlendRule, prepared: Prepared) -> Chosen:

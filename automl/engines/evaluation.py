@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,8 @@ class Sample:
 class Fold:
     """One fold: what to train on, and the rows to score it by (``y`` as class positions, or numbers).
 
-    ``preprocessing`` was fitted on its training rows.
+    ``preprocessing`` was fitted on its training rows. Folds of one ``split`` hold different rows; 0 is the one that trials
+    are chosen by.
     """
 
     train: Sample
@@ -57,17 +58,25 @@ class Fold:
     y: npt.NDArray[Any]
     weights: Floats | None
     preprocessing: Pipeline
+    split: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A problem made ready: the folds in use, all rows, and the preprocessing that was fitted on all rows."""
+    """A problem made ready: the folds in use, all rows, and the preprocessing that was fitted on all rows, which took so
+    many ``seconds`` together."""
 
     folds: tuple[Fold, ...]
     full: Sample
     preprocessing: Pipeline
     metric: Metric
     n_classes: int
+    seconds: float = 0.0
+
+    @property
+    def first_folds(self) -> tuple[Fold, ...]:
+        """Those that trials are chosen by: each row is validated on once at most."""
+        return tuple(fold for fold in self.folds if fold.split == 0)
 
     @property
     def fold_rows(self) -> int:
@@ -134,6 +143,7 @@ def prepare(problem: Problem, *, seed: int) -> Prepared:
     """
     if problem.task.is_classification and len(np.unique(problem.y)) < 2:
         raise SearchFailed("the training rows have one class only: there is nothing to tell apart")
+    began = time.perf_counter()
     rng = np.random.default_rng(seed)
     used = folds_in_use(problem.folds, len(problem.y))
     folds = tuple(fold for at in used if (fold := _fold(problem, at, rng, seed)) is not None)
@@ -147,7 +157,18 @@ def prepare(problem: Problem, *, seed: int) -> Prepared:
         preprocessing=preprocessing,
         metric=metric(problem.task.metric),
         n_classes=len(problem.task.classes) if problem.task.is_classification else 0,
+        seconds=time.perf_counter() - began,
     )
+
+
+def prepare_again(problem: Problem, prepared: Prepared, *, seed: int) -> Prepared | None:
+    """The same with the problem's other folds instead; None where none of these can be used, or rows are so many that not
+    all folds are."""
+    if len(problem.y) > _FEW_ROWS:
+        return None
+    rng = np.random.default_rng(seed)
+    folds = [fold for at in problem.again if (fold := _fold(problem, at, rng, seed)) is not None]
+    return replace(prepared, folds=tuple(replace(fold, split=1) for fold in folds)) if folds else None
 
 
 def _fold(

@@ -22,7 +22,8 @@ class Problem:
     """One training problem: rows oldest first, as the schema reads them, and their encoded labels.
 
     ``y`` holds class positions (int64) or numbers (float64). ``folds`` are (train, validation) positions,
-    the same for every engine, so that their scores can be compared. ``weights`` are per row, or None.
+    the same for every engine, so that their scores can be compared; ``again`` are other folds of the same rows, by which
+    nothing is tried, for a second look at the best (empty where there are none). ``weights`` are per row, or None.
     """
 
     task: Task
@@ -31,6 +32,7 @@ class Problem:
     y: npt.NDArray[Any]
     folds: Folds
     weights: npt.NDArray[np.float64] | None = None
+    again: Folds = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from automl.engines.past import ZERO_SHOT, to_begin_with, trained
 from automl.engines.past_phase import Past, try_the_past
 from automl.engines.pool import Milestone, Pool
 from automl.engines.protocol import Problem, Start, Trial
+from automl.engines.second_look import second_look
 from automl.engines.standing import Standing
 from automl.engines.trials import SearchOver, Trials, Tried, quiet
 from automl.engines.turns import FairTurns
@@ -50,7 +51,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raced:
-    """The search's candidate, what each engine did, what became of the blend, in words, and each best so far."""
+    """The search's candidate, what each engine did, what became of the blend, in words (and how many trials got a second
+    look), and each best so far."""
 
     candidate: Candidate
     parts: Mapping[str, Part]
@@ -116,16 +118,19 @@ def race(
             started=allowance.started,
         )
         runners, standing = _run(prepared, rule, allowance, pool, report, seed=seed, starts=starts)
+        limits = Limits(allowance=allowance, at_once=rule.at_once, seed=seed)
+        blend = None if len(pool.kept) < 2 else rule.blend
+        looked = second_look(pool.kept, problem, prepared, blend, limits, starts=starts, standing=standing)
         ended = finish(
-            pool.kept,
-            prepared,
-            None if len(pool.kept) < 2 else rule.blend,
+            looked.kept,
+            looked.prepared,
+            blend,
             lambda tried, seconds: _refit(runners, tried, prepared, seconds, seed),
-            Limits(allowance=allowance, at_once=rule.at_once, seed=seed),
+            limits,
             starts=starts,
-            standing=standing,
+            standing=looked.standing,
         )
-        return _raced(ended, runners, pool)
+        return _raced(ended, runners, pool, looked.trials)
 
 
 def _import(names: Iterable[str]) -> None:
@@ -268,7 +273,7 @@ def _refit(
     return runners[tried.engine].engine.refit(tried, prepared, seconds, seed=seed)
 
 
-def _raced(ended: Finish, runners: Mapping[str, _Runner], pool: Pool) -> Raced:
+def _raced(ended: Finish, runners: Mapping[str, _Runner], pool: Pool, looked_again: int) -> Raced:
     seconds = pool.turns.seconds()
     parts = {name: _part(runner, seconds[name]) for name, runner in runners.items()}
     # Where nothing could be trained on all rows, the best so far stays: an early blend or a model of one fold.
@@ -276,7 +281,8 @@ def _raced(ended: Finish, runners: Mapping[str, _Runner], pool: Pool) -> Raced:
     if candidate is None:
         raise SearchFailed("; ".join(f"{name}: {part.error}" for name, part in parts.items()))
     pool.passed(candidate.engine, candidate.estimator, candidate.score)
-    return Raced(candidate=candidate, parts=parts, blend=ended.report, progress=tuple(pool.progress))
+    blend = {**ended.report, "looked_again": looked_again}
+    return Raced(candidate=candidate, parts=parts, blend=blend, progress=tuple(pool.progress))
 
 
 def _part(runner: _Runner, seconds: float) -> Part:

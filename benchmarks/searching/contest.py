@@ -37,13 +37,18 @@ def incumbent(
     from automl.engines.race import RaceRule, race
     from automl.schema import check, frame
     from automl.scoring import predictions
-    from automl.snapshot import folds
+    from automl.snapshot import folds, other_folds
 
     schema, task = _read(train, facts)
     table = check(pa.Table.from_pandas(train, preserve_index=False), schema, task).table
     y = _labels(train, task)
     problem = Problem(
-        task=task, schema=schema, X=frame(table, schema), y=y, folds=folds(y, task=task, seed=seed)
+        task=task,
+        schema=schema,
+        X=frame(table, schema),
+        y=y,
+        folds=folds(y, task=task, seed=seed),
+        again=other_folds(y, task=task, seed=seed),
     )
     rule = RaceRule(shares=shares or {"portfolio": 0.3, "flaml": 0.4, "tpot": 0.3}, at_once=2)
     found = race(problem, rule, budget_seconds=budget, seed=seed, report=lambda trial: None)

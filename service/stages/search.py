@@ -20,7 +20,7 @@ from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.race import RaceRule, race
 from automl.pseudo_training import with_pseudo_labels
 from automl.schema import Schema, frame
-from automl.snapshot import folds, row_order
+from automl.snapshot import folds, other_folds, row_order
 from automl.task import Task
 from service.desk import Desk
 from service.processors import processors
@@ -93,18 +93,19 @@ def _problem(desk: Desk) -> Problem:
     task, schema = Task.from_json(desk.spec["task"]), Schema.from_json(desk.spec["schema"])
     table, weights = _train(desk)
     y = encoded_labels(table, schema, task)
+    cut: dict[str, Any] = {
+        "task": task,
+        "order": row_order(table, task) if task.time_column else None,
+        "entities": entities(table, task),
+        "seed": desk.spec["seed"],
+    }
     return Problem(
         task=task,
         schema=schema,
         X=frame(table, schema),
         y=y,
-        folds=folds(
-            y,
-            task=task,
-            order=row_order(table, task) if task.time_column else None,
-            entities=entities(table, task),
-            seed=desk.spec["seed"],
-        ),
+        folds=folds(y, **cut),
+        again=other_folds(y, **cut),
         weights=weights,
     )
 

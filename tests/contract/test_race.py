@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import pickle
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.race import Raced, RaceRule, race
 from automl.errors import SearchFailed
 from automl.metrics import metric
+from automl.snapshot import other_folds
 
 pytestmark = pytest.mark.slow
 
@@ -96,6 +98,18 @@ def test_a_blend_is_asked_for_or_not() -> None:
     assert found.candidate.engine == "portfolio"
     assert not found.blend["used"]
     assert found.blend["reason"]
+
+
+def test_the_best_get_a_second_look_in_the_time_that_training_leaves() -> None:
+    problem = problems.multiclass()
+    problem = replace(problem, again=other_folds(problem.y, task=problem.task, seed=3))
+    began = time.perf_counter()
+    found, trials, _ = raced(problem, rule=RaceRule(shares={"portfolio": 1.0}))
+    assert time.perf_counter() - began < 1.2 * 6 + 5
+    assert 0 < found.blend["looked_again"] <= len(trials)
+    assert math.isfinite(found.candidate.score)
+    none, _, _ = raced(problems.multiclass(), budget=2, rule=RaceRule(shares={"portfolio": 1.0}))
+    assert none.blend["looked_again"] == 0
 
 
 def test_starts_are_tried_first_by_their_own_engine() -> None:

@@ -100,6 +100,20 @@ def test_members_and_their_costs_are_bounded() -> None:
     assert len(cheap.weights) == 1
 
 
+def test_a_fold_is_asked_of_what_its_own_rows_did_not_choose() -> None:
+    """Where rows are split twice, the folds of the other split hold them too."""
+    y = np.random.default_rng(0).normal(size=400)
+    models = [parts(noisy(y, seed=seed), 2) * 2 for seed in (1, 2)]
+    twice = [Truth(y=part, split=split) for split in (0, 1) for part in parts(y, 2)]
+    once = select([model[:2] for model in models], twice[:2], metric("rmse"))
+    found = select(models, twice, metric("rmse"))
+    assert found is not None
+    assert once is not None
+    assert (found.gain, found.weights) == (pytest.approx(once.gain), once.weights)
+    alone = [Truth(y=part, split=split) for split, part in enumerate(parts(y, 2))]
+    assert select([model[:2] for model in models], alone, metric("rmse")) is None
+
+
 def test_there_is_no_blend_of_one_model_of_one_fold_or_without_time() -> None:
     y = np.arange(10.0)
     truths = [Truth(y=part) for part in parts(y)]
