@@ -60,7 +60,8 @@ def second_look(
         None if rule is None else best_choice(kept, prepared, rule, limits, starts=starts, standing=standing)
     )
     chosen = [tried for tried, _ in choice.parts] if choice is not None and choice.used else [kept[0]]
-    training = max(sum(tried.refit_seconds for tried in chosen) / limits.at_once, chosen[0].refit_seconds)
+    each = [tried.refit_seconds for tried in chosen]
+    training = max(sum(each) / limits.at_once, *each)
     until = time.perf_counter() + limits.allowance.left - _CAUTION * training
     if until - time.perf_counter() < prepared.seconds + _seconds(chosen, prepared) / limits.at_once:
         return unchanged

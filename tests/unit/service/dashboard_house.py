@@ -59,6 +59,7 @@ VERDICT = {
         },
     ],
 }
+ENGINES = {"blend": {"used": True, "reason": HOSTILE, "members": HOSTILE, "looked_again": 12}}
 SNAPSHOT = {
     "train_rows": 100,
     "holdout_rows": 20,
@@ -109,7 +110,7 @@ def hostile_home(registry: Registry) -> None:
         for number in (1, 2)
     ]
     registry.runs.add_trials(run.id, claimed.fence, trials)
-    registry.runs.describe(run.id, claimed.fence, snapshot=SNAPSHOT, engines={}, at=NOW)
+    registry.runs.describe(run.id, claimed.fence, snapshot=SNAPSHOT, engines=ENGINES, at=NOW)
     new = NewModel(
         blob=model.blob,
         engine=HOSTILE[:50],

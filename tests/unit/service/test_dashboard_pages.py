@@ -194,6 +194,10 @@ def test_the_run_card_draws_the_difference_beside_the_minimum_effect(house: Site
     assert "−0.0100" in page
 
 
+def test_the_run_page_says_how_many_trials_got_a_second_look(house: Site) -> None:
+    assert "(after a second look at 12 trials on other folds)" in house.get("/projects/fruit/runs/1").text
+
+
 def test_an_empty_home_says_how_to_begin(tmp_path: pytest.TempPathFactory) -> None:
     from fastapi.testclient import TestClient
 
