@@ -25,6 +25,8 @@ from automl.engines.trials import Tried
 
 _CAUTION = 1.5
 """The final training is expected to take so much longer than it is told."""
+_ENOUGH = 16
+"""Fewer to choose from would cost a blend more than their luck does; where there are fewer, all of them are enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ def second_look(
     """The best of what is ``kept``, looked at again in the time that the final training leaves.
 
     All stays as it is where the problem has no other folds, or where there is not time enough to look at what would
-    be chosen now.
+    be chosen now and at some others.
     """
     unchanged = Looked(kept=kept, prepared=prepared, standing=standing)
     if not problem.again or len(kept) < 2:
@@ -63,17 +65,18 @@ def second_look(
     each = [tried.refit_seconds for tried in chosen]
     training = max(sum(each) / limits.at_once, *each)
     until = time.perf_counter() + limits.allowance.left - _CAUTION * training
-    if until - time.perf_counter() < prepared.seconds + _seconds(chosen, prepared) / limits.at_once:
+    looks = [*chosen, *_others(kept, chosen)]
+    enough = looks[: max(_ENOUGH, len(chosen))]
+    if until - time.perf_counter() < prepared.seconds + _seconds(enough, prepared) / limits.at_once:
         return unchanged
     others = prepare_again(problem, prepared, seed=limits.seed)
     if others is None:
         return unchanged
-    looks = [*chosen, *_others(kept, chosen)]
     with unheard_timeouts(), ThreadPoolExecutor(limits.at_once) as threads:
         found = list(threads.map(lambda tried: _look(tried, others, until), looks))
-    if None in found[: len(chosen)]:
-        return unchanged
     again = {id(tried): seen for tried, seen in zip(looks, found, strict=True) if seen is not None}
+    if None in found[: len(chosen)] or len(again) < min(_ENOUGH, len(looks)):
+        return unchanged
     every = replace(prepared, folds=(*prepared.folds, *others.folds))
     return Looked(
         kept=sorted(again.values(), key=lambda tried: every.loss(tried.score)),

@@ -100,7 +100,9 @@ def test_all_stays_as_it_was_where_nothing_can_be_looked_at(problem: Problem, pr
     kept = [tried(prepared, "one", Ridge()), tried(prepared, "two", DummyRegressor())]
     unknown = [replace(kept[0], likeness=None), kept[1]]
     broken = [replace(kept[0], likeness={"class": "sklearn.linear_model.Gone", "params": {}}), kept[1]]
+    slow = [*kept, *(replace(kept[1], estimator=f"number {at}", refit_seconds=9.0) for at in range(20))]
     for held, given, within in (
+        (slow, problem, limits()),  # 20 of 9 s each, two at once, do not fit
         (kept, replace(problem, again=()), limits()),
         (kept, problem, limits(0.0)),
         (unknown, problem, limits()),
