@@ -1,4 +1,4 @@
-"""Trees of a LightGBM model for many rows at once: each tree's leaves as the bits of one number.
+"""Trees of a LightGBM model for many rows at once: each tree's leaves as the bits of a number, or of up to four.
 
 A split that a row fails rules out the leaves to its left. For each feature the bits that survive are tabulated by
 where a value stands among the feature's thresholds; what all features leave standing has its lowest bit at the leaf
@@ -28,7 +28,7 @@ MOST_LEAVES = 256
 """Of a tree; beyond, its bits take so many words that walking is quicker."""
 _WORD = 64
 _WIDEST = 64
-"""Look-ups for one row; beyond, walking is quicker. Of words of bits in these, twice as many."""
+"""Look-ups for one row; beyond, walking is quicker. Where a tree takes several words, twice as many words are looked up."""
 _PART_BYTES = 4 * 1024 * 1024
 """Of the lines of trees that are asked together: more would push each other out of the processor's cache."""
 _FEWEST_TREES = 32
