@@ -15,7 +15,7 @@ from automl.blend import Answers, Choice, Truth, by_use, given, select
 from automl.engines.allowance import Allowance
 from automl.engines.evaluation import Prepared
 from automl.engines.protocol import Start
-from automl.engines.trials import Tried
+from automl.engines.trials import Tried, best_of_each_kind
 
 CANDIDATES = 24
 """A blend is chosen from so many."""
@@ -171,11 +171,8 @@ def _as_it_was(pool: Sequence[Tried], starts: Sequence[Start]) -> dict[int, floa
 
 def varied(pool: Sequence[Tried]) -> list[Tried]:
     """The best of each kind of model before the second of any: many of one kind must not crowd the others out."""
-    first: dict[tuple[str, str], Tried] = {}
-    for tried in pool:
-        first.setdefault((tried.engine, tried.estimator), tried)
-    spared = set(map(id, first.values()))
-    return [*first.values(), *(tried for tried in pool if id(tried) not in spared)]
+    first, others = best_of_each_kind(pool)
+    return [*first, *others]
 
 
 def by_use_in_blends(kept: Sequence[Tried], prepared: Prepared, limits: Limits) -> list[Tried]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from automl.candidate import Candidate
 from automl.engines.evaluation import Prepared
-from automl.engines.trials import Tried
+from automl.engines.trials import Tried, best_of_each_kind
 from automl.engines.turns import FairTurns
 
 KEPT = 40
@@ -128,14 +128,10 @@ class Pool:
             return self.give_up is not None and self.heard >= 30 and quiet > self.give_up
 
     def _forget(self) -> None:
-        first: dict[tuple[str, str], Tried] = {}
-        for one in self.kept:
-            first.setdefault((one.engine, one.estimator), one)
-        spared = set(map(id, first.values()))
-        others = [one for one in self.kept if id(one) not in spared]
+        first, others = best_of_each_kind(self.kept)
         if len(self.kept) > KEPT and others:
             gone = others.pop()
             self.kept = [one for one in self.kept if one is not gone]
         if self.keeping:
-            held = set(map(id, [*first.values(), *others][:HELD]))
+            held = set(map(id, [*first, *others][:HELD]))
             self.kept = [one if id(one) in held else replace(one, fitted=None) for one in self.kept]

@@ -62,6 +62,15 @@ class Tried:
         return self.model is not None and self.engine == start.engine and self.config == start.config
 
 
+def best_of_each_kind(ranked: Sequence[Tried]) -> tuple[list[Tried], list[Tried]]:
+    """The first of each kind of model of each engine, and the others, both in the order in which they are ranked."""
+    first: dict[tuple[str, str], Tried] = {}
+    for tried in ranked:
+        first.setdefault((tried.engine, tried.estimator), tried)
+    chosen = set(map(id, first.values()))
+    return list(first.values()), [tried for tried in ranked if id(tried) not in chosen]
+
+
 class Turns(Protocol):
     """Who may try now, where several engines search at once: a context for each trial of ``engine``."""
 

@@ -103,14 +103,14 @@ def test_where_nothing_can_be_trained_on_all_rows_the_best_that_was_offered_stay
     blend = offered(prepared, "blend", 1.0)
     assert pool.take(blend)
     assert not pool.take(offered(prepared, "late", 2.0))
-    found = _raced(Finish(candidate=None, report={"used": False}), {}, pool)
+    found = _raced(Finish(candidate=None, report={"used": False}), {}, pool, 0)
     assert found.candidate is blend
     assert offers == [blend]
 
 
 def test_where_nothing_was_offered_either_the_search_failed(prepared: Prepared) -> None:
     with pytest.raises(SearchFailed):
-        _raced(Finish(candidate=None, report={"used": False}), {}, pool_of(prepared, []))
+        _raced(Finish(candidate=None, report={"used": False}), {}, pool_of(prepared, []), 0)
 
 
 def test_a_better_blend_puts_off_the_end_that_a_search_without_progress_has(prepared: Prepared) -> None:
