@@ -103,8 +103,8 @@ def test_a_blend_is_asked_for_or_not() -> None:
 def test_the_best_get_a_second_look_in_the_time_that_training_leaves() -> None:
     problem = problems.multiclass()
     problem = replace(problem, again=other_folds(problem.y, task=problem.task, seed=3))
-    plateau = RaceRule(shares={"portfolio": 1.0}, patience=0.1)  # it ends long before its budget does
-    found, trials, _ = raced(problem, budget=20, rule=plateau)
+    plateau = RaceRule(shares={"portfolio": 1.0}, patience=0.05)  # it ends long before its budget does
+    found, trials, _ = raced(problem, budget=40, rule=plateau)
     assert 0 < found.blend["looked_again"] <= len(trials)
     assert math.isfinite(found.candidate.score)
     none, _, _ = raced(problems.multiclass(), budget=2, rule=RaceRule(shares={"portfolio": 1.0}))
