@@ -253,14 +253,13 @@ def other_folds(
     task: Task,
     order: Order | None = None,
     entities: npt.NDArray[Any] | pa.Array | None = None,
-    n: int = 4,
     seed: int,
 ) -> Folds:
     """Other folds of the same rows than :func:`folds` gives, for a second look; none where the slices of a time column
     roll forward, which they can in one way only. Raises SplitError as that does."""
     if order is not None and entities is None:
         return ()
-    return folds(y, task=task, entities=entities, n=n, seed=seed + 1)
+    return folds(y, task=task, entities=entities, seed=seed + 1)
 
 
 def _rolling(order: Order, n: int) -> Iterator[Fold]:

@@ -97,7 +97,8 @@ def test_a_blend_is_asked_for_or_not() -> None:
     found, _, _ = raced(problem, rule=strict)
     assert found.candidate.engine == "portfolio"
     assert not found.blend["used"]
-    assert found.blend["reason"]
+    reasons = ("not more than 10", "alone", "there was not time")  # the last where the machine stands still
+    assert any(reason in found.blend["reason"] for reason in reasons)
 
 
 def test_the_best_get_a_second_look_in_the_time_that_training_leaves() -> None:

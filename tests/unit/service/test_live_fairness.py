@@ -186,9 +186,10 @@ def test_the_watch_looks_when_enough_truth_came_and_one_process_alone_does(
     truths = registry.datasets.facts(project.id).truths
     held = registry.leases.acquire(f"fairness:{project.id}", "b", seconds=60, at=clock())
     assert held is not None
+    assert watch.look(project, RULE, truths) is False  # b is at it
     watch.look_at(project, Policy.stored(project.policy))
     watch.stop()
-    assert reported == []  # b is at it
+    assert reported == []
     now[0] += timedelta(seconds=61)  # b was killed: its lease is over, and nothing new has come
     watch.look_at(project, Policy.stored(project.policy))
     watch.stop()
