@@ -15,15 +15,14 @@ from typing import Any
 
 from automl.engines import portfolio, setting_trials
 from automl.engines.allowance import Allowance
-from automl.engines.blended import weighed
 from automl.engines.evaluation import Fold, Prepared
 from automl.engines.limits import unheard_timeouts, within
 from automl.engines.portfolio import Setting
 from automl.engines.protocol import Start
-from automl.engines.rebuilding import built, described
+from automl.engines.rebuilding import described, fitted
 from automl.engines.trials import SearchOver, Trials, Tried
 
-SHARE = 0.4
+SHARE = 0.3
 """What was found before is begun within so much of the time for trials."""
 ZERO_SHOT = "portfolio"
 _ZERO_SHOTS = 8
@@ -160,9 +159,8 @@ def to_begin_with(starts: Sequence[Start], past: Sequence[tuple[Start, Trials]])
 def trained(tried: Tried, prepared: Prepared, seconds: float) -> Any:
     """A model that was tried again, on all rows; TimeoutError when that takes longer than ``seconds``."""
     assert tried.model is not None
-    full, made = prepared.full, built(tried.model)
     with unheard_timeouts():
-        return within(seconds, made.fit, full.X, full.y, named=weighed(made, full.weights))
+        return within(seconds, fitted, tried.model, prepared.full)
 
 
 def _attempt(trials: Trials, seed: int, seconds: float) -> tuple[float, float]:
@@ -179,8 +177,7 @@ def _attempt(trials: Trials, seed: int, seconds: float) -> tuple[float, float]:
         return result
 
     def fit(fold: Fold) -> Any:
-        made = built(description)
-        return made.fit(fold.train.X, fold.train.y, **weighed(made, fold.train.weights))
+        return fitted(description, fold.train)
 
     score: tuple[float, float] = within(1.5 * seconds, prepared.cross_validate, fit, trials.keep)
     return score

@@ -14,6 +14,8 @@ from typing import Any
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
+from automl.engines.blended import weighed
+from automl.engines.evaluation import Sample
 from automl.engines.plain import SERVED
 
 _PASSING = frozenset({"callbacks", "early_stopping_rounds", "eval_metric", "num_class"})
@@ -85,6 +87,12 @@ def built(description: Mapping[str, Any]) -> Any:
         return cls(**{name: _read(value) for name, value in description["params"].items()})
     except (KeyError, TypeError, AttributeError, ImportError) as error:
         raise ValueError(f"no model can be built from {dict(description)!r}: {error}") from error
+
+
+def fitted(description: Mapping[str, Any], sample: Sample) -> Any:
+    """The model, trained on the sample's rows, weighed where it can weigh them. Raises what ``built`` raises."""
+    made = built(description)
+    return made.fit(sample.X, sample.y, **weighed(made, sample.weights))
 
 
 def _said(value: Any, as_trained: bool) -> dict[str, Any] | None:

@@ -15,12 +15,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from automl.engines.blended import weighed
 from automl.engines.choosing import CANDIDATES, BlendRule, Chosen, Limits, best_choice, rescored, varied
 from automl.engines.evaluation import Fold, Prepared, prepare_again
 from automl.engines.limits import unheard_timeouts, within
 from automl.engines.protocol import Problem, Start
-from automl.engines.rebuilding import built
+from automl.engines.rebuilding import fitted
 from automl.engines.trials import Tried
 
 _CAUTION = 1.5
@@ -108,8 +107,7 @@ def _look(tried: Tried, others: Prepared, until: float) -> Tried | None:
     scores: list[float] = []
 
     def fit(fold: Fold) -> object:
-        model = built(likeness)
-        return model.fit(fold.train.X, fold.train.y, **weighed(model, fold.train.weights))
+        return fitted(likeness, fold.train)
 
     def keep(fold: Fold, model: object, given: npt.NDArray[np.float64], score: float) -> None:
         answers.append(given.astype(np.float32))
