@@ -22,7 +22,7 @@ from automl.engines.protocol import Start
 from automl.engines.rebuilding import described, fitted
 from automl.engines.trials import SearchOver, Trials, Tried
 
-SHARE = 0.3
+SHARE = 0.4
 """What was found before is begun within so much of the time for trials."""
 ZERO_SHOT = "portfolio"
 _ZERO_SHOTS = 8

@@ -94,7 +94,7 @@ def race(
     """Search with all engines at once and choose the best model, or a blend of several where that is better.
 
     The budget counts from ``begin``, which is called before anything is prepared; the final training is in it.
-    Starts whose model is known are tried before anything else, for three tenths of the time for trials at most, and
+    Starts whose model is known are tried before anything else, for two fifths of the time for trials at most, and
     blended; the others, and each engine's best, are where the engines begin. Beside the portfolio, which is quick to
     import, other engines are imported while it is tried. Raises SearchFailed, saying each engine's reason, when none
     found a model; what ``report`` raises ends the search.
