@@ -18,8 +18,12 @@ def search(stream: str, at: int, budget: float, seed: int, starts: list[dict[str
     from automl.engines.protocol import Start
     from automl.engines.race import RaceRule, race
 
-    begun: list[float] = []
-    stalled = _stalls()
+    begun, late = list[float](), [0.0]
+
+    def begin() -> None:
+        begun.append(time.perf_counter())
+        _watch(late)
+
     problem = _problem(stream, at, seed)
     found = race(
         problem,
@@ -28,16 +32,16 @@ def search(stream: str, at: int, budget: float, seed: int, starts: list[dict[str
         seed=seed,
         report=lambda trial: None,
         starts=[Start(**start) for start in starts],
-        begin=lambda: begun.append(time.perf_counter()),
+        begin=begin,
     )
-    candidate, seconds = found.candidate, time.perf_counter() - begun[0]
+    candidate, seconds, stalled = found.candidate, time.perf_counter() - begun[0], max(late)
     return {
         "score": candidate.score,
         "seconds": seconds,
         "unseen": _unseen(stream, at, problem, candidate),
         "before": begun[0] - began,
         "blend": found.blend["reason"],
-        "stalled": max(stalled),
+        "stalled": stalled,
         "winner": [dict(one) for one in candidate.recipe],
         "trials": sum(part.trials for part in found.parts.values()),
         "progress": [[one.seconds, one.score, one.engine, one.estimator] for one in found.progress],
@@ -53,9 +57,11 @@ def _unseen(stream: str, at: int, problem: Any, candidate: Any) -> float:
     return metric(problem.task.metric).score(y, predictions(candidate.pipeline, X, problem.task))
 
 
-def _stalls() -> list[float]:
-    """Seconds by which a sleep of a tenth was late, over and over while the process lives."""
-    late = [0.0]
+def _watch(late: list[float]) -> None:
+    """Write down by how many seconds a sleep of a tenth is late, over and over while the process lives.
+
+    From where the search begins: reading a stream's rows keeps the interpreter for seconds.
+    """
 
     def look() -> None:
         while True:
@@ -64,7 +70,6 @@ def _stalls() -> list[float]:
             late.append(time.perf_counter() - began - 0.1)
 
     threading.Thread(target=look, daemon=True).start()
-    return late
 
 
 def _problem(stream: str, at: int, seed: int) -> Any:
