@@ -18,6 +18,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 RUNNABLE := $(VENV)/.runnable
 TESTABLE := $(VENV)/.testable
+BENCHABLE := $(VENV)/.benchable
 
 export OMP_WAIT_POLICY := PASSIVE
 export DO_NOT_TRACK := 1
@@ -63,7 +64,7 @@ docs: $(TESTABLE)
 docs-serve: $(TESTABLE)
 	$(BIN)/mkdocs serve
 
-bench: $(TESTABLE)
+bench: $(BENCHABLE)
 	@for bench in benchmarks/*.py benchmarks/*/__main__.py; do \
 		test -e "$$bench" || { echo "There is no benchmark yet."; break; }; \
 		echo "== $$bench"; $(BIN)/python "$$bench" --quick $(ARGS) || exit 1; done
@@ -89,6 +90,11 @@ $(TESTABLE): pyproject.toml | $(BIN)/python
 	@echo "Installing into $(VENV) with what the tests need: a few minutes the first time."
 	@$(PIP) --editable '.[test]'
 	@touch $(RUNNABLE) $@
+
+$(BENCHABLE): pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV) with what the benchmarks need: a few minutes the first time."
+	@$(PIP) --editable '.[bench]'
+	@touch $(RUNNABLE) $(TESTABLE) $@
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,6 +1,7 @@
 """The search beside its engines alone, a default LightGBM and two presets of AutoGluon: same tables, splits, seeds and
 seconds.
 
+    pip install -e '.[bench]'
     python benchmarks/search.py [--quick] [--only NAME ...] [--budget SECONDS ...] [--contestant NAME ...] [--json FILE]
 
 Results are kept in the work folder (``--work``), one by one, so that a long comparison can be stopped and goes on

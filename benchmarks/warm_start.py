@@ -1,5 +1,6 @@
 """How soon a search that knows the past is where one that doesn't ends: the same snapshot, folds, seed and budget.
 
+    pip install -e '.[bench]'
     python benchmarks/warm_start.py [--quick] [--only STREAM ...] [--snapshots N] [--budget SECONDS] [--work FOLDER]
 
 Each stream's first snapshot is searched cold. Each later one is searched cold, and warm, with what the warm
