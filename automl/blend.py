@@ -27,6 +27,8 @@ _PATIENCE = 4
 _SPARED = 0.05
 """Share of what a blend gains by those it chose from that may go with models that carry little: each of them would be
 trained, kept and asked on every row."""
+_FEWEST_HELD = 2
+"""Folds by which a blend's gain is told at least; where time is short, the others are not asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,8 @@ def select(
     allowed: float = math.inf,
     expired: Callable[[], bool] = lambda: False,
 ) -> Choice | None:
-    """The blend, or None where there are fewer than two models, or two folds of a split, or the time has ``expired``.
+    """The blend, or None where there are fewer than two models, or two folds of a split, or the time has ``expired``
+    before its gain was seen on two of them.
 
     It takes the steps that are best by the rows that choose it, and leaves out models that hardly carry any of that; where
     blends so made gain nothing on the other folds, it takes as many steps as gain most there.
@@ -90,19 +93,19 @@ def select(
         allowed,
         expired,
     )
+    path = pick.path(list(folds))  # first: what the other folds choose among goes the same way for long
     gains = []
     for held in folds:
         others = _apart(truths, held)
-        path = pick.path(others)
+        theirs = pick.path(others)
         if expired():
-            return None
-        scores = [pick.score(_shares(counts), [held]) for counts in path.steps]
+            break
+        scores = [pick.score(_shares(counts), [held]) for counts in theirs.steps]
         scores += [scores[-1]] * (rounds - len(scores))
-        chosen = pick.score(_shares(pick.lean(path.steps[path.best], others)), [held])
+        chosen = pick.score(_shares(pick.lean(theirs.steps[theirs.best], others)), [held])
         gains.append([measure.gain(score, scores[0]) for score in (chosen, *scores)])
     finite = [gain for gain in gains if np.isfinite(gain).all()]
-    path = pick.path(list(folds))
-    if expired() or not finite:
+    if len(gains) < _FEWEST_HELD or not finite:
         return None
     gain, *by_steps = np.mean(finite, axis=0)
     counts = pick.lean(path.steps[path.best], list(folds))

@@ -126,6 +126,38 @@ def roc_aucs(scores: Values, positive: npt.NDArray[np.bool_], weights: Values) -
 
     The chance that a positive is scored above a negative, ties counting half; NaN where one of them is missing.
     """
+    alike = bool((weights == weights[:1]).all() and weights[:1].sum() > 0)
+    known = _untied_aucs(scores, positive) if alike else None
+    if known is None:
+        return _weighted_aucs(scores, positive, weights)
+    areas, tied = known
+    if tied.any():
+        areas[tied] = _weighted_aucs(scores[tied], positive, weights)
+    return areas
+
+
+def _untied_aucs(
+    scores: Values, positive: npt.NDArray[np.bool_]
+) -> tuple[Values, npt.NDArray[np.bool_]] | None:
+    """The areas by the places of the positives, all rows alike, and which of them don't hold because a positive and a
+    negative are tied. None where some score is below zero.
+
+    The label takes the last bit of the score, whose bits order numbers of one sign as integers: sorting those is three times
+    as quick as finding an order of the rows and going by it.
+    """
+    bits = np.ascontiguousarray(scores, dtype=np.float64).view(np.int64) & -2
+    if not bits.size or bits.min() < 0:
+        return None
+    bits |= positive.astype(np.int64)
+    bits.sort(axis=1)
+    tied = ((bits[:, 1:] ^ bits[:, :-1]) == 1).any(axis=1)
+    rows, high = bits.shape[1], int(positive.sum())
+    bits &= 1
+    won = bits.astype(np.float64) @ np.arange(rows, dtype=np.float64) - high * (high - 1) / 2
+    return ratio(won, np.full(len(bits), float(high * (rows - high)))), tied
+
+
+def _weighted_aucs(scores: Values, positive: npt.NDArray[np.bool_], weights: Values) -> Values:
     order = np.argsort(scores, axis=1)
     ordered = np.take_along_axis(scores, order, axis=1)
     high = np.where(positive, weights, 0.0)[order]

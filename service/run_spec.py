@@ -86,8 +86,9 @@ def past_starts(recipes: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str
                 continue
             seen.append(what)
             leads = not at and one["weight"] > 0
-            known.append({**start, "share": one["weight"] if leads else 0.0})
-            later = _PLACES_A_RECIPE * at + _PLACES_A_SECOND * one.get("seconds", 0.0)
+            seconds = one.get("seconds", 0.0)
+            known.append({**start, "share": one["weight"] if leads else 0.0, "seconds": seconds})
+            later = _PLACES_A_RECIPE * at + _PLACES_A_SECOND * seconds
             order.append((-1.0 if leads else place + later, len(order)))
     return [known[at] for _, at in sorted(order)[:_MOST_STARTS]]
 

@@ -19,7 +19,7 @@ from automl.engines.trials import Tried, best_of_each_kind
 
 CANDIDATES = 24
 """A blend is chosen from so many."""
-_ROWS, FEW_ROWS = 20_000, 4_000
+_ROWS, _FEW_ROWS = 20_000, 4_000
 _SELECTING, _RANKING = 0.06, 0.02
 _IN_NEED = 0.2
 """Share of the budget by which training a blend that stands may overrun."""
@@ -67,8 +67,7 @@ class Chosen:
 class Limits:
     """What choosing and training a blend may take: the search's allowance and the trials that run side by side.
 
-    ``training`` is how long its members may train where that is not all that is left; a blend is chosen by at most
-    ``rows`` of the validation rows.
+    ``training`` is how long its members may train where that is not all that is left.
     """
 
     allowance: Allowance
@@ -76,7 +75,6 @@ class Limits:
     seed: int
     rounds: int = 20
     training: float | None = None
-    rows: int = _ROWS
 
     @property
     def seconds_to_train(self) -> float:
@@ -134,7 +132,7 @@ def _choices(
     pool = varied(pool)[:CANDIDATES]
     most = np.inf if rule.row_seconds is None else rule.row_seconds
     costs = [max(tried.refit_seconds / max(time_left, 1e-9), tried.row_seconds / most) for tried in pool]
-    rows, truths = _rows(prepared, limits.seed, most=limits.rows)
+    rows, truths = _rows(prepared, limits.seed, most=_ROWS)
     models: list[Answers] = [_parts(tried.answers, rows) for tried in pool]
     until = time.perf_counter() + max(_SELECTING * limits.allowance.budget_seconds, 1.0)
     choice = select(
@@ -180,7 +178,7 @@ def by_use_in_blends(kept: Sequence[Tried], prepared: Prepared, limits: Limits) 
     pool = varied([tried for tried in kept if tried.answers])[:CANDIDATES]
     if len(pool) < 2:
         return list(kept)
-    rows, truths = _rows(prepared, limits.seed, most=FEW_ROWS)
+    rows, truths = _rows(prepared, limits.seed, most=_FEW_ROWS)
     until = time.perf_counter() + _RANKING * limits.allowance.budget_seconds
     order = by_use(
         [_parts(tried.answers, rows) for tried in pool],

@@ -6,9 +6,9 @@ where the last one ended, and a blend of them can stand.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
 from typing import Any
@@ -17,6 +17,7 @@ from automl.engines import portfolio, setting_trials
 from automl.engines.allowance import Allowance
 from automl.engines.evaluation import Fold, Prepared
 from automl.engines.limits import unheard_timeouts, within
+from automl.engines.pace import Pace
 from automl.engines.portfolio import Setting
 from automl.engines.protocol import Start
 from automl.engines.rebuilding import described, fitted
@@ -53,13 +54,23 @@ class Phase(Allowance):
 class Again:
     """The starts whose model is known, tried in order, ``at_once`` side by side, each as a trial of its own engine.
 
-    What ``report`` raises is left to the caller, who is told by it.
+    Except for the champion's parts, those that are expected to take longer than is ``left`` are passed over: a slow one
+    would keep everything after it waiting. What ``report`` raises is left to the caller, who is told by it.
     """
 
     def __init__(
-        self, starts: Sequence[Start], trials_of: Callable[[Start], Trials], *, at_once: int, seed: int
+        self,
+        starts: Sequence[Start],
+        trials_of: Callable[[Start], Trials],
+        *,
+        at_once: int,
+        seed: int,
+        left: Callable[[], float] = lambda: math.inf,
     ) -> None:
-        self._waiting = deque(start for start in starts if start.model is not None)
+        self._waiting = [start for start in starts if start.model is not None]
+        self._choosing = threading.Lock()
+        self._pace = Pace()
+        self._left = left
         self._trials_of = trials_of
         self._seed = seed
         self.done: list[tuple[Start, Trials]] = []
@@ -78,7 +89,8 @@ class Again:
 
     def no_more(self) -> None:
         """Begin with none of those that wait."""
-        self._waiting.clear()
+        with self._choosing:
+            self._waiting.clear()
 
     def _work(self) -> None:
         try:
@@ -88,11 +100,7 @@ class Again:
 
     def _try(self) -> None:
         with unheard_timeouts():
-            while True:
-                try:
-                    start = self._waiting.popleft()
-                except IndexError:
-                    return
+            while (start := self._next()) is not None:
                 trials = self._trials_of(start)
                 try:
                     trials.run(
@@ -102,8 +110,17 @@ class Again:
                     )
                 except SearchOver:
                     return
+                self._pace.learn(told=start.seconds, took=trials.seconds)
                 self.done.append((start, trials))
                 self._ended.put(True)
+
+    def _next(self) -> Start | None:
+        with self._choosing:
+            left = self._left()
+            for at, start in enumerate(self._waiting):
+                if start.share > 0 or self._pace.expected(start.seconds) <= left:
+                    return self._waiting.pop(at)
+            return None
 
 
 def with_zero_shots(starts: Sequence[Start], prepared: Prepared, *, seed: int) -> list[Start]:

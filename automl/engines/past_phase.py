@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from automl.engines.choosing import FEW_ROWS, Limits
+from automl.engines.choosing import Limits
 from automl.engines.evaluation import Prepared
 from automl.engines.past import SHARE, Again, Phase, with_zero_shots
 from automl.engines.pool import Pool
@@ -50,11 +50,11 @@ def try_the_past(
 
     if zero_shots:
         starts = with_zero_shots(starts, prepared, seed=limits.seed)
-    past = Again(starts, trials_of, at_once=limits.at_once, seed=limits.seed)
+    past = Again(starts, trials_of, at_once=limits.at_once, seed=limits.seed, left=lambda: phase.left)
     best, better_at, of_champion = None, 0, sum(start.share > 0 for start in starts)
     while past.another():
         if standing is not None:
-            standing.look(share=_BLENDING, rows=FEW_ROWS)
+            standing.look(share=_BLENDING)
         if pool.best is not best:
             best, better_at = pool.best, len(past.done)
         if len(past.done) >= max(better_at, of_champion) + _IN_VAIN:

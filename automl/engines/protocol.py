@@ -52,7 +52,8 @@ class Start:
     """Where a search may begin: an earlier winner of the same engine (its estimator and configuration).
 
     ``model`` describes the model itself (:mod:`automl.engines.rebuilding`), where that is known; ``share`` is what it
-    counts for in the champion, 0 for what is no part of that.
+    counts for in the champion, 0 for what is no part of that; ``seconds`` are those that it was expected to train on all
+    rows of its run, 0 where that is not known.
     """
 
     engine: str
@@ -60,6 +61,7 @@ class Start:
     config: Mapping[str, Any]
     model: Mapping[str, Any] | None = None
     share: float = 0.0
+    seconds: float = 0.0
 
 
 class Engine(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from automl.engines.choosing import BlendRule, Chosen, Limits
 from automl.engines.early_blend import early_blend, early_choice
@@ -33,8 +32,8 @@ class Standing:
         self._cost = 0.0
         self._last = time.perf_counter()
 
-    def look(self, *, share: float = 1.0, rows: int | None = None) -> None:
-        """Look where there is something new, and time for it; by at most so many ``rows``."""
+    def look(self, *, share: float = 1.0) -> None:
+        """Look where there is something new, and time for it."""
         began = time.perf_counter()
         if self._pool.heard == self._heard or self._cost > share * (began - self._last):
             return
@@ -42,8 +41,7 @@ class Standing:
             return
         self._heard = self._pool.heard
         kept = self._pool.best_first()
-        limits = self.limits if rows is None else replace(self.limits, rows=rows)
-        choice = early_choice(kept, self._prepared, self._rule, limits, starts=self._starts)
+        choice = early_choice(kept, self._prepared, self._rule, self.limits, starts=self._starts)
         if choice is not None and self._pool.better(choice.score):
             found = early_blend(choice, self._prepared)
             self.choice = choice

@@ -122,6 +122,26 @@ def test_there_is_no_blend_of_one_model_of_one_fold_or_without_time() -> None:
     assert select([parts(y), parts(y)], truths, metric("rmse"), expired=lambda: True) is None
 
 
+def test_a_blend_whose_time_is_up_is_told_by_the_folds_that_were_asked() -> None:
+    y = np.random.default_rng(0).normal(size=400)
+    models = [parts(noisy(y, seed=seed), 4) for seed in (1, 2)]
+    truths = [Truth(y=part) for part in parts(y, 4)]
+    asked: list[int] = []
+
+    def expired(after: int) -> bool:
+        asked.append(1)
+        return len(asked) > after
+
+    whole = select(models, truths, metric("rmse"), expired=lambda: expired(10**6))
+    times = len(asked)
+    asked.clear()
+    cut = select(models, truths, metric("rmse"), expired=lambda: expired(times - 1))
+    assert whole is not None
+    assert cut is not None
+    assert cut.weights == whole.weights
+    assert cut.gain != whole.gain  # of three folds
+
+
 def problem(kind: TaskKind, classes: int = 3) -> tuple[pa.Table, pd.DataFrame, Any, Any, Task]:
     rng = np.random.default_rng(1)
     rows = pd.DataFrame(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,11 +13,12 @@ from automl.engines.allowance import Allowance
 from automl.engines.choosing import Limits
 from automl.engines.contract import problems
 from automl.engines.evaluation import Prepared, prepare
-from automl.engines.past import with_zero_shots
+from automl.engines.past import Again, with_zero_shots
 from automl.engines.past_phase import try_the_past
 from automl.engines.pool import Pool
 from automl.engines.protocol import Start
 from automl.engines.rebuilding import described
+from automl.engines.trials import Trials
 from automl.engines.turns import FairTurns
 
 
@@ -29,11 +31,34 @@ def boosted(rounds: int) -> dict[str, Any]:
     return {"class": "lightgbm.sklearn.LGBMRegressor", "params": {"n_estimators": rounds, "num_leaves": 7}}
 
 
-def ridge(alpha: float, share: float = 0.0) -> Start:
-    config = {"alpha": alpha}
+def ridge(alpha: float, share: float = 0.0, seconds: float = 0.0) -> Start:
     return Start(
-        engine="gone", estimator="ridge", config=config, model=described(Ridge(alpha=alpha)), share=share
+        engine="gone",
+        estimator="ridge",
+        config={"alpha": alpha},
+        model=described(Ridge(alpha=alpha)),
+        share=share,
+        seconds=seconds,
     )
+
+
+def tried_again(starts: list[Start], prepared: Prepared, left: Callable[[], float]) -> list[float]:
+    """The seconds that those were told to take that were tried, one after the other."""
+
+    def trials_of(start: Start) -> Trials:
+        allowance = Allowance(budget_seconds=60.0)
+        return Trials(
+            engine=start.engine,
+            prepared=prepared,
+            allowance=allowance,
+            report=lambda trial: None,
+            model=start.model,
+        )
+
+    again = Again(starts, trials_of, at_once=1, seed=0, left=left)
+    while again.another():
+        pass
+    return [start.seconds for start, _ in again.done]
 
 
 def test_the_champions_parts_come_first_and_no_model_twice(prepared: Prepared) -> None:
@@ -58,6 +83,24 @@ def test_the_portfolio_and_the_rest_of_the_past_are_tried_by_turns(prepared: Pre
 def test_where_the_past_has_no_models_nothing_is_added(prepared: Prepared) -> None:
     starts = [Start(engine="flaml", estimator="lgbm", config={"n_estimators": 4})]
     assert with_zero_shots(starts, prepared, seed=0) == starts
+
+
+def test_what_would_not_end_in_the_time_left_is_passed_over(prepared: Prepared) -> None:
+    """Told 1 s, the first takes some milliseconds; by that pace a million times as long is too long, and twice is not."""
+    starts = [ridge(1.0, seconds=1.0), ridge(2.0, seconds=1e6), ridge(3.0, seconds=2.0)]
+    assert tried_again(starts, prepared, lambda: 30.0) == [1.0, 2.0]
+
+
+def test_the_champions_parts_are_tried_however_long_they_take(prepared: Prepared) -> None:
+    starts = [ridge(1.0, share=0.5, seconds=1.0), ridge(2.0, share=0.5, seconds=1e6)]
+    assert tried_again(starts, prepared, lambda: 30.0) == [1.0, 1e6]
+
+
+def test_nothing_is_begun_when_no_time_is_left_for_what_takes_as_long_as_the_others(
+    prepared: Prepared,
+) -> None:
+    left = iter([30.0, 1e-9, 1e-9])
+    assert tried_again([ridge(1.0), ridge(2.0)], prepared, lambda: next(left)) == [0.0]
 
 
 def test_a_past_that_makes_nothing_better_leaves_the_time_to_the_engines(prepared: Prepared) -> None:
