@@ -24,6 +24,7 @@ from automl.engines.pool import Milestone, Pool
 from automl.engines.protocol import Problem, Start, Trial
 from automl.engines.second_look import second_look
 from automl.engines.standing import Standing
+from automl.engines.telling import Telling
 from automl.engines.trials import SearchOver, Trials, Tried, quiet
 from automl.engines.turns import FairTurns
 from automl.errors import BrokenEngine, NoSuchEngine, SearchFailed
@@ -149,7 +150,7 @@ def _run(
     seed: int,
     starts: Sequence[Start],
 ) -> tuple[dict[str, _Runner], Chosen | None]:
-    telling = _Telling(report)
+    telling = Telling(report)
     kept_back = _FOR_THE_END * allowance.budget_seconds if rule.blend is not None else 0.0
     trying = _Trying(allowance=allowance, pool=pool, kept_back=kept_back)
     most = _FOR_A_BLEND_THAT_STANDS * allowance.budget_seconds
@@ -170,49 +171,36 @@ def _run(
         for name, share in rule.shares.items()
         if share > 0
     }
-    _search_with_all(runners, seed, to_begin_with(starts, past), standing)
+    _search_with_all(runners, seed, to_begin_with(starts, past), standing, trying)
     telling.check()
     pool.let_go()
     choice = None if standing is None else standing.choice
     return runners, None if choice is None else choice.let_go()
 
 
-class _Telling:
-    """Tells one trial after the other; what the listener raises ends the search, and is raised again by ``check``."""
-
-    def __init__(self, report: Callable[[Trial], None]) -> None:
-        self._report = report
-        self._one_by_one = threading.Lock()
-        self._broken: BaseException | None = None
-
-    def __call__(self, trial: Trial) -> None:
-        with self._one_by_one:
-            if self._broken is not None:
-                raise SearchOver("the search was ended")
-            try:
-                self._report(trial)
-            except BaseException as error:
-                self._broken = error
-                raise SearchOver("the search was ended") from error
-
-    def check(self) -> None:
-        if self._broken is not None:
-            raise self._broken
-
-
 def _search_with_all(
-    runners: Mapping[str, _Runner], seed: int, starts: Sequence[Start], standing: Standing | None
+    runners: Mapping[str, _Runner],
+    seed: int,
+    starts: Sequence[Start],
+    standing: Standing | None,
+    trying: Allowance,
 ) -> None:
-    """Each engine in a thread of its own, and a look for a better blend now and then."""
-    threads = [
-        threading.Thread(target=_search, args=(runner, seed, starts), name=runner.name, daemon=True)
-        for runner in runners.values()
-    ]
-    for thread in threads:
+    """Each engine in a thread of its own, and a look for a better blend now and then.
+
+    An engine that is still being imported when the time is over is not waited for: importing can't be ended.
+    """
+    threads = {
+        name: threading.Thread(target=_search, args=(runner, seed, starts), name=name, daemon=True)
+        for name, runner in runners.items()
+    }
+    for thread in threads.values():
         thread.start()
-    for thread in threads:
+    for name, thread in threads.items():
         while thread.is_alive():
             thread.join(_LOOKS_EVERY)
+            if trying.left <= 0 and runners[name].engine is None and thread.is_alive():
+                runners[name].error = "it was still being imported when the time for trials was over"
+                break
             if standing is not None:
                 standing.look(share=_LOOKING)
 

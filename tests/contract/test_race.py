@@ -203,6 +203,18 @@ def test_a_plug_in_that_breaks_leaves_the_others(
     assert found.candidate.score > 0.9
 
 
+def test_an_engine_that_is_still_imported_when_the_time_is_over_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "import time; time.sleep(12)\nclass Slow: pass"
+    install(tmp_path, monkeypatch, "slow", engines={"slow": "slow_engine:Slow"}, slow_engine=source)
+    began = time.perf_counter()
+    found, _, _ = raced(problems.binary(), budget=3, rule=RaceRule(shares={"portfolio": 0.5, "slow": 0.5}))
+    assert time.perf_counter() - began < 10
+    assert not found.candidate.partial
+    assert found.parts["slow"].error == "it was still being imported when the time for trials was over"
+
+
 def test_what_is_raised_while_reporting_ends_the_search() -> None:
     def cancelled(trial: Trial) -> None:
         raise InterruptedError("cancelled")
