@@ -6,7 +6,6 @@ where the last one ended, and a blend of them can stand.
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,8 +53,9 @@ class Phase(Allowance):
 class Again:
     """The starts whose model is known, tried in order, ``at_once`` side by side, each as a trial of its own engine.
 
-    Except for the champion's parts, those that are expected to take longer than is ``left`` are passed over: a slow one
-    would keep everything after it waiting. What ``report`` raises is left to the caller, who is told by it.
+    Those that are expected to take longer than is left of the ``time`` are passed over, the champion's parts only where
+    they would take longer than all of it: a slow one would keep everything after it waiting. What ``report`` raises is
+    left to the caller, who is told by it.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class Again:
         *,
         at_once: int,
         seed: int,
-        left: Callable[[], float] = lambda: math.inf,
+        time: Allowance,
     ) -> None:
         self._waiting = [start for start in starts if start.model is not None]
         self._choosing = threading.Lock()
         self._pace = Pace()
-        self._left = left
+        self._time = time
         self._trials_of = trials_of
         self._seed = seed
         self.done: list[tuple[Start, Trials]] = []
@@ -116,9 +116,9 @@ class Again:
 
     def _next(self) -> Start | None:
         with self._choosing:
-            left = self._left()
+            left, whole = self._time.left, self._time.budget_seconds
             for at, start in enumerate(self._waiting):
-                if start.share > 0 or self._pace.expected(start.seconds) <= left:
+                if self._pace.expected(start.seconds) <= (whole if start.share > 0 else left):
                     return self._waiting.pop(at)
             return None
 

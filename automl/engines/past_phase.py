@@ -50,7 +50,7 @@ def try_the_past(
 
     if zero_shots:
         starts = with_zero_shots(starts, prepared, seed=limits.seed)
-    past = Again(starts, trials_of, at_once=limits.at_once, seed=limits.seed, left=lambda: phase.left)
+    past = Again(starts, trials_of, at_once=limits.at_once, seed=limits.seed, time=phase)
     best, better_at, of_champion = None, 0, sum(start.share > 0 for start in starts)
     while past.another():
         if standing is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
 from typing import Any
 
 import pytest
@@ -42,8 +42,12 @@ def ridge(alpha: float, share: float = 0.0, seconds: float = 0.0) -> Start:
     )
 
 
-def tried_again(starts: list[Start], prepared: Prepared, left: Callable[[], float]) -> list[float]:
-    """The seconds that those were told to take that were tried, one after the other."""
+def tried_again(
+    starts: list[Start], prepared: Prepared, *, whole: float, left: float | None = None
+) -> list[float]:
+    """The seconds that those were told to take that were tried, one after the other; the first is given ``whole``, the
+    others find so many seconds ``left``."""
+    clock = itertools.chain([0.0, 0.0], itertools.repeat(0.0 if left is None else whole - left))
 
     def trials_of(start: Start) -> Trials:
         allowance = Allowance(budget_seconds=60.0)
@@ -55,7 +59,8 @@ def tried_again(starts: list[Start], prepared: Prepared, left: Callable[[], floa
             model=start.model,
         )
 
-    again = Again(starts, trials_of, at_once=1, seed=0, left=left)
+    time = Allowance(budget_seconds=whole, clock=lambda: next(clock))
+    again = Again(starts, trials_of, at_once=1, seed=0, time=time)
     while again.another():
         pass
     return [start.seconds for start, _ in again.done]
@@ -88,19 +93,16 @@ def test_where_the_past_has_no_models_nothing_is_added(prepared: Prepared) -> No
 def test_what_would_not_end_in_the_time_left_is_passed_over(prepared: Prepared) -> None:
     """Told 1 s, the first takes some milliseconds; by that pace a million times as long is too long, and twice is not."""
     starts = [ridge(1.0, seconds=1.0), ridge(2.0, seconds=1e6), ridge(3.0, seconds=2.0)]
-    assert tried_again(starts, prepared, lambda: 30.0) == [1.0, 2.0]
+    assert tried_again(starts, prepared, whole=60.0, left=30.0) == [1.0, 2.0]
 
 
-def test_the_champions_parts_are_tried_however_long_they_take(prepared: Prepared) -> None:
-    starts = [ridge(1.0, share=0.5, seconds=1.0), ridge(2.0, share=0.5, seconds=1e6)]
-    assert tried_again(starts, prepared, lambda: 30.0) == [1.0, 1e6]
+def test_the_champions_parts_are_tried_where_all_of_the_time_would_be_enough(prepared: Prepared) -> None:
+    starts = [ridge(alpha, share=1 / 3, seconds=told) for alpha, told in ((1.0, 1.0), (2.0, 1e6), (3.0, 2.0))]
+    assert tried_again(starts, prepared, whole=60.0, left=1e-9) == [1.0, 2.0]
 
 
-def test_nothing_is_begun_when_no_time_is_left_for_what_takes_as_long_as_the_others(
-    prepared: Prepared,
-) -> None:
-    left = iter([30.0, 1e-9, 1e-9])
-    assert tried_again([ridge(1.0), ridge(2.0)], prepared, lambda: next(left)) == [0.0]
+def test_nothing_is_begun_when_less_is_left_than_the_others_took(prepared: Prepared) -> None:
+    assert tried_again([ridge(1.0), ridge(2.0)], prepared, whole=30.0, left=1e-9) == [0.0]
 
 
 def test_a_past_that_makes_nothing_better_leaves_the_time_to_the_engines(prepared: Prepared) -> None:
