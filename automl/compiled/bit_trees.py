@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from automl.compiled.lookups import Bits, Lookups, Splits, count_lines, lookups_
 from automl.compiled.model_text import TextTree, text_trees
 
 Floats = npt.NDArray[np.float64]
+Values = npt.NDArray[np.floating[Any]]
 
 MOST_BYTES = 32 * 1024 * 1024
 """Of all lines of a model, which stay in memory."""
@@ -45,11 +47,11 @@ class Part:
     """Some rounds of trees: what they look up, their leaves' values (trees, leaves), and how many outputs a round has."""
 
     lookups: Lookups
-    values: Floats
+    values: Values
     outputs: int
 
-    def add(self, sums: Floats, surviving: Surviving) -> None:
-        """Add these trees' values to ``sums`` (rows, outputs), tree after tree as LightGBM does."""
+    def add(self, sums: Values, surviving: Surviving) -> None:
+        """Add these trees' values to ``sums`` (rows, outputs), tree after tree as LightGBM and XGBoost do."""
         trees, leaves = self.values.shape
         words = self.lookups.lines.shape[1] // trees
         first = (np.arange(trees) * leaves).astype(np.int32)
@@ -58,14 +60,15 @@ class Part:
             rows = slice(start, min(start + block, len(sums)))
             leaf = _first_leaf(surviving(rows), words)
             leaf += first
-            terms = np.empty((1 + trees // self.outputs, self.outputs, len(leaf)))
+            terms = np.empty((1 + trees // self.outputs, self.outputs, len(leaf)), self.values.dtype)
             terms[0] = sums[rows].T
             self.values.take(leaf.T, out=terms[1:].reshape(trees, -1), mode="clip")
             sums[rows] = _sum(terms).T
 
 
 class BitTrees:
-    """Sums over trees, tree after tree as LightGBM adds them, and its objective's link: (n, outputs).
+    """Sums over trees, tree after tree as LightGBM adds them, and its objective's link: (n, outputs), in the ``values``' own
+    precision.
 
     Trees are asked in :attr:`parts`, of which each ends after one of the numbers of trees in ``ends``. Made by
     :func:`bit_trees`, and again from ``told``, a tenth of it. Rows must have no NaN. May be called by many threads.
@@ -75,7 +78,7 @@ class BitTrees:
     def __init__(
         self,
         splits: Splits,
-        values: Floats,
+        values: Values,
         outputs: int,
         objective: str,
         ends: Sequence[int],
@@ -102,7 +105,7 @@ class BitTrees:
         """Of one line for all trees."""
         return sum(part.lookups.lines[0].nbytes for part in self.parts)
 
-    def __call__(self, features: Floats) -> Floats | None:
+    def __call__(self, features: Floats) -> npt.NDArray[Any] | None:
         """None when some row would need more than :attr:`widest` look-ups."""
 
         def surviving(part: Part) -> Surviving | None:
@@ -114,9 +117,9 @@ class BitTrees:
             return None
         return self.summed(len(features), map(surviving, self.parts))
 
-    def summed(self, rows: int, surviving: Iterable[Surviving | None]) -> Floats | None:
+    def summed(self, rows: int, surviving: Iterable[Surviving | None]) -> npt.NDArray[Any] | None:
         """The answers to rows of which ``surviving`` gives, part by part, the bits that are left; None where it does."""
-        sums = np.zeros((rows, self._outputs))
+        sums: npt.NDArray[Any] = np.zeros((rows, self._outputs), self.told[1].dtype)
         for part, bits in zip(self.parts, surviving, strict=True):
             if bits is None:
                 return None
@@ -124,9 +127,12 @@ class BitTrees:
         return self._link(sums)
 
 
-def bit_trees(text: str, *, outputs: int) -> BitTrees | None:
-    """From a model's text; None for one that has categories, missing values as zeros, more than MOST_LEAVES leaves in
-    a tree, a link that is not known here, or tables that would be too large."""
+def bit_trees(text: str, *, outputs: int, single: bool = False) -> BitTrees | None:
+    """From a model's text, to be added up in float32 where ``single``.
+
+    None for one that has categories, missing values as zeros, more than MOST_LEAVES leaves in a tree, a link that is not
+    known here, or tables that would be too large.
+    """
     model = text_trees(text)
     if model is None or link_of(model.objective) is None or not model.trees or len(model.trees) % outputs:
         return None
@@ -137,7 +143,7 @@ def bit_trees(text: str, *, outputs: int) -> BitTrees | None:
     ends = _ends(splits, len(model.trees), outputs)
     if ends is None:
         return None
-    values = np.zeros((len(model.trees), leaves))
+    values: Values = np.zeros((len(model.trees), leaves), np.float32 if single else np.float64)
     for at, tree in enumerate(model.trees):
         values[at, : tree.leaves] = tree.values
     return BitTrees(splits, values, outputs, model.objective, ends)
@@ -166,7 +172,7 @@ def _ends(splits: Splits, trees: int, outputs: int) -> list[int] | None:
         count *= 2
 
 
-def _sum(terms: Floats) -> Floats:
+def _sum(terms: Values) -> Values:
     """Over the first axis, one after the other."""
     if terms[0].size == 1:  # numpy would add such a column up in pairs, which rounds otherwise
         return np.asarray(np.add.accumulate(terms, axis=0)[-1])

@@ -54,6 +54,13 @@ class NativeTrees:
         self._bits = bits
 
     @property
+    def text(self) -> str:
+        """The model, as long as it was not unpickled."""
+        if self._text is None:
+            raise TypeError("trees that were unpickled have let go of their text")
+        return self._text.decode()
+
+    @property
     def bits(self) -> BitTrees | None:
         """The trees for many rows, where there are such tables of them, of features in float64."""
         return None if self._type == _FLOAT32 else self._bits

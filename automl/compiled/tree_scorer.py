@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.compiled.bit_trees import BitTrees
 from automl.compiled.coded_trees import CodedTrees, coded_trees
 from automl.compiled.native_trees import NativeTrees
 
@@ -34,7 +35,16 @@ class TreeScorer:
         trees = self.coded(rows.blocks) if rows.are_many else None
         if trees is None or rows.plain is None:
             return self.many(rows.matrix)
-        return self.told(trees(rows.plain, rows.codes))
+        return self.told(trees(self.read(rows.plain), rows.codes))
+
+    @property
+    def bits(self) -> BitTrees | None:
+        """The trees for many rows, where there are such tables of them."""
+        return self._trees.bits
+
+    def read(self, features: Floats) -> Floats:
+        """Features as the trees compare them."""
+        return features
 
     def told(self, sums: Floats) -> Floats:
         """The answers to rows from what their trees give, (n, outputs)."""
@@ -49,9 +59,11 @@ class TreeScorer:
         return known[1]
 
     def _made(self, blocks: Blocks) -> CodedTrees | None:
-        bits = self._trees.bits
+        bits = self.bits
         if bits is None:
             return None
         starts = blocks.starts
         tables = zip(starts, blocks.categories, strict=True)
-        return coded_trees(bits, blocks.plain, [(start, table.features) for start, table in tables])
+        return coded_trees(
+            bits, blocks.plain, [(start, self.read(table.features)) for start, table in tables]
+        )

@@ -1,4 +1,5 @@
-"""XGBoost models: for few rows their trees in LightGBM's predictor, which is some ten times as quick.
+"""XGBoost models: for few rows their trees in LightGBM's predictor, which is some ten times as quick; for many by the bits
+of their leaves, which is some five times as quick.
 
 Sums are those of XGBoost to the last bit; its exponential in float32 may differ from ours in the last one.
 """
@@ -12,8 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.compiled.bit_trees import BitTrees, bit_trees
 from automl.compiled.native_trees import NativeTrees
-from automl.compiled.scorer import SINGLE, ByMatrix, Scorer
+from automl.compiled.scorer import SINGLE, Scorer
+from automl.compiled.tree_scorer import TreeScorer
 from automl.compiled.tree_text import Tree, native
 from automl.compiled.unknown import Unknown, name_of
 
@@ -21,36 +24,58 @@ Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
 
 _OBJECTIVES = ("binary:logistic", "multi:softprob", "reg:squarederror")
-_OWN_FROM = 24
-"""Rows from which XGBoost itself is as quick."""
+_BITS_FROM = 24
+"""Rows from which bits, or XGBoost itself, are quicker."""
 _ONE = np.float32(1.0)
 _STEEPEST = np.float32(88.7)
 """XGBoost goes no further, where its exponential would overflow."""
 
 
-class _Boosted(ByMatrix):
-    """Leaves by LightGBM's predictor, added up in float32 in XGBoost's order, turned into answers as the objective says."""
+class _Boosted(TreeScorer):
+    """Leaves by LightGBM's predictor or by their bits, added up in float32 in XGBoost's order, turned into answers as the
+    objective says. XGBoost itself answers many rows where some have gaps, or where the trees have no such bits."""
 
     description = "XGBoost"
     tolerance = SINGLE
 
     def __init__(
-        self, booster: Any, trees: NativeTrees, values: Sequence[Floats32], objective: str, outputs: int
+        self,
+        booster: Any,
+        trees: NativeTrees,
+        bits: BitTrees | None,
+        values: Sequence[Floats32],
+        objective: str,
+        outputs: int,
     ) -> None:
+        super().__init__(trees)
         self._booster = booster
+        self._bits = bits
         self._rounds = (len(values) - outputs) // outputs
-        self._trees = trees
         self._objective = objective
         self._outputs = outputs
         self._values = np.concatenate(values)
         self._offsets = np.cumsum([0, *(len(each) for each in values[:-1])])
 
+    @property
+    def bits(self) -> BitTrees | None:
+        return self._bits
+
+    def read(self, features: Floats) -> Floats:
+        return features.astype(np.float32).astype(np.float64)
+
+    def told(self, sums: Any) -> Floats:
+        return self._answers(sums)
+
     def one(self, features: bytes) -> Floats:
         return self._answers(self._sums(np.array([self._trees.one(features)])))
 
     def many(self, features: Floats) -> Floats:
-        if len(features) < _OWN_FROM:
+        if len(features) < _BITS_FROM:
             return self._answers(self._sums(self._trees.many(features)))
+        if self._bits is not None and not np.isnan(features.sum()):
+            sums = self._bits(self.read(features))
+            if sums is not None:
+                return self.told(sums)
         answers = self._booster.inplace_predict(
             features, iteration_range=(0, self._rounds), validate_features=False
         )
@@ -98,9 +123,10 @@ def compile_xgboost(model: Any, features: int) -> Scorer:
     trees = native(
         grown_trees, features=features, outputs=outputs, start=start.tolist(), float32=True, leaves=True
     )
+    bits = bit_trees(trees.text, outputs=outputs, single=True)
     booster.set_param({"nthread": 1})
     values = [*start[:, None], *(tree.values[tree.left < 0, 0].astype(np.float32) for tree in grown_trees)]
-    return _Boosted(booster, trees, values, objective, outputs)
+    return _Boosted(booster, trees, bits, values, objective, outputs)
 
 
 def _rounds(model: Any, trained: int) -> int:

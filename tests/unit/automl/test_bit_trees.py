@@ -1,4 +1,4 @@
-"""Trees by bits: the same answers as LightGBM's own walk, to the last bit."""
+"""Trees by bits: the same answers as LightGBM's own walk, and the sums of XGBoost's, to the last bit."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
+from xgboost import XGBClassifier, XGBRegressor
 
 from automl.compiled.bit_trees import BitTrees, bit_trees
 from automl.compiled.native_trees import BITS_FROM, NativeTrees
+from automl.compiled.tree_scorer import TreeScorer
+from automl.compiled.xgboost_form import compile_xgboost
 
 ROWS = 1_500
 QUIET: dict[str, Any] = {"n_jobs": 1, "verbose": -1, "random_state": 0}
@@ -83,6 +86,34 @@ def test_answers_have_the_bits_of_lightgbms_own(name: str) -> None:
     assert np.array_equal(walked.many(rows), each)
     few = rows[: BITS_FROM - 1]
     assert np.array_equal(walked.many(few), each[: BITS_FROM - 1])
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_sums_of_xgboosts_trees_have_its_own_bits(classes: int) -> None:
+    """Added up in float32, tree after tree from the base score; numbers in float64 lose their last digits first."""
+    X, signal = problem()
+    kind = XGBClassifier if classes else XGBRegressor
+    y = np.digitize(signal, np.quantile(signal, np.arange(1, classes) / classes)) if classes else signal
+    model = kind(n_estimators=60, max_leaves=100, grow_policy="lossguide", n_jobs=1).fit(X, y)
+    compiled = compile_xgboost(model, X.shape[1])
+    assert isinstance(compiled, TreeScorer)
+    assert compiled.bits is not None
+    rows = fresh(700)
+    sums = compiled.bits(compiled.read(rows))
+    assert sums is not None
+    assert sums.dtype == np.float32
+    margins = model.get_booster().inplace_predict(rows, predict_type="margin")
+    assert np.array_equal(sums, margins.reshape(len(rows), -1))
+    expected = model.predict_proba(rows) if classes else model.predict(rows)
+    np.testing.assert_allclose(compiled.many(rows), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_xgboost_itself_answers_rows_with_gaps() -> None:
+    X, signal = problem(gaps=True)
+    model = XGBRegressor(n_estimators=20, n_jobs=1).fit(X, signal)
+    rows = X[:100]
+    assert np.isnan(rows).any()
+    np.testing.assert_array_equal(compile_xgboost(model, X.shape[1]).many(rows), model.predict(rows))
 
 
 def test_many_trees_are_asked_in_parts_that_stay_in_the_cache() -> None:
