@@ -14,8 +14,13 @@ def within(
     seconds: float, call: Callable[..., Any], *arguments: Any, named: Mapping[str, Any] | None = None
 ) -> Any:
     """The call's result; TimeoutError when it takes longer. Native code is stopped when it next returns."""
+
+    # Without arguments: func_timeout writes them into its message, and those of a search take seconds to be told.
+    def called() -> Any:
+        return call(*arguments, **(named or {}))
+
     try:
-        return func_timeout(seconds, call, args=arguments, kwargs=dict(named or {}))
+        return func_timeout(seconds, called)
     except FunctionTimedOut:
         raise TimeoutError(f"stopped after {seconds:.2g} s") from None
 
