@@ -87,8 +87,8 @@ def test_the_portfolio_and_the_rest_of_the_past_are_tried_by_turns(prepared: Pre
 
 def test_kinds_of_model_that_the_past_lacks_are_tried_before_others(prepared: Prepared) -> None:
     known = [
-        Start(engine="portfolio", estimator=kind, config={"kind": kind}, model=described(Ridge(alpha=at)))
-        for at, kind in enumerate(("lightgbm", "xgboost", "linear"), start=100)
+        Start(engine="portfolio", estimator=kind, config={"kind": kind}, model=boosted(10 + at))
+        for at, kind in enumerate(("lightgbm", "xgboost", "linear"))
     ]
     found = with_zero_shots(known, prepared, seed=0)
     lacking = [start.estimator for start in found if start.estimator not in ("lightgbm", "xgboost", "linear")]
