@@ -125,16 +125,14 @@ class Again:
 
 def with_zero_shots(starts: Sequence[Start], prepared: Prepared, *, seed: int) -> list[Start]:
     """The starts without doubles: what the champion is made of, then one of the portfolio's settings and two of the
-    other starts by turns, for what was good once may be less so today; of the settings those first whose kind is none of
-    the starts', for a blend lives on what differs. As they are where none has a model."""
+    other starts by turns, for what was good once may be less so today, and a blend lives on what differs. As they are
+    where none has a model."""
     known = _distinct(starts)
     if not any(start.model is not None for start in starts):
         return known
     champions = [start for start in known if start.share > 0]
     others = [start for start in known if not start.share > 0]
     new = _distinct([*known, *_zero_shots(prepared, seed)])[len(known) :]
-    kinds = {start.estimator for start in known}
-    new.sort(key=lambda start: start.estimator in kinds)
     by_turns = zip_longest(new, others[::2], others[1::2])
     return [*champions, *(start for turn in by_turns for start in turn if start is not None)]
 

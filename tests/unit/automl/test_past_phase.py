@@ -85,18 +85,6 @@ def test_the_portfolio_and_the_rest_of_the_past_are_tried_by_turns(prepared: Pre
     assert not {"forest", "extra_trees"} & {one.estimator for one in found}  # these are slow on many rows
 
 
-def test_kinds_of_model_that_the_past_lacks_are_tried_before_others(prepared: Prepared) -> None:
-    known = [
-        Start(engine="portfolio", estimator=kind, config={"kind": kind}, model=boosted(10 + at))
-        for at, kind in enumerate(("lightgbm", "xgboost", "linear"))
-    ]
-    found = with_zero_shots(known, prepared, seed=0)
-    lacking = [start.estimator for start in found if start.estimator not in ("lightgbm", "xgboost", "linear")]
-    new = [start.estimator for start in found if start not in known]
-    assert lacking
-    assert new[: len(lacking)] == lacking
-
-
 def test_where_the_past_has_no_models_nothing_is_added(prepared: Prepared) -> None:
     starts = [Start(engine="flaml", estimator="lgbm", config={"n_estimators": 4})]
     assert with_zero_shots(starts, prepared, seed=0) == starts
