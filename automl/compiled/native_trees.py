@@ -66,9 +66,14 @@ class NativeTrees:
         return None if self._type == _FLOAT32 else self._bits
 
     def __getstate__(self) -> tuple[Any, ...]:
-        if self._text is None:
-            raise TypeError("trees that were unpickled have let go of their text")
-        return self._text, self._features, self.outputs, self._kind, self._type == _FLOAT32, self._bits
+        return (
+            self.text.encode(),
+            self._features,
+            self.outputs,
+            self._kind,
+            self._type == _FLOAT32,
+            self._bits,
+        )
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self._set_up(*state)
