@@ -71,7 +71,7 @@ class BitTrees:
     precision.
 
     Trees are asked in :attr:`parts`, of which each ends after one of the numbers of trees in ``ends``. Made by
-    :func:`bit_trees`, and again from ``told``, a tenth of it. Rows must have no NaN. May be called by many threads.
+    :func:`bit_trees`, and again from ``told``, a tenth of it. May be called by many threads.
     ``rest`` is called now and then while the tables are made.
     """
 
@@ -106,14 +106,14 @@ class BitTrees:
         return sum(part.lookups.lines[0].nbytes for part in self.parts)
 
     def __call__(self, features: Floats) -> npt.NDArray[Any] | None:
-        """None when some row would need more than :attr:`widest` look-ups."""
+        """None where a row has NaN, or would need more than :attr:`widest` look-ups."""
 
         def surviving(part: Part) -> Surviving | None:
             at = part.lookups.places(features)
             return None if len(at) > widest else lambda rows: part.lookups.surviving(at[:, rows])
 
         widest = self.widest
-        if any(len(part.lookups.ordered) > widest for part in self.parts):
+        if any(len(part.lookups.ordered) > widest for part in self.parts) or np.isnan(features.sum()):
             return None
         return self.summed(len(features), map(surviving, self.parts))
 

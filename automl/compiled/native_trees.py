@@ -94,10 +94,9 @@ class NativeTrees:
     def many(self, features: Floats) -> Floats:
         rows, width = features.shape
         features = np.ascontiguousarray(features, dtype=self._dtype)
-        if self._bits is not None and rows >= BITS_FROM and not np.isnan(features.sum()):
-            answers = self._bits(features)
-            if answers is not None:
-                return answers
+        answers = self._bits(features) if self._bits is not None and rows >= BITS_FROM else None
+        if answers is not None:
+            return answers
         out = np.empty((rows, self.outputs))
         if not rows:
             return out

@@ -69,10 +69,9 @@ class _Boosted(TreeScorer):
     def many(self, features: Floats) -> Floats:
         if len(features) < _BITS_FROM:
             return self.told(self._sums(self._trees.many(features)))
-        if self._bits is not None and not np.isnan(features.sum()):
-            sums = self._bits(self.read(features))
-            if sums is not None:
-                return self.told(sums)
+        sums = None if self._bits is None else self._bits(self.read(features))
+        if sums is not None:
+            return self.told(sums)
         answers = self._booster.inplace_predict(
             features, iteration_range=(0, self._rounds), validate_features=False
         )

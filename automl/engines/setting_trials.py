@@ -116,6 +116,8 @@ def _validation(fold: Fold) -> tuple[Any, Any] | None:
 
 
 def _weights(made: Any, weights: Any) -> dict[str, Any]:
+    """For ``fit``. A model that can't weigh rows fails by them, and so the trial: it would learn from those that count for
+    nothing."""
     if weights is None:
         return {}
     steps = getattr(made, "steps", None)
